@@ -1,0 +1,377 @@
+//! The session's entries: a strict JSON object whose values stay text until somebody asks for one.
+
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Range};
+
+use serde::{
+    Deserializer as _, Serialize,
+    de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting copies the others.
+#[derive(Clone, Default)]
+pub struct Entries {
+    text: String,
+    slots: Vec<Slot>,
+    sorted: bool,
+}
+
+#[derive(Clone)]
+struct Slot {
+    key: Key,
+    value: Range<usize>,
+}
+
+#[derive(Clone)]
+enum Key {
+    At(Range<usize>),
+    /// It was written with escapes.
+    Unescaped(String),
+}
+
+impl Entries {
+    /// Reads a JSON object strictly: values nest at most 32 deep, no key stands twice in one object, nothing follows.
+    ///
+    /// # Errors
+    ///
+    /// When the text is anything else.
+    pub fn parse(text: Vec<u8>) -> Result<Self, Malformed> {
+        let text = String::from_utf8(text).map_err(|_| Malformed)?;
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let slots = json.deserialize_map(Slots { text: &text }).map_err(|_| Malformed)?;
+        json.end().map_err(|_| Malformed)?;
+        let mut entries = Self { text, slots, sorted: true };
+        entries.sorted = entries.slots.windows(2).all(|pair| entries.key(&pair[0]) < entries.key(&pair[1]));
+        if entries.sorted || entries.has_distinct_keys() { Ok(entries) } else { Err(Malformed) }
+    }
+
+    /// The JSON text of the value under `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// All keys with the JSON texts of their values, in the order of the text.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.slots.iter().map(|slot| (self.key(slot), &self.text[slot.value.clone()]))
+    }
+
+    /// The same, in the order of the keys.
+    pub(crate) fn sorted(&self) -> Vec<(&str, &str)> {
+        let mut entries: Vec<_> = self.iter().collect();
+        if !self.sorted {
+            entries.sort_unstable_by_key(|(key, _)| *key);
+        }
+        entries
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn key<'a>(&'a self, slot: &'a Slot) -> &'a str {
+        match &slot.key {
+            Key::At(range) => &self.text[range.clone()],
+            Key::Unescaped(key) => key,
+        }
+    }
+
+    fn has_distinct_keys(&self) -> bool {
+        let mut seen = HashSet::new();
+        self.iter().all(|(key, _)| seen.insert(key))
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries").field("len", &self.slots.len()).finish_non_exhaustive()
+    }
+}
+
+/// An authentic payload that is not what we write: no session, never a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the payload is not a strict JSON object")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// A value as the JSON text that an entry keeps.
+///
+/// # Errors
+///
+/// When the value does not serialize, nests deeper than 32, or repeats a key in one object: what could not be read
+/// back is not written.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
+    let text = serde_json::to_string(value).map_err(EncodeError)?;
+    check_value(&text).map_err(EncodeError)?;
+    Ok(text)
+}
+
+/// The value of an entry's JSON text.
+///
+/// # Errors
+///
+/// When it is not a `T`.
+pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|_| DecodeError(()))
+}
+
+/// A value that has no JSON text we could read back.
+#[derive(Debug)]
+pub struct EncodeError(serde_json::Error);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value cannot be written as JSON")
+    }
+}
+
+impl std::error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// A value of another type than was asked for. It does not repeat what serde says of it, since that quotes the value.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeError(());
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value is there but is not of the type that was asked for")
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Collects where the keys and values of an object stand.
+struct Slots<'a> {
+    text: &'a str,
+}
+
+impl<'de> Visitor<'de> for Slots<'de> {
+    type Value = Vec<Slot>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut slots = Vec::with_capacity(8);
+        while let Some(CowKey(key)) = map.next_key()? {
+            let value = map.next_value::<&RawValue>()?.get();
+            check_value(value).map_err(A::Error::custom)?;
+            let key = match key {
+                Cow::Borrowed(key) => Key::At(range_in(self.text, key)),
+                Cow::Owned(key) => Key::Unescaped(key),
+            };
+            slots.push(Slot { key, value: range_in(self.text, value) });
+        }
+        Ok(slots)
+    }
+}
+
+/// Borrows a key where the text has it as it is.
+#[derive(PartialEq, Eq, Hash)]
+struct CowKey<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for CowKey<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = CowKey<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+                Ok(CowKey(Cow::Borrowed(key)))
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(CowKey(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrow)
+    }
+}
+
+/// Where `part`, which was borrowed from `whole`, stands in it.
+fn range_in(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}
+
+/// Only an array or an object can hide depth or a repeated key.
+fn check_value(text: &str) -> Result<(), serde_json::Error> {
+    if !text.starts_with(['{', '[']) {
+        return Ok(());
+    }
+    Strict { levels: MAX_DEPTH }.deserialize(&mut serde_json::Deserializer::from_str(text))
+}
+
+/// Walks a value, counting the levels that are left.
+#[derive(Clone, Copy)]
+struct Strict {
+    levels: u8,
+}
+
+impl Strict {
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
+        let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom("nested deeper than 32"))?;
+        Ok(Self { levels })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inner = self.inner()?;
+        while seq.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inner = self.inner()?;
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<CowKey<'de>>()? {
+            if !seen.insert(key) {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+            map.next_value_seed(inner)?;
+        }
+        Ok(())
+    }
+}
+
+const MAX_DEPTH: u8 = 32;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Option<Vec<(String, String)>> {
+        let entries = Entries::parse(text.into()).ok()?;
+        Some(entries.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    fn nested(levels: usize) -> String {
+        format!(r#"{{"x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels))
+    }
+
+    #[test]
+    fn values_stay_as_they_were_written() {
+        let entries = Entries::parse(br#" { "b" : 1.50 , "a\u0020" : [ 1, {"x":null} ] } "#.to_vec()).unwrap();
+        assert_eq!(entries.get("b"), Some("1.50"));
+        assert_eq!(entries.get("a "), Some(r#"[ 1, {"x":null} ]"#));
+        assert_eq!(entries.get("c"), None);
+        assert_eq!(entries.sorted()[0].0, "a ");
+    }
+
+    #[test]
+    fn anything_but_one_strict_object_is_refused() {
+        for text in [
+            "",
+            "null",
+            "42",
+            "[]",
+            "\"x\"",
+            "{",
+            "{}x",
+            "{}{}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{\"a\":01}",
+            "{\"a\":NaN}",
+            "\u{feff}{}",
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":1,\"\\u0061\":2}",
+            "{\"x\":{\"a\":1,\"a\":2}}",
+            "{\"x\":[{\"a\":{\"b\":1,\"\\u0062\":1}}]}",
+            "{\"b\":1,\"a\":1,\"b\":1}",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        assert!(Entries::parse(vec![b'{', 0xff, b'}']).is_err());
+    }
+
+    #[test]
+    fn values_nest_32_deep_and_no_deeper() {
+        assert!(parse(&nested(32)).is_some());
+        assert!(parse(&nested(33)).is_none());
+        assert!(parse(&nested(100_000)).is_none());
+        assert!(parse(&format!("{}1{}", "{\"a\":".repeat(450), "}".repeat(450))).is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let deep: serde_json::Value = serde_json::from_str(&format!("{}{}", "[".repeat(33), "]".repeat(33))).unwrap();
+        assert!(encode(&deep).is_err());
+        let twice = RawValue::from_string("{\"a\":1,\"a\":2}".into()).unwrap();
+        assert!(encode(&twice).is_err());
+        assert_eq!(encode(&vec![1, 2]).unwrap(), "[1,2]");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_that_does_not_quote_it() {
+        let error = decode::<u8>("\"hunter2\"").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Entries::parse(bytes);
+        }
+
+        #[test]
+        fn floats_come_back_exactly(float in proptest::num::f64::NORMAL) {
+            prop_assert_eq!(decode::<f64>(&encode(&float).unwrap()).unwrap().to_bits(), float.to_bits());
+        }
+    }
+}

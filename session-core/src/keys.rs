@@ -1,0 +1,370 @@
+//! The secrets that seal sessions: the newest seals, all of them open.
+
+use std::{env, fmt, sync::Arc};
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{
+    id::fill,
+    seal::{Ring, SealingKey},
+    token::{Form, KID, base64url},
+};
+
+/// One or more secrets. The first one seals; all of them open.
+///
+/// A secret is at least 32 bytes from a random source, for example the output of `openssl rand -base64 48`. From each
+/// one the keys for signing, for encrypting, for sessions and for flash messages are derived apart (HKDF-SHA256,
+/// RFC 5869), bound to the cookie's name and to the application's.
+///
+/// ```
+/// use session_core::Keys;
+///
+/// let old = "o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E";
+/// let new = "V9s3qXWfTz1p6nYbKc7RgLd0aHj2Mu8E";
+/// let keys = Keys::new(new)?.with_fallback(old)?; // sessions sealed with the old secret are still read
+/// # Ok::<(), session_core::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Keys {
+    secrets: Arc<[Secret]>,
+}
+
+impl Keys {
+    /// The keys of one secret.
+    ///
+    /// # Errors
+    ///
+    /// When it is shorter than 32 bytes, one byte repeated, a short pattern repeated, or a sample out of some
+    /// documentation.
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Ok(Self { secrets: [Secret::new(secret.as_ref(), "the secret")?].into() })
+    }
+
+    /// Adds a secret that only opens: yesterday's, during a rotation. Give the newest of them first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keys::new`]; also when the two secrets share a key id, which chance brings about once in 16 million.
+    pub fn with_fallback(self, old: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        self.and(Secret::new(old.as_ref(), "a fallback secret")?)
+    }
+
+    /// The secret in the environment variable `variable`, and as fallbacks those in `variable` + `_PREVIOUS`,
+    /// separated by commas. White space around a secret does not count.
+    ///
+    /// # Errors
+    ///
+    /// When the variable is missing, holds a comma, or holds what [`Keys::new`] refuses.
+    pub fn from_env(variable: &str) -> Result<Self, KeyError> {
+        let read = |name: &str| env::var_os(name).map(|value| Zeroizing::new(value.into_encoded_bytes()));
+        let current = read(variable).ok_or_else(|| KeyError::new(KeyErrorKind::Missing, variable))?;
+        let previous_name = format!("{variable}_PREVIOUS");
+        let previous = read(&previous_name).unwrap_or_default();
+
+        if current.contains(&b',') {
+            return Err(KeyError::new(KeyErrorKind::Comma, variable));
+        }
+        let mut keys = Self { secrets: [Secret::new(current.trim_ascii(), variable)?].into() };
+        for old in previous.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|old| !old.is_empty()) {
+            keys = keys.and(Secret::new(old, &previous_name)?)?;
+        }
+        Ok(keys)
+    }
+
+    /// The keys of a new random secret, for development: sessions end with the process.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system has no randomness to give.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut secret = Zeroizing::new(vec![0; 64]);
+        fill(&mut secret).unwrap_or_else(|error| panic!("{error}"));
+        Self { secrets: [Secret(secret)].into() }
+    }
+
+    /// What seals and opens the tokens of one purpose under one cookie's name.
+    #[must_use]
+    pub fn ring(&self, form: Form, purpose: Purpose, cookie_name: &str, application: &str) -> Ring {
+        let label: &[u8] = match form {
+            Form::Signed => b"mac",
+            #[cfg(feature = "encrypted")]
+            Form::Encrypted => b"enc",
+        };
+        let version = [form.version()];
+        let context = [label, &version, purpose.label(), cookie_name.as_bytes(), application.as_bytes()];
+        let keys = self.secrets.iter().map(|secret| SealingKey::new(form, secret.kid(), &secret.derive(&context)));
+        Ring::new(form, keys.collect())
+    }
+
+    fn and(self, secret: Secret) -> Result<Self, KeyError> {
+        if self.secrets.iter().any(|known| known.is(&secret)) {
+            return Ok(self);
+        }
+        if self.secrets.iter().any(|known| known.kid() == secret.kid()) {
+            return Err(KeyError::new(KeyErrorKind::SameKeyId, "a fallback secret"));
+        }
+        Ok(Self { secrets: self.secrets.iter().cloned().chain([secret]).collect() })
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+/// What a derived key is for. Keys of different purposes have nothing in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A session whose data travels in the cookie.
+    Session,
+    /// A batch of flash messages.
+    Flash,
+    /// The id of a session whose data is in a store.
+    Id,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"session",
+            Self::Flash => b"flash",
+            Self::Id => b"id",
+        }
+    }
+}
+
+/// The user's secret as it came. It has no `Display`, no `Serialize`, and is erased when dropped.
+#[derive(Clone)]
+struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    fn new(bytes: &[u8], origin: &str) -> Result<Self, KeyError> {
+        let refuse = |kind| Err(KeyError::new(kind, origin));
+        if bytes.is_empty() {
+            return refuse(KeyErrorKind::Missing);
+        }
+        if bytes.len() < MIN_SECRET {
+            return refuse(KeyErrorKind::TooShort { length: bytes.len() });
+        }
+        if is_repetition(bytes) {
+            return refuse(KeyErrorKind::Repetition);
+        }
+        if is_well_known(bytes) {
+            return refuse(KeyErrorKind::WellKnown);
+        }
+        Ok(Self(Zeroizing::new(bytes.to_vec())))
+    }
+
+    fn derive(&self, context: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        self.expand(context, key.as_mut());
+        key
+    }
+
+    fn kid(&self) -> [u8; KID] {
+        let mut id = [0; 3];
+        self.expand(&[b"kid"], &mut id);
+        let mut text = [0; KID];
+        text.copy_from_slice(base64url(&id).as_bytes());
+        text
+    }
+
+    fn expand(&self, context: &[&[u8]], output: &mut [u8]) {
+        let mut info = Vec::new();
+        for part in context {
+            info.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            info.extend_from_slice(part);
+        }
+        let expanded = Hkdf::<Sha256>::new(Some(SALT), &self.0).expand(&info, output);
+        debug_assert!(expanded.is_ok(), "HKDF gives up to 8160 bytes, and nobody asks for more than 32");
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// A secret that cannot be used. The sentence says what to do; it never shows the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyError {
+    kind: KeyErrorKind,
+    origin: String,
+}
+
+/// What is wrong with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyErrorKind {
+    /// There is none, or it is empty.
+    Missing,
+    /// It has fewer than 32 bytes.
+    TooShort {
+        /// The bytes it has.
+        length: usize,
+    },
+    /// One byte or a short pattern, repeated.
+    Repetition,
+    /// A sample that stands in somebody's documentation, or is built from one.
+    WellKnown,
+    /// It holds the comma that separates the secrets of the `_PREVIOUS` variable.
+    Comma,
+    /// Two different secrets have the same key id.
+    SameKeyId,
+}
+
+impl KeyError {
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> KeyErrorKind {
+        self.kind
+    }
+
+    fn new(kind: KeyErrorKind, origin: &str) -> Self {
+        Self { kind, origin: origin.to_owned() }
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = &self.origin;
+        match self.kind {
+            KeyErrorKind::Missing => write!(f, "{origin} is not set or empty")?,
+            KeyErrorKind::TooShort { length } => {
+                write!(f, "{origin} has {length} bytes, and {MIN_SECRET} are the least")?;
+            }
+            KeyErrorKind::Repetition => write!(f, "{origin} is a pattern repeated and can be guessed")?,
+            KeyErrorKind::WellKnown => write!(f, "{origin} is a sample from documentation, and everybody knows it")?,
+            KeyErrorKind::Comma => {
+                write!(f, "{origin} holds a comma, which separates the secrets in {origin}_PREVIOUS")?;
+            }
+            KeyErrorKind::SameKeyId => {
+                write!(f, "{origin} has by chance the key id of another secret; one of them must be made anew")?;
+            }
+        }
+        f.write_str("; make a good one with `openssl rand -base64 48`")
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// A period of up to 8 bytes, or fewer than 8 different bytes.
+fn is_repetition(bytes: &[u8]) -> bool {
+    let periodic = (1..=8).any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b));
+    let mut seen = [false; 256];
+    bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    periodic || seen.iter().filter(|seen| **seen).count() < 8
+}
+
+/// Bytes that count up or down, and anything that holds a word of [`SAMPLES`].
+fn is_well_known(bytes: &[u8]) -> bool {
+    let step = |by: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(by));
+    let lower = Zeroizing::new(bytes.to_ascii_lowercase());
+    step(1)
+        || step(255)
+        || SAMPLES.iter().any(|sample| lower.windows(sample.len()).any(|part| part == sample.as_bytes()))
+}
+
+const SALT: &[u8] = b"session-core/v1";
+const MIN_SECRET: usize = 32;
+
+/// In lower case. Long enough that a random secret does not hold one by accident.
+const SAMPLES: &[&str] = &[
+    "0123456789abcdef",
+    "1234567890123456",
+    "abcdefghijklmnop",
+    "change-me",
+    "change_me",
+    "changeit",
+    "changeme",
+    "change this",
+    "changethis",
+    "correct horse battery",
+    "correct-horse-battery",
+    "correcthorsebattery",
+    "django-insecure-",
+    "do not use in production",
+    "insecure-secret",
+    "keyboard cat",
+    "my-secret-key",
+    "my_secret_key",
+    "mysecretkey",
+    "not a secret",
+    "placeholder",
+    "please-change",
+    "qcy?taenfk?az?iwrnwnxilr6ctf",
+    "qcy?tanfk?az?iwrnwnxilr6ctf",
+    "qwertyuiop",
+    "replace-me",
+    "replace_me",
+    "replaceme",
+    "secret-key-here",
+    "secretkeyhere",
+    "some session secret",
+    "super-secret",
+    "super secret",
+    "super_secret",
+    "supersecret",
+    "this is a secret",
+    "thisisasecret",
+    "your-256-bit-secret",
+    "your-secret",
+    "your_secret",
+    "yoursecret",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E";
+    const OTHER: &str = "V9s3qXWfTz1p6nYbKc7RgLd0aHj2Mu8E";
+
+    fn kind(secret: impl AsRef<[u8]>) -> KeyErrorKind {
+        Keys::new(secret).unwrap_err().kind()
+    }
+
+    #[test]
+    fn a_bad_secret_is_refused_with_its_reason() {
+        assert_eq!(kind(""), KeyErrorKind::Missing);
+        assert_eq!(kind("short"), KeyErrorKind::TooShort { length: 5 });
+        assert_eq!(kind(&GOOD[1..]), KeyErrorKind::TooShort { length: 31 });
+        assert_eq!(kind([0; 32]), KeyErrorKind::Repetition);
+        assert_eq!(kind("x".repeat(64)), KeyErrorKind::Repetition);
+        assert_eq!(kind("abcdefgh".repeat(4)), KeyErrorKind::Repetition);
+        assert_eq!(kind("0123456789abcdef0123456789abcdef"), KeyErrorKind::WellKnown);
+        assert_eq!(kind("CHANGEME-CHANGEME-CHANGEME-CHANGEME!"), KeyErrorKind::WellKnown);
+        assert_eq!(kind((0..64).collect::<Vec<u8>>()), KeyErrorKind::WellKnown);
+    }
+
+    #[test]
+    fn the_refusal_says_how_to_make_a_good_secret_and_keeps_the_bad_one_to_itself() {
+        let error = Keys::new("hunter2hunter2").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the secret has 14 bytes, and 32 are the least; make a good one with `openssl rand -base64 48`"
+        );
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn debug_shows_how_many_secrets_and_nothing_of_them() {
+        let keys = Keys::new(GOOD).unwrap().with_fallback(OTHER).unwrap();
+        assert_eq!(format!("{keys:?}"), "Keys { secrets: 2 }");
+    }
+
+    #[test]
+    fn the_same_secret_twice_counts_once() {
+        let keys = Keys::new(GOOD).unwrap().with_fallback(GOOD).unwrap();
+        assert_eq!(format!("{keys:?}"), "Keys { secrets: 1 }");
+    }
+
+    #[test]
+    fn generated_keys_differ() {
+        assert!(!Keys::generate().secrets[0].is(&Keys::generate().secrets[0]));
+    }
+}

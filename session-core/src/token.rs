@@ -1,0 +1,185 @@
+//! The wire format: text to its parts and back. No keys and no trust here.
+//!
+//! ```text
+//! VER "." KID "." BODY "." MAC        signed:    "1", 4, 43 or more, 43 characters
+//! VER "." KID "." BODY                encrypted: "2", 4, 96 or more characters
+//! ```
+//!
+//! The body, once authentic, is a [`Frame`] of 32 bytes followed by the payload.
+
+use crate::id::SessionId;
+
+/// How a token protects what it carries. The configuration chooses it, never the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Readable and unforgeable: HMAC-SHA256.
+    Signed,
+    /// Unreadable and unforgeable: XChaCha20-Poly1305.
+    #[cfg(feature = "encrypted")]
+    Encrypted,
+}
+
+impl Form {
+    pub(crate) const fn version(self) -> u8 {
+        match self {
+            Self::Signed => b'1',
+            #[cfg(feature = "encrypted")]
+            Self::Encrypted => b'2',
+        }
+    }
+}
+
+/// The text of a token, taken apart. Its shape is right; nothing in it is to be believed yet.
+#[derive(Clone, Copy)]
+pub struct Token<'a> {
+    pub(crate) form: Form,
+    /// What a signature covers, or the prefix that encryption binds.
+    pub(crate) bound: &'a [u8],
+    pub(crate) kid: [u8; KID],
+    pub(crate) body: &'a [u8],
+    /// Empty when encrypted.
+    pub(crate) mac: &'a [u8],
+}
+
+impl<'a> Token<'a> {
+    /// Takes a cookie's value apart, or answers `None` when it cannot be a token of this form.
+    ///
+    /// It allocates nothing and decodes nothing.
+    #[must_use]
+    pub fn parse(text: &'a [u8], form: Form) -> Option<Self> {
+        let (prefix, rest) = text.split_at_checked(PREFIX)?;
+        let [version, b'.', kid @ .., b'.'] = prefix else { return None };
+        let kid = <[u8; KID]>::try_from(kid).ok()?;
+        if *version != form.version() || !is_base64url(&kid) {
+            return None;
+        }
+        match form {
+            Form::Signed => {
+                let (body, tail) = rest.split_at_checked(rest.len().checked_sub(1 + MAC)?)?;
+                let (dot, mac) = tail.split_first()?;
+                let bound = text.get(..text.len() - tail.len())?;
+                let shaped = *dot == b'.' && body.len() >= MIN_SIGNED_BODY && is_base64url(body) && is_base64url(mac);
+                shaped.then_some(Self { form, bound, kid, body, mac })
+            }
+            #[cfg(feature = "encrypted")]
+            Form::Encrypted => {
+                let shaped = rest.len() >= MIN_ENCRYPTED_BODY && is_base64url(rest);
+                shaped.then_some(Self { form, bound: prefix, kid, body: rest, mac: &[] })
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("form", &self.form).finish_non_exhaustive()
+    }
+}
+
+/// What stands before the payload: whose session this is and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The session's public name; of a flash message, its batch's.
+    pub id: SessionId,
+    /// When the session began, in seconds since 1970.
+    pub created_at: u64,
+    /// When this token was made, in seconds since 1970.
+    pub issued_at: u64,
+}
+
+impl Frame {
+    /// The beginning of a body, ready for the payload to be appended.
+    #[must_use]
+    pub fn begin_body(&self, payload_capacity: usize) -> Vec<u8> {
+        let mut body = Vec::with_capacity(FRAME + payload_capacity);
+        body.extend_from_slice(&self.created_at.to_be_bytes());
+        body.extend_from_slice(&self.issued_at.to_be_bytes());
+        body.extend_from_slice(self.id.as_bytes());
+        body
+    }
+
+    pub(crate) fn of_body(body: &[u8]) -> Option<Self> {
+        let (created_at, rest) = body.split_first_chunk::<8>()?;
+        let (issued_at, rest) = rest.split_first_chunk::<8>()?;
+        let (id, _) = rest.split_first_chunk::<16>()?;
+        Some(Self {
+            id: SessionId::from_bytes(*id),
+            created_at: u64::from_be_bytes(*created_at),
+            issued_at: u64::from_be_bytes(*issued_at),
+        })
+    }
+}
+
+/// Unpadded base64url (RFC 4648, section 5).
+#[must_use]
+pub fn base64url(bytes: &[u8]) -> String {
+    base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
+}
+
+/// The reverse of [`base64url`]; anything but the canonical text is refused (RFC 4648, section 3.5).
+pub(crate) fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
+    base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
+}
+
+/// Folds instead of stopping at the first mismatch, so that the compiler can take many bytes at a time.
+fn is_base64url(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (*byte == b'-') | (*byte == b'_')))
+}
+
+pub(crate) const KID: usize = 4;
+pub(crate) const FRAME: usize = 32;
+const PREFIX: usize = 1 + 1 + KID + 1;
+const MAC: usize = 43;
+const MIN_SIGNED_BODY: usize = 43;
+/// A nonce of 24, a frame of 32 and a tag of 16 bytes.
+#[cfg(feature = "encrypted")]
+const MIN_ENCRYPTED_BODY: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_round_trips() {
+        let frame = Frame { id: SessionId::from_bytes([7; 16]), created_at: 1, issued_at: u64::MAX };
+        assert_eq!(Frame::of_body(&frame.begin_body(0)), Some(frame));
+        assert_eq!(Frame::of_body(&[0; 31]), None);
+    }
+
+    #[test]
+    fn base64_is_canonical_or_refused() {
+        assert_eq!(from_base64url(b"AA"), Some(vec![0]));
+        for text in ["AB", "AA==", "AA=", "A", "A+", "A/", "AA ", " AA", "AA\n", "AAB", "AA.A"] {
+            assert_eq!(from_base64url(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_alphabet_is_checked_for_every_byte() {
+        for byte in 0..=255_u8 {
+            let expected = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            assert_eq!(is_base64url(&[b'A', byte, b'A']), expected, "{byte}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_exactly_one_shape() {
+        let (body, mac) = ("A".repeat(43), "B".repeat(43));
+        let parse = |text: String| Token::parse(text.as_bytes(), Form::Signed).is_some();
+        assert!(parse(format!("1.kidk.{body}.{mac}")));
+        for text in [
+            String::new(),
+            format!("2.kidk.{body}.{mac}"),
+            format!("1.kid.{body}.{mac}"),
+            format!("1.kidk.{body}.{mac}B"),
+            format!("1.kidk.{body}{mac}"),
+            format!("1.kidk.{}.{mac}", "A".repeat(42)),
+            format!("1.ki.k.{body}.{mac}"),
+            format!("1.kidk.{body}.A.{mac}"),
+            format!("1.kidk.{body}.{}", "=".repeat(43)),
+            format!(".1.kidk.{body}.{mac}"),
+        ] {
+            assert!(!parse(text.clone()), "{text}");
+        }
+    }
+}
