@@ -6,3 +6,5 @@ mod golden;
 mod mutations;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod wire_format;
