@@ -1,0 +1,148 @@
+//! The golden tokens: two implementations, one text.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use session_core::{Batch, Frame, Keys, Purpose, Ring, SessionId, Token, Verified, cookie};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{
+    corpus::{CORPUS, ExpectFlash, ExpectSession, FLASH, FlashName, Form, SESSION, wire_of},
+    reference::{self, Binding, hex},
+};
+
+#[test]
+fn every_hostile_header_comes_out_byte_for_byte() {
+    for case in &CORPUS.cases {
+        let headers = case.headers(Form::Signed, FlashName::Plain).unwrap();
+        assert_eq!(wire_of(&headers), case.wire, "{}", case.id);
+        if case.example_len.is_empty() {
+            let example: Vec<_> = case.example_b64.iter().map(|bytes| bytes.0.clone()).collect();
+            assert!(headers == example, "{}", case.id);
+        } else {
+            let lengths: Vec<_> = headers.iter().map(Vec::len).collect();
+            let digests: Vec<_> = headers.iter().map(|header| hex(&Sha256::digest(header))).collect();
+            assert_eq!((&lengths, &digests), (&case.example_len, &case.example_sha256), "{}", case.id);
+        }
+    }
+}
+
+#[test]
+fn sealing_makes_the_golden_token() {
+    let token = ring(session_core::Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
+    let header = [format!("{SESSION}={token}").into_bytes()];
+    assert_eq!(header.as_slice(), CORPUS.case("CTRL-001").headers(Form::Signed, FlashName::Plain).unwrap());
+}
+
+#[test]
+fn every_positive_control_opens() {
+    let controls = || CORPUS.cases.iter().filter(|case| case.id.starts_with("CTRL-"));
+    for form in [Form::Signed, Form::Encrypted] {
+        for case in controls() {
+            let headers = case.headers(form, FlashName::Plain).unwrap();
+            let expected = (case.expect.session == ExpectSession::A).then(|| CORPUS.fixtures.session_data.clone());
+            assert_eq!(open(&headers, form, Purpose::Session).map(entries), expected, "{} {form:?}", case.id);
+
+            let flash = open(&headers, form, Purpose::Flash).map(|verified| Batch::of(&verified.entries().unwrap()));
+            let notice = flash.map(|batch| batch.unwrap().messages.get_all("notice").to_vec());
+            let expected = (case.expect.flash == ExpectFlash::F).then(|| vec!["saved".to_owned()]);
+            assert_eq!(notice, expected, "{} {form:?}", case.id);
+        }
+    }
+    assert_eq!(controls().count(), 12);
+}
+
+#[test]
+fn what_the_previous_key_sealed_says_so() {
+    let opened = |id: &str| {
+        let headers = CORPUS.case(id).headers(Form::Signed, FlashName::Plain).unwrap();
+        open(&headers, Form::Signed, Purpose::Session).unwrap()
+    };
+    assert!(opened("CTRL-001").by_newest_key());
+    assert!(!opened("CTRL-010").by_newest_key());
+}
+
+#[test]
+fn an_encrypted_token_is_read_by_the_other_implementation() {
+    for (purpose, name, label) in [(Purpose::Session, SESSION, "session"), (Purpose::Flash, FLASH, "flash")] {
+        let ours = ring(session_core::Form::Encrypted, purpose).seal(&fixture_body()).unwrap();
+        let application = &CORPUS.fixtures.app_id;
+        let binding = Binding { label: "enc", version: "2", purpose: label, cookie_name: name, application };
+        let key = binding.key(&CORPUS.fixtures.key("k_current"));
+        assert_eq!(reference::decrypt(key, &ours), Some(fixture_body()));
+    }
+}
+
+#[test]
+fn no_two_purposes_names_or_applications_share_a_key() {
+    let token = ring(session_core::Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
+    let token = Token::parse(token.as_bytes(), session_core::Form::Signed).unwrap();
+    let opens = |purpose, name, application| {
+        keys().ring(session_core::Form::Signed, purpose, name, application).open(&token).is_some()
+    };
+    assert!(opens(Purpose::Session, SESSION, "acceptance"));
+    assert!(!opens(Purpose::Flash, SESSION, "acceptance"));
+    assert!(!opens(Purpose::Id, SESSION, "acceptance"));
+    assert!(!opens(Purpose::Session, FLASH, "acceptance"));
+    assert!(!opens(Purpose::Session, SESSION, ""));
+}
+
+#[test]
+fn a_body_that_is_not_canonical_is_refused_although_it_is_signed() {
+    let master = CORPUS.fixtures.key("k_current");
+    let binding = Binding {
+        label: "mac",
+        version: "1",
+        purpose: "session",
+        cookie_name: SESSION,
+        application: &CORPUS.fixtures.app_id,
+    };
+    let opens = |body: &str| {
+        let token = reference::sign(binding.key(&master), "1", &reference::key_id(&master), body.as_bytes());
+        let token = Token::parse(&token, session_core::Form::Signed).unwrap();
+        ring(session_core::Form::Signed, Purpose::Session).open(&token).is_some()
+    };
+    let body = reference::base64url(&fixture_body());
+    assert!(body.ends_with('9') && opens(&body));
+    // 72 characters are 54 bytes; a 73rd alone is none; with a 74th it is one, and four bits say nothing.
+    assert!(!opens(&format!("{body}A")));
+    assert!(opens(&format!("{body}AA")));
+    assert!(!opens(&format!("{body}AB")));
+}
+
+/// The keys of the fixtures' ring, newest first.
+fn keys() -> Keys {
+    let key = |name| CORPUS.fixtures.key(name);
+    Keys::new(key("k_current")).unwrap().with_fallback(key("k_previous")).unwrap()
+}
+
+pub(crate) fn ring(form: session_core::Form, purpose: Purpose) -> Ring {
+    let name = if purpose == Purpose::Flash { FLASH } else { SESSION };
+    keys().ring(form, purpose, name, &CORPUS.fixtures.app_id)
+}
+
+/// The body of `CTRL-001`.
+pub(crate) fn fixture_body() -> Vec<u8> {
+    let now = CORPUS.fixtures.now_unix;
+    let id = SessionId::from_bytes(CORPUS.fixtures.sid());
+    let mut body = Frame { id, created_at: now - 600, issued_at: now - 60 }.begin_body(0);
+    body.extend(serde_json::to_vec(&CORPUS.fixtures.session_data).unwrap());
+    body
+}
+
+/// What the one cookie of this purpose holds.
+fn open(headers: &[Vec<u8>], form: Form, purpose: Purpose) -> Option<Verified> {
+    let form = match form {
+        Form::Signed => session_core::Form::Signed,
+        Form::Encrypted => session_core::Form::Encrypted,
+    };
+    let name = if purpose == Purpose::Flash { FLASH } else { SESSION };
+    let mut pairs = headers.iter().flat_map(|header| cookie::pairs(header));
+    let value = pairs.find(|(known, _)| *known == name.as_bytes())?.1;
+    ring(form, purpose).open(&Token::parse(value, form)?)
+}
+
+fn entries(verified: Verified) -> BTreeMap<String, Value> {
+    let entries = verified.entries().unwrap();
+    entries.iter().map(|(key, text)| (key.to_owned(), serde_json::from_str(text).unwrap())).collect()
+}

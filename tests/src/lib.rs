@@ -1,0 +1,10 @@
+//! The whole system from outside, a module a topic.
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod wire_format;

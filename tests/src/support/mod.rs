@@ -1,0 +1,4 @@
+//! What several topics share.
+
+pub(crate) mod corpus;
+pub(crate) mod reference;
