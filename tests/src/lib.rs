@@ -1,0 +1,4 @@
+//! The whole system from outside, a module a topic.
+
+#[cfg(test)]
+mod compile_fail;
