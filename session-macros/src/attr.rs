@@ -73,7 +73,7 @@ impl FieldOptions {
 impl Given {
     fn text(&self, mistakes: &mut Mistakes) -> Option<LitStr> {
         let name = &self.name;
-        match &self.value {
+        match self.value.as_ref().map(ungrouped) {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => return Some(text.clone()),
             Some(other) => mistakes.add(other, format!("`{name}` takes a string literal: `{name} = \"..\"`")),
             None => mistakes.add(name, format!("`{name}` needs a value: `{name} = \"..\"`")),
@@ -89,6 +89,14 @@ impl Given {
                 None
             }
         }
+    }
+}
+
+/// A `$fragment` of a macro arrives in a group of its own.
+fn ungrouped(value: &Expr) -> &Expr {
+    match value {
+        Expr::Group(group) => ungrouped(&group.expr),
+        other => other,
     }
 }
 

@@ -89,10 +89,11 @@ fn write(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
     }
 }
 
-/// What the methods call their argument. The name is of our own hygiene: an expression of the user's never sees it.
+/// What the methods call their argument. Hygiene hides it from the user's expressions; the underscores keep it clear
+/// of constants and statics, which would turn it into a pattern.
 fn argument(fields: &[Field<'_>]) -> TokenStream {
     let used = fields.iter().any(|field| !matches!(field.role, Role::Skipped(_)));
-    if used { Ident::new("fields", Span::mixed_site()).into_token_stream() } else { quote!(_) }
+    if used { Ident::new("__fields", Span::mixed_site()).into_token_stream() } else { quote!(_) }
 }
 
 /// A field's name as written by the derive, so that using a deprecated field is no warning.

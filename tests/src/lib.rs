@@ -2,3 +2,7 @@
 
 #[cfg(test)]
 mod compile_fail;
+#[cfg(test)]
+mod derive;
+#[cfg(test)]
+mod support;
