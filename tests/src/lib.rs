@@ -1,6 +1,10 @@
 //! The whole system from outside, a module a topic.
 
 #[cfg(test)]
+mod compile_fail;
+#[cfg(test)]
+mod derive;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod mutations;

@@ -1,4 +1,5 @@
 //! What several topics share.
 
 pub(crate) mod corpus;
+pub(crate) mod fields;
 pub(crate) mod reference;
