@@ -6,3 +6,5 @@ mod compile_fail;
 mod derive;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod versions;
