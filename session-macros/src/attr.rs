@@ -9,7 +9,7 @@ use syn::{
     token,
 };
 
-use crate::{fallback::Mistakes, valid::unknown};
+use crate::fallback::{Mistakes, unknown};
 
 /// One option as the user wrote it: a name, and what follows the `=`.
 pub(crate) struct Given {

@@ -168,6 +168,7 @@ proptest! {
     #[test]
     fn the_first_version_reads_what_the_others_wrote(first in first(), word in ".{0,8}") {
         let session = session_of(&first, &BTreeMap::new());
+        let word = format!("{word}, not {}", first.name);
         let back = |deployment: Deployment| read::<V1>(&deployment.serve(&session, &word));
         let visits = first.visits.wrapping_add(1);
         prop_assert_eq!(back(Deployment::Added), Ok(V1 { name: word.clone(), visits, theme: None }));
