@@ -2,14 +2,14 @@
 
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Token,
+    Attribute, Error, Expr, ExprLit, Ident, Lit, LitStr, Token,
     ext::IdentExt,
     parse::{Parse, ParseStream},
     punctuated::Punctuated,
     token,
 };
 
-use crate::{fallback::Mistakes, valid::unknown};
+use crate::fallback::{Mistakes, unknown};
 
 /// One option as the user wrote it: a name, and what follows the `=`.
 pub(crate) struct Given {
@@ -102,12 +102,18 @@ fn ungrouped(value: &Expr) -> &Expr {
 
 impl Parse for Given {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(Ident::peek_any) {
+            return Err(input.error("an option begins with its name, as in `#[session(default)]`"));
+        }
         let name = input.call(Ident::parse_any)?;
         if input.peek(token::Paren) {
             return Err(input.error(format!("a value stands after an equals sign: `{name} = ..`")));
         }
-        let value = if input.parse::<Option<Token![=]>>()?.is_some() { Some(input.parse()?) } else { None };
-        Ok(Self { name, value })
+        let Some(equals) = input.parse::<Option<Token![=]>>()? else { return Ok(Self { name, value: None }) };
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(Error::new_spanned(equals, format!("the value is missing: `{name} = ..`")));
+        }
+        Ok(Self { name, value: Some(input.parse()?) })
     }
 }
 

@@ -7,9 +7,9 @@ use syn::{Generics, Ident, WhereClause, parse_quote, spanned::Spanned};
 use crate::ast::{Data, Default, Field, Key, Role};
 
 pub(crate) fn expand(data: &Data<'_>) -> TokenStream {
-    let Data { ident, generics, private, .. } = data;
+    let Data { generics, private, .. } = data;
     let (parameters, arguments, _) = generics.split_for_impl();
-    let bounds = bounds(data);
+    let (ident, bounds) = (named(data.ident), bounds(data));
     let (keys, redirect, read, write) = (keys(data), redirect(data), read(data), write(data));
     let assertions = assertions(data);
     quote! {
@@ -96,11 +96,11 @@ fn argument(fields: &[Field<'_>]) -> TokenStream {
     if used { Ident::new("__fields", Span::mixed_site()).into_token_stream() } else { quote!(_) }
 }
 
-/// A field's name as written by the derive, so that using a deprecated field is no warning.
-fn named(field: &Ident) -> Ident {
-    let mut ident = field.clone();
-    ident.set_span(field.span().resolved_at(Span::call_site()));
-    ident
+/// A name as if the derive had written it, so that what is deprecated warns its users and not its author.
+fn named(ident: &Ident) -> Ident {
+    let mut named = ident.clone();
+    named.set_span(ident.span().resolved_at(Span::call_site()));
+    named
 }
 
 /// The struct's own bounds, and what the fields ask of its parameters: exactly that, whatever the types around them.
@@ -138,7 +138,8 @@ fn mentions_parameter(field: &Field<'_>, generics: &Generics) -> bool {
 /// the compiler, and only when no parameter is open.
 fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> TokenStream {
     let mut assertions = TokenStream::new();
-    let mut others = vec![quote!(<#ident as #private::SessionData>::KEYS)];
+    let own = named(ident);
+    let mut others = vec![quote!(<#own as #private::SessionData>::KEYS)];
     let flattened = fields.iter().filter(|field| matches!(field.role, Role::Flattened));
     for Field { ty, .. } in flattened.take_while(|_| generics.params.is_empty()) {
         let keys = quote!(<#ty as #private::SessionData>::KEYS);

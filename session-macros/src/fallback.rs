@@ -19,6 +19,10 @@ impl Mistakes {
         self.0.push(error);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
@@ -42,4 +46,33 @@ pub(crate) fn fallback(data: &Data<'_>, mistakes: &Mistakes) -> TokenStream {
             fn write(&self, _: &mut #private::Writer) {}
         }
     }
+}
+
+/// Says that a name is none of those known, and which of them was meant.
+pub(crate) fn unknown(kind: &str, name: &str, taker: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|known| (distance(name, known), *known)).min();
+    let Some((_, near)) = nearest.filter(|(distance, _)| *distance < 3) else {
+        return format!("unknown {kind} `{name}`: {taker} takes {}", enumerated(known));
+    };
+    let others: Vec<_> = known.iter().copied().filter(|known| *known != near).collect();
+    format!("unknown {kind} `{name}`: did you mean `{near}`? ({taker} also takes {})", enumerated(&others))
+}
+
+fn enumerated(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// How many letters to insert, remove or replace, whatever their case.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, letter) in left.to_lowercase().chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
+        for column in 1..row.len() {
+            let replaced = diagonal + usize::from(right[column - 1] != letter);
+            diagonal = row[column];
+            row[column] = replaced.min(diagonal + 1).min(row[column - 1] + 1);
+        }
+    }
+    row[right.len()]
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Data as Shape, DeriveInput, Fields, Ident, LitStr, Path, Type, TypeReference, ext::IdentExt};
 
 use crate::{
     ast::{Case, Data, Default, Field, Key, Role},
     attr::{ContainerOptions, FieldOptions, Given},
-    fallback::Mistakes,
+    fallback::{Mistakes, unknown},
 };
 
 pub(crate) fn understand<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Data<'a> {
@@ -110,25 +111,32 @@ struct Naming {
 
 impl Naming {
     fn new(options: &ContainerOptions, mistakes: &mut Mistakes) -> Self {
-        let prefix = options.prefix.as_ref().map(LitStr::value).unwrap_or_default();
-        let Some(literal) = options.prefix.as_ref().filter(|_| is_reserved(&prefix)) else {
-            return Self { prefix, case: case(options.rename_all.as_ref(), mistakes) };
-        };
-        mistakes.add(literal, reserved("a prefix"));
-        Self { prefix: String::new(), case: case(options.rename_all.as_ref(), mistakes) }
+        Self {
+            prefix: options.prefix.as_ref().map(|literal| prefix(literal, mistakes)).unwrap_or_default(),
+            case: options.rename_all.as_ref().map_or(Case::AsWritten, |literal| case(literal, mistakes)),
+        }
     }
 
     fn name(&self, ident: &Ident, rename: Option<LitStr>, mistakes: &mut Mistakes) -> LitStr {
         let literal = rename.unwrap_or_else(|| LitStr::new(&self.case.apply(&ident.unraw().to_string()), ident.span()));
         let name = literal.value();
         let key = format!("{}{name}", self.prefix);
+        // Under a prefix the key would not be empty, but a name that is was not meant.
         check_key(if name.is_empty() { &name } else { &key }, &literal, mistakes);
         LitStr::new(&key, literal.span())
     }
 }
 
-fn case(literal: Option<&LitStr>, mistakes: &mut Mistakes) -> Case {
-    let Some(literal) = literal else { return Case::AsWritten };
+fn prefix(literal: &LitStr, mistakes: &mut Mistakes) -> String {
+    let prefix = literal.value();
+    if is_reserved(&prefix) {
+        mistakes.add(literal, reserved("a prefix"));
+        return String::new();
+    }
+    prefix
+}
+
+fn case(literal: &LitStr, mistakes: &mut Mistakes) -> Case {
     Case::of_name(&literal.value()).unwrap_or_else(|| {
         mistakes.add(literal, unknown("case", &literal.value(), "`rename_all`", &Case::NAMES));
         Case::AsWritten
@@ -183,7 +191,7 @@ fn check_redirect(page: &LitStr, mistakes: &mut Mistakes) {
     }
 }
 
-fn private(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> proc_macro2::TokenStream {
+fn private(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> TokenStream {
     let default = quote!(::session_axum::__private);
     let Some(literal) = krate else { return default };
     literal.parse_with(Path::parse_mod_style).map_or_else(
@@ -193,33 +201,4 @@ fn private(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> proc_macro2::Toke
         },
         |path| quote!(#path::__private),
     )
-}
-
-/// Says that a name is none of those known, and which of them was meant.
-pub(crate) fn unknown(kind: &str, name: &str, taker: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|known| (distance(name, known), *known)).min();
-    let Some((_, near)) = nearest.filter(|(distance, _)| *distance < 3) else {
-        return format!("unknown {kind} `{name}`: {taker} takes {}", enumerated(known));
-    };
-    let others: Vec<_> = known.iter().copied().filter(|known| *known != near).collect();
-    format!("unknown {kind} `{name}`: did you mean `{near}`? ({taker} also takes {})", enumerated(&others))
-}
-
-fn enumerated(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// How many letters to insert, remove or replace, whatever their case.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, letter) in left.to_lowercase().chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for column in 1..row.len() {
-            let replaced = diagonal + usize::from(right[column - 1] != letter);
-            diagonal = row[column];
-            row[column] = replaced.min(diagonal + 1).min(row[column - 1] + 1);
-        }
-    }
-    row[right.len()]
 }

@@ -210,7 +210,10 @@ fn a_struct_without_fields_reads_every_session_and_writes_nothing() {
 fn names_of_a_users_module_are_not_mistaken_for_ours() {
     let odd = read::<hygiene::Odd<u8>>(r#"{"fields":1,"key":2,"self_":3,"type":4}"#).unwrap();
     assert_eq!((odd.fields, odd.key, odd.self_, odd.r#type, odd.default), (1, 2, 3, 4, 40));
-    assert_eq!(keys(&saved(&odd, "{}")), ["default", "fields", "key", "private", "self_", "type", "words"]);
+    assert_eq!(
+        keys(&saved(&odd, "{}")),
+        ["braces", "call", "default", "fields", "key", "private", "self_", "type", "words"]
+    );
 }
 
 /// Everything shadowed, everything denied.
@@ -243,6 +246,20 @@ mod hygiene {
     #[derive(Serialize, Deserialize, ::core::default::Default)]
     struct Private<T>(T);
 
+    const fn one() -> u8 {
+        1
+    }
+
+    #[derive(Derive)]
+    #[deprecated]
+    struct Old {
+        #[session(flatten)]
+        older: Older,
+    }
+
+    #[derive(Derive)]
+    struct Older {}
+
     /// A struct with difficult names.
     #[derive(Derive)]
     #[session(redirect = "/odd")]
@@ -264,6 +281,12 @@ mod hygiene {
         pub(super) words: ::std::vec::Vec<::std::string::String>,
         #[session(default)]
         private: Private<T>,
+        #[session(default = { 1 })]
+        braces: u8,
+        #[session(default = one())]
+        call: u8,
+        #[session(skip, default = one())]
+        skipped: u8,
     }
 }
 

@@ -13,4 +13,6 @@ mod seeds;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod versions;
+#[cfg(test)]
 mod wire_format;
