@@ -1,4 +1,7 @@
 //! What several topics share.
 
 pub(crate) mod corpus;
+pub(crate) mod exchange;
+pub(crate) mod logs;
 pub(crate) mod reference;
+pub(crate) mod target;
