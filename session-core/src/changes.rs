@@ -80,11 +80,22 @@ impl Changes {
     /// The JSON text under `key`, after the changes.
     #[must_use]
     pub fn get<'a>(&'a self, arrived: &'a Entries, key: &str) -> Option<&'a str> {
+        self.edited(key).unwrap_or_else(|| arrived.get(key))
+    }
+
+    /// What the changes say of `key`: `None` when they leave it as it arrived, `Some(None)` when it is gone.
+    #[must_use]
+    pub fn edited(&self, key: &str) -> Option<Option<&str>> {
         match self.position(key) {
-            Ok(position) => self.edits[position].1.as_deref(),
-            Err(_) if self.keeps(key) => arrived.get(key),
-            Err(_) => None,
+            Ok(position) => Some(self.edits[position].1.as_deref()),
+            Err(_) => (!self.keeps(key)).then_some(None),
         }
+    }
+
+    /// Whether the request changed nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.basis == Basis::Arrived && !self.renewed && self.edits.is_empty()
     }
 
     /// What the session says of itself, after the changes.
@@ -112,8 +123,7 @@ impl Changes {
     /// Whether the session differs from the one that arrived. Changing something and changing it back does not.
     #[must_use]
     pub fn differs_from(&self, arrived: &Entries) -> bool {
-        let untouched = self.basis == Basis::Arrived && self.edits.is_empty();
-        self.needs_new_id() || (!untouched && self.view(arrived) != arrived.sorted())
+        self.needs_new_id() || (!self.is_empty() && self.view(arrived) != arrived.sorted())
     }
 
     /// Whether nothing is left that makes it a session: no entry, and nobody who holds its id.

@@ -157,10 +157,16 @@ impl Settings {
     pub fn insecure(self) -> Self {
         let same_site = if self.same_site == SameSite::None { SameSite::Lax } else { self.same_site };
         let name = match self.name {
-            Name::Asked(name) => Name::Asked(name[prefix(&name).map_or(0, str::len)..].to_owned()),
+            Name::Asked(name) => Name::Asked(without_prefix(&name).to_owned()),
             name @ Name::Default(_) => name,
         };
         Self { name, same_site, secure: false, partitioned: false, ..self }
+    }
+
+    /// Whether browsers will keep it to HTTPS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Checks the settings against each other.
@@ -195,7 +201,7 @@ impl Settings {
 
     fn check(&self, name: &str) -> Result<(), SettingsError> {
         let refuse = |kind| Err(SettingsError { kind, subject: name.to_owned() });
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token_byte) {
+        if without_prefix(name).is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token_byte) {
             return refuse(Wrong::Name);
         }
         if let Some(prefix) = prefix(name) {
@@ -226,16 +232,17 @@ impl Settings {
     }
 }
 
-/// Whether one browser could take the cookies of two names for one another, chunks and batches included.
+/// Whether a session's and a flash's cookies can never be taken for one another, chunks and batches included.
 ///
 /// # Errors
 ///
-/// When the names are equal, or one is the other followed by a dot and more.
+/// When the names, prefixes aside, are equal, or one is the other followed by a dot and more.
 pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
     let within = |whole: &str, start: &str| {
         whole.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    if within(&one.name, &other.name) || within(&other.name, &one.name) {
+    let (a, b) = (without_prefix(&one.name), without_prefix(&other.name));
+    if within(a, b) || within(b, a) {
         return Err(SettingsError { kind: Wrong::SameNames, subject: other.name.clone() });
     }
     Ok(())
@@ -374,6 +381,13 @@ fn prefix(name: &str) -> Option<&str> {
         .find_map(|prefix| name.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)))
 }
 
+fn without_prefix(mut name: &str) -> &str {
+    while let Some(prefix) = prefix(name) {
+        name = &name[prefix.len()..];
+    }
+    name
+}
+
 /// `token` of RFC 9110, section 5.6.2.
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
@@ -469,7 +483,7 @@ mod tests {
         let kind = |settings: Settings| settings.build().unwrap_err().kind;
         let settings = || Settings::new("session");
         let host = || settings().name("__Host-shop");
-        for name in ["", "a b", "a=b", "a;b", "é", "a\r\n", "a\"b", &"x".repeat(129)] {
+        for name in ["", "__Host-", "a b", "a=b", "a;b", "é", "a\r\n", "a\"b", &"x".repeat(129)] {
             assert_eq!(kind(settings().name(name)), Wrong::Name, "{name:?}");
         }
         assert_eq!(kind(host().domain("example.com")), Wrong::HostPrefixWithDomain);
@@ -492,6 +506,7 @@ mod tests {
         assert!(check_distinct(&spec("a"), &spec("a")).is_err());
         assert!(check_distinct(&spec("a"), &spec("a.1")).is_err());
         assert!(check_distinct(&spec("a.1"), &spec("a")).is_err());
+        assert!(check_distinct(&spec("__Host-a"), &spec("__Secure-a")).is_err());
         assert!(check_distinct(&spec("a"), &spec("ab")).is_ok());
     }
 

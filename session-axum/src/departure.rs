@@ -1,0 +1,367 @@
+//! The way out: what a request did becomes `Set-Cookie` headers, or an error before anything has left.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum_core::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use session_core::{
+    Batch, Frame, SessionId, Terms,
+    cookie::{MAX_SIZE, TooLarge},
+    write_object,
+};
+
+use crate::{
+    arrival::flash_suffix,
+    error::{Error, Failure},
+    flash::{Consumed, Fate},
+    response::{Op, Ops},
+    scope::{Scope, Staged},
+    settings::{FlashMode, Rings},
+};
+
+/// Settles the request's session and flash with its response.
+pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
+    let staged = scope.close();
+    let mut ops = Ops::take(&mut response);
+    let failure = response.extensions_mut().remove::<Failure>();
+    if failure.is_none() && ops.is_empty() && !scope.was_read() {
+        return response;
+    }
+    if let Some(Failure(error)) = &failure {
+        response = answer(scope, error);
+        ops.extend(Ops::take(&mut response));
+    }
+    let failed = failure.is_some() || response.status().is_server_error();
+    let saves = !failed || scope.settings.told.save_on_server_error;
+    let (response, cookies) =
+        settle(scope, &staged, ops, response, saves).unwrap_or_else(|error| settle_failure(scope, &staged, &error));
+    with_headers(scope, response, cookies)
+}
+
+/// Nothing that could not be saved is answered as if it were: the application answers, and only an end stays an end.
+fn settle_failure(scope: &Arc<Scope>, staged: &Staged, error: &Error) -> (Response, Vec<String>) {
+    let mut response = answer(scope, error);
+    let ops = Ops::take(&mut response);
+    settle(scope, staged, ops, response, false).unwrap_or_else(|error| (answer(scope, &error), Vec::new()))
+}
+
+fn settle(
+    scope: &Arc<Scope>,
+    before: &Staged,
+    ops: Vec<Op>,
+    response: Response,
+    saves: bool,
+) -> Result<(Response, Vec<String>), Error> {
+    let mut staged = if saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
+    let about_the_session = scope.session_was_read() || ops.iter().any(Op::is_about_the_session);
+    for op in ops {
+        op.apply(scope, staged.to_mut(), before)?;
+    }
+    let mut cookies = Vec::new();
+    if about_the_session && (saves || !staged.changes.is_empty()) {
+        cookies = session_cookies(scope, &staged)?;
+    }
+    cookies.extend(flash_cookies(scope, &staged, consumption(scope, before, response.status(), saves))?);
+    Ok((response, cookies))
+}
+
+fn answer(scope: &Scope, error: &Error) -> Response {
+    tracing::error!(%error, "a session could not be read, changed or saved");
+    let mut response = (scope.settings.told.on_error)(error);
+    response.extensions_mut().remove::<Failure>();
+    response
+}
+
+/// The cookies that make the browser's session what was staged; none when it is that already.
+pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<String>, Error> {
+    if scope.settings.rings.is_none() {
+        return Ok(Vec::new());
+    }
+    if let Some(error) = &staged.error {
+        return Err(error.clone());
+    }
+    let arrived = scope.arrived();
+    let (limits, now) = (scope.settings.told.limits, scope.settings.now());
+    let terms = Terms::of(&arrived.entries);
+    let changes = &staged.changes;
+    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &terms, now));
+    if expired && !changes.destroys() {
+        if !changes.is_empty() {
+            tracing::info!("a session expired while its request ran, and what the request changed is dropped");
+        }
+        return Ok(Vec::new());
+    }
+    if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {
+        return Ok(removal(scope, staged));
+    }
+    let extends = arrived.frame.is_some_and(|frame| limits.wants_extension(&frame, &terms, now));
+    let begins = arrived.frame.is_none() || changes.differs_from(&arrived.entries);
+    if begins || extends || arrived.by_old_key { issue(scope, staged, now) } else { Ok(Vec::new()) }
+}
+
+/// Removes the session's cookies if there is something to remove: a session that is now empty, or, where a handler
+/// asked for the end, whatever came under the name.
+fn removal(scope: &Scope, staged: &Staged) -> Vec<String> {
+    let emptied = scope.arrived().frame.is_some() && staged.changes.differs_from(&scope.arrived().entries);
+    if !emptied && !staged.changes.destroys() {
+        return Vec::new();
+    }
+    let spec = &scope.settings.session_cookie;
+    let whole = scope.cookies.has(spec.name()).then(|| spec.clear(""));
+    whole.into_iter().chain(stale_pieces(scope, 0)).collect()
+}
+
+fn issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Vec<String>, Error> {
+    let Some(Rings { session: ring, .. }) = &scope.settings.rings else { return Ok(Vec::new()) };
+    let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
+    let entries = &scope.arrived().entries;
+    let mut changes = staged.changes.clone();
+    let mut terms = changes.terms(entries);
+    if staged.id_was_asked && changes.leave_nothing(entries) {
+        terms.pinned = true;
+        changes.set_terms(&terms);
+    }
+    let frame = frame_to_issue(scope, staged, now)?;
+    let view = changes.view(entries);
+    let mut body = frame.begin_body(view.iter().map(|(key, text)| key.len() + text.len() + 8).sum());
+    write_object(view.iter().copied(), &mut body);
+    let persists = (told.persistent || terms.until.is_some()) && !terms.browser_session;
+    let max_age = persists.then(|| told.limits.last_second(&frame, &terms).saturating_sub(now));
+    let cookies = spread(scope, &ring.seal(&body)?, max_age).map_err(|error| error.naming(view))?;
+    if scope.arrived().frame.is_none() && !scope.cookies.has(spec.name()) {
+        scope.settings.notices.issued(spec.name(), spec.is_secure(), scope.origin);
+    }
+    Ok(cookies)
+}
+
+fn frame_to_issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Frame, Error> {
+    match scope.arrived().frame {
+        Some(frame) if !staged.changes.needs_new_id() => Ok(Frame { issued_at: now.max(frame.created_at), ..frame }),
+        _ => {
+            let id = staged.new_id.map_or_else(SessionId::random, Ok)?;
+            Ok(Frame { id, created_at: now, issued_at: now })
+        }
+    }
+}
+
+/// One cookie if the token fits into one; otherwise as many as are allowed. What is not needed any more is removed.
+fn spread(scope: &Scope, token: &str, max_age: Option<u64>) -> Result<Vec<String>, TooLarge> {
+    let spec = &scope.settings.session_cookie;
+    if spec.name().len() + token.len() <= MAX_SIZE {
+        let stale = stale_pieces(scope, 0);
+        return Ok([spec.set("", token, max_age)?].into_iter().chain(stale).collect());
+    }
+    let room = MAX_SIZE.saturating_sub(spec.name().len() + PIECE_SUFFIX);
+    let pieces = token.len().div_ceil(room);
+    if scope.settings.told.chunks < 2 || pieces > scope.settings.told.chunks {
+        let limit = if scope.settings.told.chunks < 2 { MAX_SIZE } else { room * scope.settings.told.chunks };
+        return Err(TooLarge::new(spec.name(), spec.name().len() + token.len(), limit));
+    }
+    let mut cookies = Vec::new();
+    for number in 1..=pieces {
+        let end = token.len().min(number * room);
+        cookies.push(spec.set(&format!(".{number}"), &token[(number - 1) * room..end], max_age)?);
+    }
+    if scope.cookies.has(spec.name()) {
+        cookies.push(spec.clear(""));
+    }
+    cookies.extend(stale_pieces(scope, pieces));
+    Ok(cookies)
+}
+
+/// Removes the pieces that came with the request and are numbered above `last`.
+fn stale_pieces(scope: &Scope, last: usize) -> Vec<String> {
+    let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
+    let highest = if told.chunks < 2 { 0 } else { told.chunks };
+    let suffixes = (last + 1..=highest).map(|number| format!(".{number}"));
+    let came = |suffix: &String| scope.cookies.has(&format!("{}{suffix}", spec.name()));
+    suffixes.filter(came).map(|suffix| spec.clear(&suffix)).collect()
+}
+
+/// What this response takes away of the flash that the request brought.
+fn consumption(scope: &Scope, staged: &Staged, status: StatusCode, saves: bool) -> Consumed {
+    if scope.settings.told.flash_mode == FlashMode::NextRequest {
+        return Consumed::All;
+    }
+    let has_page = status.is_success() || status.is_client_error();
+    let bodyless = status == StatusCode::NO_CONTENT || status == StatusCode::RESET_CONTENT;
+    let shown = saves && has_page && !bodyless && !scope.is_head && !staged.is_prefetch;
+    if shown { Consumed::Read } else { Consumed::Nothing }
+}
+
+/// The cookies that make the browser's flash what was staged.
+fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) -> Result<Vec<String>, Error> {
+    if scope.settings.rings.is_none() || (!scope.flash_was_read() && staged.flash.added.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let mut outgoing = Outgoing::default();
+    for received in &scope.incoming().batches {
+        let untouched = consumed == Consumed::Nothing && staged.flash.fate == Fate::Open;
+        let rest = if untouched { received.batch.clone() } else { staged.flash.rest_of(received, consumed) };
+        let sealed = if rest == received.batch { Sealed::As(received.size) } else { Sealed::Not };
+        outgoing.carry(scope, received.frame, rest, sealed)?;
+    }
+    outgoing.merge(scope)?;
+    if !staged.flash.added.is_empty() {
+        let now = scope.settings.now();
+        let frame = Frame { id: SessionId::random()?, created_at: now, issued_at: now };
+        outgoing.carry(scope, frame, staged.flash.added.clone(), Sealed::Not)?;
+    }
+    outgoing.fit(scope);
+    Ok(outgoing.cookies(scope))
+}
+
+/// The flash cookies after this response, oldest first.
+#[derive(Default)]
+struct Outgoing {
+    batches: Vec<Leaving>,
+    /// Suffixes of cookies that go.
+    gone: Vec<String>,
+}
+
+struct Leaving {
+    frame: Frame,
+    batch: Batch,
+    size: usize,
+    /// The token to send; `None` when the browser has it already.
+    token: Option<String>,
+}
+
+/// Whether the browser has a batch's cookie already, and then its size.
+#[derive(Clone, Copy)]
+enum Sealed {
+    As(usize),
+    Not,
+}
+
+impl Outgoing {
+    fn carry(&mut self, scope: &Scope, frame: Frame, batch: Batch, sealed: Sealed) -> Result<(), Error> {
+        if batch.is_empty() {
+            self.gone.push(flash_suffix(&frame));
+            return Ok(());
+        }
+        let (size, token) = match sealed {
+            Sealed::As(size) => (size, None),
+            Sealed::Not => {
+                let token = seal_batch(scope, &frame, &batch)?;
+                (scope.settings.flash_cookie.name().len() + flash_suffix(&frame).len() + token.len(), Some(token))
+            }
+        };
+        self.batches.push(Leaving { frame, batch, size, token });
+        Ok(())
+    }
+
+    /// Many batches that came with the request become one, under the oldest one's name: two responses that do this at
+    /// the same time do the same, and neither loses nor doubles a message.
+    fn merge(&mut self, scope: &Scope) -> Result<(), Error> {
+        if self.batches.len() <= MOST_BATCHES {
+            return Ok(());
+        }
+        let mut merged = Batch::default();
+        let mut all = std::mem::take(&mut self.batches).into_iter().peekable();
+        let id = all.peek().map(|oldest| oldest.frame.id);
+        let newest = all.fold(None, |_, leaving| {
+            self.gone.push(flash_suffix(&leaving.frame));
+            merged.extend(leaving.batch);
+            Some(leaving.frame)
+        });
+        let (Some(id), Some(newest)) = (id, newest) else { return Ok(()) };
+        let frame = Frame { id, ..newest };
+        self.gone.retain(|suffix| *suffix != flash_suffix(&frame));
+        self.carry(scope, frame, merged, Sealed::Not)
+    }
+
+    /// Drops the oldest batches until all flash cookies together are as small as one may be.
+    fn fit(&mut self, scope: &Scope) {
+        while self.batches.iter().map(|leaving| leaving.size).sum::<usize>() > MAX_SIZE {
+            let oldest = self.batches.remove(0);
+            tracing::warn!(
+                cookie = scope.settings.flash_cookie.name(),
+                "flash messages that nobody read were dropped to make room for newer ones"
+            );
+            let browser_has_it = scope.incoming().batches.iter().any(|received| received.frame.id == oldest.frame.id);
+            if browser_has_it {
+                self.gone.push(flash_suffix(&oldest.frame));
+            }
+        }
+    }
+
+    fn cookies(self, scope: &Scope) -> Vec<String> {
+        let (spec, now) = (&scope.settings.flash_cookie, scope.settings.now());
+        let removed = self.gone.iter().map(|suffix| spec.clear(suffix));
+        let sent = self.batches.iter().filter_map(|leaving| {
+            let last_second = leaving.frame.created_at.saturating_add(scope.settings.told.flash_lifetime);
+            let max_age = last_second.saturating_sub(now).max(1);
+            spec.set(&flash_suffix(&leaving.frame), leaving.token.as_deref()?, Some(max_age)).ok()
+        });
+        removed.chain(sent).collect()
+    }
+}
+
+fn seal_batch(scope: &Scope, frame: &Frame, batch: &Batch) -> Result<String, Error> {
+    let Some(Rings { flash: ring, .. }) = &scope.settings.rings else { return Ok(String::new()) };
+    let mut body = frame.begin_body(256);
+    batch.write(&mut body);
+    let token = ring.seal(&body)?;
+    let name = scope.settings.flash_cookie.name();
+    let size = name.len() + flash_suffix(frame).len() + token.len();
+    if size > MAX_SIZE {
+        let entries = batch.to_entries();
+        let entries = entries.iter().map(|(key, text)| (*key, text.as_str()));
+        return Err(TooLarge::new(name, size, MAX_SIZE).naming(entries).into());
+    }
+    Ok(token)
+}
+
+/// Adds the cookies, and what caches must know of them.
+fn with_headers(scope: &Scope, mut response: Response, cookies: Vec<String>) -> Response {
+    let headers = response.headers_mut();
+    if scope.was_read() || !cookies.is_empty() {
+        add_vary(headers);
+    }
+    if !cookies.is_empty() {
+        forbid_storing(headers);
+    }
+    for cookie in cookies {
+        match HeaderValue::try_from(cookie) {
+            Ok(value) => {
+                headers.append(header::SET_COOKIE, value);
+            }
+            Err(_) => unreachable!("names, tokens and attributes are made of visible ASCII"),
+        }
+    }
+    response
+}
+
+fn add_vary(headers: &mut HeaderMap) {
+    let covers = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"))
+    };
+    if !headers.get_all(header::VARY).iter().any(covers) {
+        headers.append(header::VARY, HeaderValue::from_static("Cookie"));
+    }
+}
+
+/// A stored `Set-Cookie` would give one visitor's session to the next.
+fn forbid_storing(headers: &mut HeaderMap) {
+    let shared = |value: &HeaderValue| {
+        value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|directive| {
+            directive.eq_ignore_ascii_case(b"public")
+                || directive.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"s-maxage"))
+        })
+    };
+    if headers.get_all(header::CACHE_CONTROL).iter().any(shared) {
+        tracing::warn!("a response that sets a cookie asked shared caches to store it; it says `no-store` instead");
+        headers.remove(header::CACHE_CONTROL);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// How many batches may stay apart.
+const MOST_BATCHES: usize = 4;
+/// A dot and a digit.
+const PIECE_SUFFIX: usize = 2;

@@ -1,0 +1,132 @@
+//! What can go wrong with a session, and what the browser hears of it.
+
+use std::{fmt, sync::Arc};
+
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use session_core::{
+    RandomError,
+    error::{DecodeError, EncodeError, TooLarge},
+};
+
+/// A session that could not be read, changed or saved.
+///
+/// It is an answer: return it from a handler, and the layer's [`on_error`](crate::SessionLayer::on_error) makes the
+/// response. It never holds a value out of the session.
+#[derive(Clone, Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The value under a key is there but is not of the type that was asked for.
+    Decode {
+        /// The key.
+        key: String,
+    },
+    /// A value has no JSON text that could be read back.
+    Encode {
+        /// The key.
+        key: String,
+    },
+    /// Keys that begin with `$` are not the application's.
+    ReservedKey {
+        /// The key.
+        key: String,
+    },
+    /// The cookie would be larger than browsers keep. It was not sent, and the previous one stays.
+    TooLarge(TooLarge),
+    /// The response has left: what is changed now would be lost.
+    Closed,
+    /// The operating system gave no randomness for an id or a nonce.
+    NoRandomness,
+}
+
+impl Error {
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The status of the answer unless the application chooses another.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    pub(crate) fn decode(key: &str, source: DecodeError) -> Self {
+        Self { kind: ErrorKind::Decode { key: key.to_owned() }, source: Some(Arc::new(source)) }
+    }
+
+    pub(crate) fn encode(key: &str, source: EncodeError) -> Self {
+        Self { kind: ErrorKind::Encode { key: key.to_owned() }, source: Some(Arc::new(source)) }
+    }
+
+    pub(crate) fn reserved(key: &str) -> Self {
+        Self { kind: ErrorKind::ReservedKey { key: key.to_owned() }, source: None }
+    }
+
+    pub(crate) const fn closed() -> Self {
+        Self { kind: ErrorKind::Closed, source: None }
+    }
+
+    /// What the browser hears: nothing of the detail.
+    pub(crate) fn calm_response(&self) -> Response {
+        (self.status(), "Something went wrong with your session. Please try again.").into_response()
+    }
+}
+
+impl From<TooLarge> for Error {
+    fn from(error: TooLarge) -> Self {
+        Self { kind: ErrorKind::TooLarge(error), source: None }
+    }
+}
+
+impl From<RandomError> for Error {
+    fn from(error: RandomError) -> Self {
+        Self { kind: ErrorKind::NoRandomness, source: Some(Arc::new(error)) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ErrorKind::Decode { key } => write!(f, "the session's `{key}` is not of the type that was asked for"),
+            ErrorKind::Encode { key } => write!(f, "the value for the session's `{key}` cannot be written as JSON"),
+            ErrorKind::ReservedKey { key } => {
+                write!(f, "the key `{key}` begins with `$`, which is reserved: choose another")
+            }
+            ErrorKind::TooLarge(error) => {
+                write!(f, "{error}; keep less in the session, spread it with `chunked`, or keep it in a store")
+            }
+            ErrorKind::Closed => f.write_str(
+                "the response has already left, so this change would be lost: change the session before the handler \
+                 returns, not in a spawned task or a streamed body",
+            ),
+            ErrorKind::NoRandomness => f.write_str("the operating system gave no randomness"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = self.calm_response();
+        response.extensions_mut().insert(Failure(self));
+        response
+    }
+}
+
+/// Travels with the response of a failed handler, so that the layer can let the application answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(pub(crate) Error);

@@ -1,0 +1,420 @@
+//! `Flash`: messages, a form's input and its errors, until the next page.
+
+use std::{fmt, sync::Arc};
+
+use axum_core::extract::FromRequestParts;
+use http::{HeaderMap, request::Parts};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+use session_core::{Batch, Lists};
+
+use crate::{arrival::Received, rejection::MissingLayer, scope::Scope};
+
+/// The flash messages of a request: those that came with it, and those for the next page.
+///
+/// It never rejects for what a client sent: a forged or expired message is no message. Without a
+/// [`SessionLayer`](crate::SessionLayer) it rejects with a 500 that says so.
+///
+/// A message is gone once a handler has read it and the answer was shown to a person: a 2xx or 4xx with a body, not to
+/// a HEAD, not to a prefetch. A redirect, a 304 and a 5xx keep it, and so does a request that does not read it.
+///
+/// ```
+/// use session_axum::Flash;
+///
+/// async fn page(flash: Flash) -> String {
+///     flash.get("success").unwrap_or("Welcome!").to_owned()
+/// }
+/// ```
+pub struct Flash {
+    scope: Arc<Scope>,
+    now: Lists,
+}
+
+impl Flash {
+    /// The last message under `key`, and reads it: it is gone with this page.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.mark([key]);
+        self.peek(key)
+    }
+
+    /// All messages under `key`, oldest first, and reads them.
+    #[must_use]
+    pub fn get_all(&self, key: &str) -> Vec<&str> {
+        self.mark([key]);
+        self.peek_all(key)
+    }
+
+    /// All messages with their keys, oldest first, and reads them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.mark_all();
+        self.all()
+    }
+
+    /// Whether there is no message. It reads none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    /// The last message under `key`, which stays.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<&str> {
+        self.all().filter(|(known, _)| *known == key).map(|(_, text)| text).last()
+    }
+
+    /// All messages under `key`, oldest first, which stay.
+    #[must_use]
+    pub fn peek_all(&self, key: &str) -> Vec<&str> {
+        self.all().filter(|(known, _)| *known == key).map(|(_, text)| text).collect()
+    }
+
+    /// All messages as a value for a template, a list of `key` and `text`, and reads them.
+    #[must_use]
+    pub fn messages(&self) -> Messages<'_> {
+        Messages(self.iter().map(|(key, text)| Message { key, text }).collect())
+    }
+
+    /// The values of a form that was refused, and reads them.
+    #[must_use]
+    pub fn input(&self) -> Input<'_> {
+        self.scope.stage_or_log(|staged| staged.flash.input_was_read = true);
+        Input(self.carried().map(|batch| &batch.input).collect())
+    }
+
+    /// What was wrong with a form, and reads it.
+    #[must_use]
+    pub fn errors(&self) -> FormErrors<'_> {
+        self.scope.stage_or_log(|staged| staged.flash.errors_were_read = true);
+        FormErrors(self.carried().map(|batch| &batch.errors).collect())
+    }
+
+    /// A message of success for the next page, under the key `success`.
+    pub fn success(&self, text: impl Into<String>) {
+        self.add("success", text);
+    }
+
+    /// A message of failure for the next page, under the key `error`.
+    pub fn error(&self, text: impl Into<String>) {
+        self.add("error", text);
+    }
+
+    /// A warning for the next page, under the key `warning`.
+    pub fn warning(&self, text: impl Into<String>) {
+        self.add("warning", text);
+    }
+
+    /// A piece of information for the next page, under the key `info`.
+    pub fn info(&self, text: impl Into<String>) {
+        self.add("info", text);
+    }
+
+    /// A message for the next page.
+    pub fn add(&self, key: &str, text: impl Into<String>) {
+        let text = text.into();
+        self.scope.stage_or_log(|staged| staged.flash.added.messages.add(key, text));
+    }
+
+    /// A message for this page only: this handle shows it like one that came with the request.
+    pub fn now(&mut self, key: &str, text: impl Into<String>) {
+        self.now.add(key, text.into());
+    }
+
+    /// Keeps all that came with the request for one more page, read or not.
+    pub fn keep(&self) {
+        self.decide(Fate::Kept);
+    }
+
+    /// Keeps the messages under these keys for one more page, and drops all the rest.
+    pub fn keep_only<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) {
+        self.decide(Fate::KeptOnly(keys.into_iter().map(|key| key.as_ref().to_owned()).collect()));
+    }
+
+    /// Drops all that came with the request, read or not.
+    pub fn discard(&self) {
+        self.decide(Fate::Discarded);
+    }
+
+    fn decide(&self, fate: Fate) {
+        self.scope.stage_or_log(|staged| staged.flash.fate = fate);
+    }
+
+    fn mark<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
+        let keys: Vec<String> = keys.into_iter().filter(|key| self.came_with(key)).map(str::to_owned).collect();
+        if !keys.is_empty() {
+            self.scope.stage_or_log(|staged| staged.flash.read.extend(keys));
+        }
+    }
+
+    fn mark_all(&self) {
+        self.mark(self.carried().flat_map(|batch| batch.messages.iter()).map(|(key, _)| key));
+    }
+
+    fn came_with(&self, key: &str) -> bool {
+        self.carried().any(|batch| batch.messages.get(key).is_some())
+    }
+
+    fn carried(&self) -> impl Iterator<Item = &Batch> {
+        self.scope.incoming().batches.iter().map(|received| &received.batch)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lists = self.carried().map(|batch| &batch.messages).chain([&self.now]);
+        lists.flat_map(Lists::iter).flat_map(|(key, texts)| texts.iter().map(move |text| (key, text.as_str())))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Flash {
+    type Rejection = MissingLayer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
+        let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Flash"))?;
+        scope.incoming();
+        scope.staged().is_prefetch = is_prefetch(&parts.headers);
+        Ok(Self { scope: Arc::clone(scope), now: Lists::default() })
+    }
+}
+
+/// A map from key to last message, so that a template writes `{{ flash.success }}`. It reads all messages.
+impl Serialize for Flash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut last: Vec<(&str, &str)> = Vec::new();
+        for (key, text) in self.iter() {
+            match last.iter_mut().find(|(known, _)| *known == key) {
+                Some(entry) => entry.1 = text,
+                None => last.push((key, text)),
+            }
+        }
+        let mut map = serializer.serialize_map(Some(last.len()))?;
+        for (key, text) in last {
+            map.serialize_entry(key, text)?;
+        }
+        map.end()
+    }
+}
+
+impl fmt::Debug for Flash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flash").finish_non_exhaustive()
+    }
+}
+
+/// A person does not see what a browser only prepares.
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| headers.get(*name))
+        .any(|value| value.as_bytes().get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"prefetch")))
+}
+
+/// Messages for a template: a list of `key` and `text`.
+#[derive(Clone)]
+pub struct Messages<'a>(Vec<Message<'a>>);
+
+/// One message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its kind: success, error, ..
+    pub key: &'a str,
+    /// What it says.
+    pub text: &'a str,
+}
+
+impl<'a> Messages<'a> {
+    /// The messages, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = Message<'a>> {
+        self.0.iter().copied()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for Messages<'a> {
+    type Item = Message<'a>;
+    type IntoIter = std::vec::IntoIter<Message<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for message in &self.0 {
+            list.serialize_element(message)?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Message<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("key", self.key)?;
+        map.serialize_entry("text", self.text)?;
+        map.end()
+    }
+}
+
+/// The values of a refused form by field, the newest form's first. For a template a map to a text, or to a list where
+/// a field came several times.
+#[derive(Clone)]
+pub struct Input<'a>(Vec<&'a Lists>);
+
+impl<'a> Input<'a> {
+    /// What was typed into a field.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&'a str> {
+        self.get_all(field).last().map(String::as_str)
+    }
+
+    /// All that was chosen in a field.
+    #[must_use]
+    pub fn get_all(&self, field: &str) -> &'a [String] {
+        newest(&self.0, field)
+    }
+
+    /// Whether no form was refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|lists| lists.is_empty())
+    }
+}
+
+impl Serialize for Input<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(fields(&self.0).into_iter().map(|field| (field, OneOrMany(self.get_all(field)))))
+    }
+}
+
+/// What was wrong with a form, by field; under the empty field what concerns the whole of it.
+#[derive(Clone)]
+pub struct FormErrors<'a>(Vec<&'a Lists>);
+
+impl<'a> FormErrors<'a> {
+    /// The first thing wrong with a field.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&'a str> {
+        self.get_all(field).first().map(String::as_str)
+    }
+
+    /// All that is wrong with a field.
+    #[must_use]
+    pub fn get_all(&self, field: &str) -> &'a [String] {
+        newest(&self.0, field)
+    }
+
+    /// Whether nothing was wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|lists| lists.is_empty())
+    }
+}
+
+impl Serialize for FormErrors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(fields(&self.0).into_iter().map(|field| (field, self.get_all(field))))
+    }
+}
+
+macro_rules! debug_shows_nothing {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+debug_shows_nothing!(Messages, Message, Input, FormErrors);
+
+/// The newest form that has something under a field: values of two forms are never mixed in one field.
+fn newest<'a>(forms: &[&'a Lists], field: &str) -> &'a [String] {
+    forms.iter().rev().map(|lists| lists.get_all(field)).find(|texts| !texts.is_empty()).unwrap_or(&[])
+}
+
+fn fields<'a>(forms: &[&'a Lists]) -> Vec<&'a str> {
+    let mut fields: Vec<&str> = Vec::new();
+    for (field, _) in forms.iter().flat_map(|lists| lists.iter()) {
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+    fields
+}
+
+struct OneOrMany<'a>(&'a [String]);
+
+impl Serialize for OneOrMany<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [only] => only.serialize(serializer),
+            many => many.serialize(serializer),
+        }
+    }
+}
+
+/// What a request did with the flash.
+#[derive(Clone, Default)]
+pub(crate) struct FlashChanges {
+    /// The keys that were read.
+    pub(crate) read: Vec<String>,
+    pub(crate) input_was_read: bool,
+    pub(crate) errors_were_read: bool,
+    pub(crate) fate: Fate,
+    /// For the next page.
+    pub(crate) added: Batch,
+}
+
+/// What a handler decided about all that came with the request. The last word counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing: reading decides.
+    #[default]
+    Open,
+    Kept,
+    KeptOnly(Vec<String>),
+    Discarded,
+}
+
+impl FlashChanges {
+    /// What stays of a batch that came with the request. `consumed`: what was read is gone.
+    pub(crate) fn rest_of(&self, received: &Received, consumed: Consumed) -> Batch {
+        let mut rest = received.batch.clone();
+        let gone = |was_read: bool| consumed == Consumed::All || (consumed == Consumed::Read && was_read);
+        match &self.fate {
+            Fate::Kept => {}
+            Fate::Discarded => rest = Batch::default(),
+            Fate::KeptOnly(keys) => {
+                rest.messages.retain(|key| keys.iter().any(|kept| kept == key));
+                rest.input = Lists::default();
+                rest.errors = Lists::default();
+            }
+            Fate::Open => {
+                rest.messages.retain(|key| !gone(self.read.iter().any(|read| read == key)));
+                if gone(self.input_was_read) {
+                    rest.input = Lists::default();
+                }
+                if gone(self.errors_were_read) {
+                    rest.errors = Lists::default();
+                }
+            }
+        }
+        rest
+    }
+}
+
+/// What this response takes away of the messages that came with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consumed {
+    Nothing,
+    Read,
+    All,
+}

@@ -1,0 +1,260 @@
+//! `SessionLayer`: one line that says where sessions live, and the settings of their cookies.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum_core::response::Response;
+use cookie::SameSite;
+use session_core::{
+    Clock, Form, Keys, Limits,
+    cookie::{Settings as CookieSettings, SettingsError},
+};
+use tower_layer::Layer;
+
+use crate::{
+    error::Error,
+    service::SessionService,
+    settings::{FlashMode, Sealing, Settings, Told},
+};
+
+/// The layer that gives every request below it a [`Session`](crate::Session) and a [`Flash`](crate::Flash).
+///
+/// It is its own builder, and every step leaves a valid layer. What a browser would refuse is an error at once, when
+/// the application starts.
+///
+/// The defaults are right for production: the cookies are `__Host-session` and `__Host-flash`, Secure, `HttpOnly`,
+/// `SameSite=Lax`, `Path=/`, without Domain; a session ends after 24 hours without a visit, after 30 days in any case,
+/// and when the browser closes.
+///
+/// ```
+/// use std::time::Duration;
+/// use session_axum::{Keys, SessionLayer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = SessionLayer::signed(Keys::generate())
+///     .name("__Host-shop")?
+///     .idle_timeout(Duration::from_secs(30 * 60))
+///     .lifetime(Duration::from_secs(12 * 60 * 60));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionLayer {
+    settings: Arc<Settings>,
+}
+
+impl SessionLayer {
+    /// Sessions whose data travels in a signed cookie: the browser can read it and cannot change it.
+    #[must_use]
+    pub fn signed(keys: Keys) -> Self {
+        Self::of(Some(Sealing { keys, form: Form::Signed }))
+    }
+
+    /// Sessions whose data travels in an encrypted cookie: the browser can neither read nor change it.
+    #[cfg(feature = "encrypted")]
+    #[must_use]
+    pub fn encrypted(keys: Keys) -> Self {
+        Self::of(Some(Sealing { keys, form: Form::Encrypted }))
+    }
+
+    /// For APIs: every session is empty and nothing is written, whatever the handlers do.
+    #[must_use]
+    pub fn null() -> Self {
+        Self::of(None)
+    }
+
+    /// The session cookie's name instead of `__Host-session`.
+    ///
+    /// # Errors
+    ///
+    /// When it is no cookie's name, when its prefix contradicts another setting, or when it is the flash's name.
+    pub fn name(self, name: &str) -> Result<Self, SettingsError> {
+        self.with(|told| told.session = told.session.clone().name(name))
+    }
+
+    /// The flash cookies' name, before the dot, instead of `__Host-flash`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionLayer::name`].
+    pub fn flash_name(self, name: &str) -> Result<Self, SettingsError> {
+        self.with(|told| told.flash = told.flash.clone().name(name))
+    }
+
+    /// Cookies for a domain and all its subdomains. The default names become `__Secure-session` and `__Secure-flash`.
+    ///
+    /// Every subdomain can then read, drop and replace the cookies (though not forge them).
+    ///
+    /// # Errors
+    ///
+    /// When it is no host name, or when a name that begins with `__Host-` was asked for.
+    pub fn domain(self, domain: &str) -> Result<Self, SettingsError> {
+        self.with_both(|cookie| cookie.domain(domain))
+    }
+
+    /// Cookies for a path and what is below it. The default names become `__Secure-session` and `__Secure-flash`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not begin with `/` or cannot stand in a cookie, or when a name with `__Host-` was asked for.
+    pub fn path(self, path: &str) -> Result<Self, SettingsError> {
+        self.with_both(|cookie| cookie.path(path))
+    }
+
+    /// Which requests from other sites carry the cookies: `Lax` unless told otherwise.
+    ///
+    /// With `None` every site can make a visitor's browser send requests in their session: protect each form.
+    ///
+    /// # Errors
+    ///
+    /// `SameSite=None` together with [`SessionLayer::insecure_over_http`].
+    pub fn same_site(self, same_site: SameSite) -> Result<Self, SettingsError> {
+        self.with_both(|cookie| cookie.same_site(same_site))
+    }
+
+    /// A jar of its own under every top-level site that embeds this one (CHIPS). Without Secure it stays off.
+    #[must_use]
+    pub fn partitioned(self, partitioned: bool) -> Self {
+        self.with_safe(|told| {
+            for cookie in [&mut told.session, &mut told.flash] {
+                *cookie = cookie.clone().partitioned(partitioned && cookie.is_secure());
+            }
+        })
+    }
+
+    /// For a laptop: cookies without Secure, and so without the prefix of their names, that also travel over HTTP.
+    ///
+    /// Whoever is on the network can then take over a session. `SameSite=None` becomes `Lax`. It says so in the log.
+    #[must_use]
+    pub fn insecure_over_http(self) -> Self {
+        tracing::warn!(
+            "session cookies travel over plain HTTP (insecure_over_http): anybody on the network can take a session \
+             over; use HTTPS and drop this setting in production"
+        );
+        self.with_safe(|told| {
+            for cookie in [&mut told.session, &mut told.flash] {
+                *cookie = cookie.clone().insecure();
+            }
+        })
+    }
+
+    /// Keeps two applications with one secret apart: neither opens the other's cookies. Empty unless told otherwise.
+    #[must_use]
+    pub fn application(self, application: &str) -> Self {
+        self.with_safe(|told| application.clone_into(&mut told.application))
+    }
+
+    /// The longest time between two visits: 24 hours unless told otherwise, 1 second to 10 years.
+    ///
+    /// A visit counts when the session is used. The cookie is renewed for it after an eighth of this time.
+    #[must_use]
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        self.with_safe(|told| told.limits = Limits { idle: seconds(timeout, TEN_YEARS), ..told.limits })
+    }
+
+    /// The longest time from the beginning of a session, whatever its activity: 30 days unless told otherwise,
+    /// 1 second to 10 years.
+    #[must_use]
+    pub fn lifetime(self, lifetime: Duration) -> Self {
+        self.with_safe(|told| told.limits = Limits { lifetime: seconds(lifetime, TEN_YEARS), ..told.limits })
+    }
+
+    /// How long an unread flash message waits: 5 minutes unless told otherwise, 1 second to 1 day.
+    #[must_use]
+    pub fn flash_lifetime(self, lifetime: Duration) -> Self {
+        self.with_safe(|told| told.flash_lifetime = seconds(lifetime, ONE_DAY))
+    }
+
+    /// Cookies that outlive the browser: `Max-Age` is what is left of the nearer limit, at most 400 days.
+    #[must_use]
+    pub fn persistent(self, persistent: bool) -> Self {
+        self.with_safe(|told| told.persistent = persistent)
+    }
+
+    /// Lets a session that is too large for one cookie spread over up to `most` of them, 1 to 8.
+    ///
+    /// Each costs up to 4 KiB with every request, and servers commonly refuse headers of more than 8 to 16 KiB.
+    #[must_use]
+    pub fn chunked(self, most: usize) -> Self {
+        self.with_safe(|told| told.chunks = most.clamp(1, 8))
+    }
+
+    /// When a flash message is gone: [`FlashMode::UntilRead`] unless told otherwise.
+    #[must_use]
+    pub fn flash_mode(self, mode: FlashMode) -> Self {
+        self.with_safe(|told| told.flash_mode = mode)
+    }
+
+    /// Saves what handlers did even when the answer is a 5xx. Unless told so, that is rolled back.
+    #[must_use]
+    pub fn save_on_server_error(self, save: bool) -> Self {
+        self.with_safe(|told| told.save_on_server_error = save)
+    }
+
+    /// Makes the response when a session cannot be read or saved, and for an [`Error`] that a handler returns.
+    ///
+    /// Unless told otherwise it is a 500 with one calm sentence.
+    #[must_use]
+    pub fn on_error(self, respond: impl Fn(&Error) -> Response + Send + Sync + 'static) -> Self {
+        self.with_safe(|told| told.on_error = Arc::new(respond))
+    }
+
+    /// Where time comes from: the system's clock unless told otherwise.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        self.with_safe(|told| told.clock = Arc::new(clock))
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) const fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    fn of(sealing: Option<Sealing>) -> Self {
+        match Settings::new(Told::new(sealing)) {
+            Ok(settings) => Self { settings: Arc::new(settings) },
+            Err(error) => unreachable!("the defaults are valid: {error}"),
+        }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Told)) -> Result<Self, SettingsError> {
+        let mut told = Arc::unwrap_or_clone(self.settings).told;
+        change(&mut told);
+        Ok(Self { settings: Arc::new(Settings::new(told)?) })
+    }
+
+    fn with_both(self, change: impl Fn(CookieSettings) -> CookieSettings) -> Result<Self, SettingsError> {
+        self.with(|told| {
+            told.session = change(told.session.clone());
+            told.flash = change(told.flash.clone());
+        })
+    }
+
+    /// For what cannot be wrong after a layer that was right.
+    fn with_safe(self, change: impl FnOnce(&mut Told)) -> Self {
+        match self.with(change) {
+            Ok(layer) => layer,
+            Err(error) => unreachable!("this setting cannot contradict another: {error}"),
+        }
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService::new(inner, Arc::clone(&self.settings))
+    }
+}
+
+impl fmt::Debug for SessionLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("settings", &self.settings).finish()
+    }
+}
+
+fn seconds(duration: Duration, most: u64) -> u64 {
+    duration.as_secs().clamp(1, most)
+}
+
+const ONE_DAY: u64 = 24 * 60 * 60;
+const TEN_YEARS: u64 = 3_652 * ONE_DAY;

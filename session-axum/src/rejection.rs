@@ -1,0 +1,92 @@
+//! What a caller gets when extraction cannot work.
+
+use std::fmt;
+
+use axum_core::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::error::Error;
+
+/// There is no [`SessionLayer`](crate::SessionLayer) around the route: a mistake of the application's, and a 500.
+#[derive(Clone, Copy, Debug)]
+pub struct MissingLayer {
+    extractor: &'static str,
+}
+
+impl MissingLayer {
+    pub(crate) fn of(extractor: &'static str) -> Self {
+        let rejection = Self { extractor };
+        tracing::error!("{rejection}");
+        rejection
+    }
+}
+
+impl fmt::Display for MissingLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` was extracted and no session layer is around this route: add `.layer(SessionLayer::signed(keys))` to \
+             the router, after the route",
+            self.extractor
+        )
+    }
+}
+
+impl std::error::Error for MissingLayer {}
+
+impl IntoResponse for MissingLayer {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}
+
+/// Why a handler did not get its [`Session`](crate::Session).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionRejection {
+    /// No layer is around the route: 500.
+    MissingLayer(MissingLayer),
+    /// The visitor's session lacks a field that the struct requires: 401, or the struct's redirect.
+    MissingField {
+        /// The field's key.
+        key: &'static str,
+        /// Where the struct sends such a visitor.
+        redirect: Option<&'static str>,
+    },
+    /// The session could not be read: what [`on_error`](crate::SessionLayer::on_error) answers.
+    Failed(Error),
+}
+
+impl fmt::Display for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingLayer(error) => error.fmt(f),
+            Self::MissingField { key, .. } => write!(f, "the session has no readable `{key}`"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SessionRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::MissingLayer(_) | Self::MissingField { .. } => None,
+            Self::Failed(error) => std::error::Error::source(error),
+        }
+    }
+}
+
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response {
+        match self {
+            Self::MissingLayer(error) => error.into_response(),
+            Self::MissingField { redirect: Some(location), .. } => {
+                (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static(location))]).into_response()
+            }
+            Self::MissingField { redirect: None, .. } => {
+                (StatusCode::UNAUTHORIZED, "Please log in first.").into_response()
+            }
+            Self::Failed(error) => error.into_response(),
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Helpers on responses: what Play writes as `.withSession` and `.flashing`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use serde::Serialize;
+use session_core::{Batch, Changes, Lists, RESERVED_PREFIX, SessionData, Writer, encode};
+
+use crate::{
+    error::Error,
+    form,
+    scope::{Scope, Staged},
+    session::Session,
+};
+
+/// Session and flash on everything that is a response.
+///
+/// The helpers apply after what the extractors did, in the order in which they were called. They also work where the
+/// handler never took a [`Session`], on error responses and on rejections.
+///
+/// ```
+/// use axum::response::{IntoResponse, Redirect};
+/// use session_axum::SessionResponseExt;
+///
+/// async fn save() -> impl IntoResponse {
+///     Redirect::to("/").flashing([("success", "The item has been created")])
+/// }
+/// ```
+pub trait SessionResponseExt: IntoResponse + Sized {
+    /// Replaces the whole session: a new one with these values. Given the request's own handle it keeps its identity.
+    fn with_session<Kind>(self, session: impl IntoSession<Kind>) -> Response {
+        (WithSession::new(session), self).into_response()
+    }
+
+    /// Adds values to the session that the request brought.
+    fn adding_to_session<K: Into<String>, V: Serialize>(self, values: impl IntoIterator<Item = (K, V)>) -> Response {
+        (AddingToSession::new(values), self).into_response()
+    }
+
+    /// Takes values out of the session that the request brought.
+    fn removing_from_session<K: Into<String>>(self, keys: impl IntoIterator<Item = K>) -> Response {
+        (RemovingFromSession::new(keys), self).into_response()
+    }
+
+    /// Discards the whole session. What is added after it begins a new one.
+    fn with_new_session(self) -> Response {
+        (WithNewSession, self).into_response()
+    }
+
+    /// Messages for the next page.
+    fn flashing(self, messages: impl IntoMessages) -> Response {
+        (Flashing::new(messages), self).into_response()
+    }
+
+    /// A form's values for the next page: a struct, a map, or pairs. Passwords and the like are left out.
+    fn with_input<F: Serialize + ?Sized>(self, form: &F) -> Response {
+        (WithInput::new(form), self).into_response()
+    }
+
+    /// What is wrong with a form, for the next page: pairs of field and message.
+    fn with_errors<F: Into<String>, M: Into<String>>(self, errors: impl IntoIterator<Item = (F, M)>) -> Response {
+        (WithErrors::new(errors), self).into_response()
+    }
+}
+
+impl<R: IntoResponse> SessionResponseExt for R {}
+
+/// [`SessionResponseExt::with_session`] as a part of a response.
+#[derive(Debug)]
+pub struct WithSession(Op);
+
+impl WithSession {
+    /// Replaces the whole session.
+    pub fn new<Kind>(session: impl IntoSession<Kind>) -> Self {
+        Self(session.into_session().0)
+    }
+}
+
+/// [`SessionResponseExt::adding_to_session`] as a part of a response.
+#[derive(Debug)]
+pub struct AddingToSession(Op);
+
+impl AddingToSession {
+    /// Adds values.
+    pub fn new<K: Into<String>, V: Serialize>(values: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self(Op::adding(Op::Add, values))
+    }
+}
+
+/// [`SessionResponseExt::removing_from_session`] as a part of a response.
+#[derive(Debug)]
+pub struct RemovingFromSession(Op);
+
+impl RemovingFromSession {
+    /// Takes values out.
+    pub fn new<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Self {
+        Self(Op::Remove(keys.into_iter().map(Into::into).collect()))
+    }
+}
+
+/// [`SessionResponseExt::with_new_session`] as a part of a response.
+#[derive(Clone, Copy, Debug)]
+pub struct WithNewSession;
+
+/// [`SessionResponseExt::flashing`] as a part of a response.
+#[derive(Debug)]
+pub struct Flashing(Lists);
+
+impl Flashing {
+    /// Messages for the next page.
+    pub fn new(messages: impl IntoMessages) -> Self {
+        let mut lists = Lists::default();
+        messages.add_to(&mut |key, text| lists.add(&key, text));
+        Self(lists)
+    }
+}
+
+/// [`SessionResponseExt::with_input`] as a part of a response.
+#[derive(Debug)]
+pub struct WithInput(Lists);
+
+impl WithInput {
+    /// A form's values for the next page.
+    pub fn new<F: Serialize + ?Sized>(form: &F) -> Self {
+        Self(form::fields(form))
+    }
+}
+
+/// [`SessionResponseExt::with_errors`] as a part of a response.
+#[derive(Debug)]
+pub struct WithErrors(Lists);
+
+impl WithErrors {
+    /// What is wrong with a form, for the next page.
+    pub fn new<F: Into<String>, M: Into<String>>(errors: impl IntoIterator<Item = (F, M)>) -> Self {
+        let mut lists = Lists::default();
+        errors.into_iter().for_each(|(field, message)| lists.add(&field.into(), message.into()));
+        Self(lists)
+    }
+}
+
+macro_rules! response_parts {
+    ($($name:ident: $this:ident => $op:expr;)*) => {$(
+        impl IntoResponseParts for $name {
+            type Error = std::convert::Infallible;
+
+            fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+                let $this = self;
+                Ops::of(parts.extensions_mut()).push($op);
+                Ok(parts)
+            }
+        }
+
+        impl IntoResponse for $name {
+            fn into_response(self) -> Response {
+                (self, ()).into_response()
+            }
+        }
+    )*};
+}
+response_parts! {
+    WithSession: this => this.0;
+    AddingToSession: this => this.0;
+    RemovingFromSession: this => this.0;
+    WithNewSession: _this => Op::Replace(Vec::new());
+    Flashing: this => Op::Flash(Batch { messages: this.0, ..Batch::default() });
+    WithInput: this => Op::Flash(Batch { input: this.0, ..Batch::default() });
+    WithErrors: this => Op::Flash(Batch { errors: this.0, ..Batch::default() });
+}
+
+/// What can replace a session: pairs of key and value, a struct that derives [`SessionData`], or a [`Session`].
+///
+/// `Kind` tells these apart for the compiler; nobody has to write it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a session",
+    note = "give pairs of key and value, a struct with `#[derive(SessionData)]`, or a `Session`"
+)]
+pub trait IntoSession<Kind> {
+    /// The session that is to be.
+    fn into_session(self) -> NewSession;
+}
+
+/// A session that is to be: see [`IntoSession`].
+#[derive(Debug)]
+pub struct NewSession(Op);
+
+/// [`IntoSession`] for pairs of key and value.
+#[derive(Debug)]
+pub struct OfPairs(());
+/// [`IntoSession`] for a struct that derives [`SessionData`].
+#[derive(Debug)]
+pub struct OfStruct(());
+/// [`IntoSession`] for a [`Session`].
+#[derive(Debug)]
+pub struct OfHandle(());
+
+impl<T: SessionData> IntoSession<OfStruct> for T {
+    fn into_session(self) -> NewSession {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        NewSession(match writer.finish() {
+            Ok(fields) => {
+                Op::Replace(fields.into_iter().filter_map(|field| Some((field.key.to_owned(), field.text?))).collect())
+            }
+            Err((key, error)) => Op::Fail(Error::encode(key, error)),
+        })
+    }
+}
+
+impl<T: SessionData> IntoSession<OfHandle> for Session<T> {
+    fn into_session(self) -> NewSession {
+        let scope = Arc::clone(self.scope());
+        drop(self);
+        let changes = scope.staged().changes.clone();
+        NewSession(Op::Adopt(scope, changes))
+    }
+}
+
+impl IntoSession<OfHandle> for &Session {
+    fn into_session(self) -> NewSession {
+        self.clone().into_session()
+    }
+}
+
+macro_rules! session_of_pairs {
+    ($([$($generics:tt)*] $pairs:ty;)*) => {$(
+        impl<K: Into<String>, V: Serialize, $($generics)*> IntoSession<OfPairs> for $pairs {
+            fn into_session(self) -> NewSession {
+                NewSession(Op::adding(Op::Replace, self))
+            }
+        }
+    )*};
+}
+session_of_pairs! {
+    [const N: usize] [(K, V); N];
+    [] Vec<(K, V)>;
+    [] Option<(K, V)>;
+    [] BTreeMap<K, V>;
+    [S] HashMap<K, V, S>;
+}
+
+impl<K: Into<String>, V: Serialize> IntoSession<OfPairs> for (K, V) {
+    fn into_session(self) -> NewSession {
+        [self].into_session()
+    }
+}
+
+/// Messages for the next page: one pair of key and text, or several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no flash message",
+    note = "give a pair of key and text, or an array, `Vec` or map of such pairs"
+)]
+pub trait IntoMessages {
+    /// Hands each key and text over.
+    fn add_to(self, add: &mut dyn FnMut(String, String));
+}
+
+impl<K: Into<String>, M: Into<String>> IntoMessages for (K, M) {
+    fn add_to(self, add: &mut dyn FnMut(String, String)) {
+        add(self.0.into(), self.1.into());
+    }
+}
+
+macro_rules! messages_of_pairs {
+    ($([$($generics:tt)*] $pairs:ty;)*) => {$(
+        impl<K: Into<String>, M: Into<String>, $($generics)*> IntoMessages for $pairs {
+            fn add_to(self, add: &mut dyn FnMut(String, String)) {
+                self.into_iter().for_each(|message| message.add_to(add));
+            }
+        }
+    )*};
+}
+messages_of_pairs! {
+    [const N: usize] [(K, M); N];
+    [] Vec<(K, M)>;
+    [] Option<(K, M)>;
+    [] BTreeMap<K, M>;
+    [S] HashMap<K, M, S>;
+}
+
+/// What one helper does to the session and the flash.
+#[derive(Clone)]
+pub(crate) enum Op {
+    /// Ends the session and begins another with these keys and JSON texts.
+    Replace(Vec<(String, String)>),
+    Add(Vec<(String, String)>),
+    Remove(Vec<String>),
+    /// Takes the session of a handle: the request's own as it is, another one as it was then.
+    Adopt(Arc<Scope>, Changes),
+    Flash(Batch),
+    /// The helper was given what cannot be saved.
+    Fail(Error),
+}
+
+impl Op {
+    fn adding<K: Into<String>, V: Serialize>(
+        op: impl FnOnce(Vec<(String, String)>) -> Self,
+        values: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let entry = |(key, value): (K, V)| {
+            let key = key.into();
+            if key.starts_with(RESERVED_PREFIX) {
+                return Err(Error::reserved(&key));
+            }
+            let text = encode(&value).map_err(|error| Error::encode(&key, error))?;
+            Ok((key, text))
+        };
+        values.into_iter().map(entry).collect::<Result<_, _>>().map_or_else(Self::Fail, op)
+    }
+
+    /// Applies the helper to what `scope`'s request staged.
+    ///
+    /// `before` is what it staged before anything was rolled back.
+    pub(crate) fn apply(self, scope: &Arc<Scope>, staged: &mut Staged, before: &Staged) -> Result<(), Error> {
+        match self {
+            Self::Replace(entries) => {
+                staged.changes.destroy();
+                staged.new_id = None;
+                staged.id_was_asked = false;
+                entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
+            }
+            Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text)),
+            Self::Remove(keys) => {
+                let ours = |key: &String| key.starts_with(RESERVED_PREFIX);
+                keys.iter().filter(|key| !ours(key)).for_each(|key| staged.changes.remove(key));
+            }
+            Self::Adopt(from, _) if Arc::ptr_eq(&from, scope) => {
+                staged.changes = before.changes.clone();
+                staged.new_id = before.new_id;
+                staged.id_was_asked = before.id_was_asked;
+            }
+            Self::Adopt(from, changes) => {
+                let entries = changes.view(&from.arrived().entries);
+                let entries = entries.into_iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
+                let entries = entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
+                Self::Replace(entries).apply(scope, staged, before)?;
+            }
+            Self::Flash(batch) => staged.flash.added.extend(batch),
+            Self::Fail(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn is_about_the_session(&self) -> bool {
+        !matches!(self, Self::Flash(_))
+    }
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Op(..)")
+    }
+}
+
+/// The helpers that were called on a response, on their way to the layer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ops(Arc<Pending>);
+
+#[derive(Debug, Default)]
+struct Pending(Mutex<Vec<Op>>);
+
+impl Ops {
+    /// Those of a response, for one more to be added.
+    fn of(extensions: &mut http::Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+
+    /// Takes those of a response, for the layer to apply.
+    pub(crate) fn take(response: &mut Response) -> Vec<Op> {
+        let ops = response.extensions_mut().remove::<Self>();
+        ops.map(|ops| std::mem::take(&mut *ops.0.lock())).unwrap_or_default()
+    }
+
+    fn push(&self, op: Op) {
+        self.0.lock().push(op);
+    }
+}
+
+impl Pending {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Op>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.lock().is_empty() {
+            tracing::error!(
+                "a response with session or flash changes never reached a session layer, and they are lost: add \
+                 `.layer(SessionLayer::signed(keys))` around the route that made it"
+            );
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One request's session and flash: what arrived, read when somebody asks, and what was staged.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId, Terms, cookie};
+
+use crate::{
+    arrival::{Arrived, Incoming, read_flash, read_session},
+    error::Error,
+    flash::FlashChanges,
+    notices::Origin,
+    settings::{FlashMode, Settings},
+};
+
+/// Shared by the layer and by every extractor of one request.
+pub(crate) struct Scope {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) cookies: Cookies,
+    pub(crate) is_head: bool,
+    /// Known while the layer still watches for set-up that cannot work.
+    pub(crate) origin: Option<Origin>,
+    arrived: OnceLock<Arrived>,
+    incoming: OnceLock<Incoming>,
+    staged: Mutex<Staged>,
+}
+
+impl Scope {
+    pub(crate) fn enter<B>(settings: &Arc<Settings>, request: &Request<B>) -> Arc<Self> {
+        let is_head = request.method() == Method::HEAD;
+        let origin = settings.notices.watch(|| Origin::of(request.uri(), request.headers()));
+        let scope = Self {
+            settings: Arc::clone(settings),
+            cookies: Cookies::of(request.headers()),
+            is_head,
+            origin,
+            arrived: OnceLock::new(),
+            incoming: OnceLock::new(),
+            staged: Mutex::default(),
+        };
+        if settings.told.flash_mode == FlashMode::NextRequest {
+            scope.incoming();
+        }
+        Arc::new(scope)
+    }
+
+    /// The session that came with the request.
+    pub(crate) fn arrived(&self) -> &Arrived {
+        self.arrived.get_or_init(|| read_session(&self.settings, &self.cookies))
+    }
+
+    /// The flash messages that came with the request.
+    pub(crate) fn incoming(&self) -> &Incoming {
+        self.incoming.get_or_init(|| read_flash(&self.settings, &self.cookies))
+    }
+
+    /// Whether the answer may depend on a cookie of ours.
+    pub(crate) fn was_read(&self) -> bool {
+        self.session_was_read() || self.flash_was_read()
+    }
+
+    pub(crate) fn session_was_read(&self) -> bool {
+        self.arrived.get().is_some()
+    }
+
+    pub(crate) fn flash_was_read(&self) -> bool {
+        self.incoming.get().is_some()
+    }
+
+    /// Hands the JSON text under `key` to `read`, without holding the lock meanwhile: it may run the user's code.
+    pub(crate) fn with_text<R>(&self, key: &str, read: impl FnOnce(Option<&str>) -> R) -> R {
+        if key.starts_with(RESERVED_PREFIX) {
+            return read(None);
+        }
+        let edited = self.staged().changes.edited(key).map(|text| text.map(str::to_owned));
+        match edited {
+            Some(text) => read(text.as_deref()),
+            None => read(self.arrived().entries.get(key)),
+        }
+    }
+
+    /// Whose session it is after what was staged, as if it left now.
+    pub(crate) fn frame_after(&self, staged: &Staged) -> Frame {
+        let (arrived, now) = (self.arrived(), self.settings.now());
+        match arrived.frame {
+            Some(frame) if !staged.changes.needs_new_id() => {
+                let limits = self.settings.told.limits;
+                let leaves = staged.changes.differs_from(&arrived.entries)
+                    || arrived.by_old_key
+                    || limits.wants_extension(&frame, &Terms::of(&arrived.entries), now);
+                Frame { issued_at: if leaves { now } else { frame.issued_at }, ..frame }
+            }
+            _ => Frame { id: staged.new_id.unwrap_or(NO_ID), created_at: now, issued_at: now },
+        }
+    }
+
+    /// What the handlers did so far.
+    ///
+    /// A handler that panicked while it held the lock left whole values behind: no change spans two locks.
+    pub(crate) fn staged(&self) -> MutexGuard<'_, Staged> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is staged, unless the response has left.
+    pub(crate) fn stage<R>(&self, change: impl FnOnce(&mut Staged) -> R) -> Result<R, Error> {
+        let mut staged = self.staged();
+        if staged.closed { Err(Error::closed()) } else { Ok(change(&mut staged)) }
+    }
+
+    /// The same for what cannot answer with an error: a change that is lost is said in the log.
+    pub(crate) fn stage_or_log<R: Default>(&self, change: impl FnOnce(&mut Staged) -> R) -> R {
+        self.stage(change).unwrap_or_else(|error| {
+            tracing::error!(%error, "a change was dropped");
+            R::default()
+        })
+    }
+
+    /// What was staged. From now on nothing can be.
+    pub(crate) fn close(&self) -> Staged {
+        let mut staged = self.staged();
+        staged.closed = true;
+        staged.clone()
+    }
+
+    pub(crate) fn shares_a_cookie_with(&self, settings: &Settings) -> bool {
+        self.settings.session_cookie.name() == settings.session_cookie.name()
+            || self.settings.flash_cookie.name() == settings.flash_cookie.name()
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// Stands for the id that is drawn when a new session leaves.
+const NO_ID: SessionId = SessionId::from_bytes([0; 16]);
+
+/// What the handlers did.
+#[derive(Clone, Default)]
+pub(crate) struct Staged {
+    pub(crate) changes: Changes,
+    /// The id that a session without one will get, once somebody asked for it.
+    pub(crate) new_id: Option<SessionId>,
+    /// Whether somebody holds the id.
+    pub(crate) id_was_asked: bool,
+    pub(crate) flash: FlashChanges,
+    /// A change that could not be staged, and so fails the response.
+    pub(crate) error: Option<Error>,
+    pub(crate) closed: bool,
+    /// The browser only prepares this page.
+    pub(crate) is_prefetch: bool,
+}
+
+impl Staged {
+    /// Forgets everything but the end of a session: what a failed request must not leave behind.
+    pub(crate) fn rolled_back(&self) -> Self {
+        let mut changes = Changes::default();
+        if self.changes.destroys() {
+            changes.destroy();
+        }
+        Self { changes, ..Self::default() }
+    }
+}
+
+/// The request's `Cookie` headers, as they came.
+pub(crate) enum Cookies {
+    None,
+    One(HeaderValue),
+    Many(Vec<HeaderValue>),
+}
+
+impl Cookies {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::COOKIE).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::None,
+            (Some(only), None) => Self::One(only.clone()),
+            (Some(_), Some(_)) => Self::Many(headers.get_all(header::COOKIE).iter().cloned().collect()),
+        }
+    }
+
+    /// All names and values, in their order.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let headers = match self {
+            Self::None => &[],
+            Self::One(header) => std::slice::from_ref(header),
+            Self::Many(headers) => headers.as_slice(),
+        };
+        headers.iter().flat_map(|header| cookie::pairs(header.as_bytes()))
+    }
+
+    /// Whether the request brought a cookie of this very name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.pairs().any(|(found, _)| found == name.as_bytes())
+    }
+}

@@ -1,0 +1,52 @@
+//! The way in: every request gets a scope of its own.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum_core::{BoxError, response::Response};
+use bytes::Bytes;
+use http::{Request, Response as HttpResponse};
+use tower_service::Service;
+
+use crate::{future::ResponseFuture, scope::Scope, settings::Settings};
+
+/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+#[derive(Clone, Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> SessionService<S> {
+    pub(crate) const fn new(inner: S, settings: Arc<Settings>) -> Self {
+        Self { inner, settings }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S>
+where
+    S: Service<Request<ReqBody>, Response = HttpResponse<ResBody>>,
+    ResBody: http_body::Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let outer = request.extensions().get::<Arc<Scope>>();
+        if outer.is_some_and(|scope| scope.shares_a_cookie_with(&self.settings)) {
+            self.settings.notices.two_layers(self.settings.session_cookie.name());
+            return ResponseFuture::new(self.inner.call(request), None);
+        }
+        let scope = Scope::enter(&self.settings, &request);
+        request.extensions_mut().insert(Arc::clone(&scope));
+        ResponseFuture::new(self.inner.call(request), Some(scope))
+    }
+}

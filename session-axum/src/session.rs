@@ -1,0 +1,393 @@
+//! `Session`: the handle on the one session of a request.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use serde::{Serialize, de::DeserializeOwned};
+use session_core::{
+    Entries, Field, MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Terms, Writer,
+    decode, encode, system_time,
+};
+
+use crate::{
+    error::Error,
+    rejection::{MissingLayer, SessionRejection},
+    scope::{Scope, Staged},
+};
+
+/// The session of a request.
+///
+/// `Session` reads and changes values by key. `Session<T>`, for a `T` that derives [`SessionData`], is the same session
+/// seen as a struct. Every handle of one request, in middleware or handler, sees the same state; the layer saves it
+/// with the response, and only if something changed.
+///
+/// `Session` never rejects for anything a client sent: a missing, forged or expired cookie is an empty session.
+///
+/// ```
+/// use session_axum::{Error, Session};
+///
+/// async fn login(session: Session) -> Result<&'static str, Error> {
+///     session.renew();
+///     session.insert("connected", "user@example.com")?;
+///     Ok("Hello")
+/// }
+///
+/// async fn greet(session: Session) -> Result<String, Error> {
+///     Ok(session.get::<String>("connected")?.unwrap_or_else(|| "Oops, you are not connected".into()))
+/// }
+/// ```
+pub struct Session<T: SessionData = Untyped> {
+    scope: Arc<Scope>,
+    data: T,
+    /// The fields before the first change; without one nothing was changed.
+    before: Option<Vec<Field>>,
+}
+
+/// Stands for no struct at all: a `Session` whose values are read by key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Untyped;
+
+impl SessionData for Untyped {
+    const KEYS: &'static [&'static str] = &[];
+
+    fn read(_: &Reader<'_>) -> Result<Self, MissingField> {
+        Ok(Self)
+    }
+
+    fn write(&self, _: &mut Writer) {}
+}
+
+impl Session {
+    /// The value under `key`; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the value is there but is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.scope.with_text(key, |text| text.map(decode).transpose()).map_err(|error| Error::decode(key, error))
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.scope.with_text(key, |text| text.is_some())
+    }
+
+    /// All keys, in their order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.with_keys(|keys| keys.into_iter().map(str::to_owned).collect())
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.with_keys(|keys| keys.len())
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.with_keys(|keys| keys.is_empty())
+    }
+
+    /// Puts a value under `key`, in place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// When the value has no JSON text that could be read back, when the key begins with `$`, or when the response has
+    /// left.
+    pub fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
+        if key.starts_with(RESERVED_PREFIX) {
+            return Err(Error::reserved(key));
+        }
+        let text = encode(&value).map_err(|error| Error::encode(key, error))?;
+        self.scope.stage(|staged| staged.changes.insert(key, text))
+    }
+
+    /// Takes the value under `key` out, and says whether there was one.
+    pub fn remove(&self, key: &str) -> bool {
+        let removed = self.contains(key);
+        if removed {
+            self.scope.stage_or_log(|staged| staged.changes.remove(key));
+        }
+        removed
+    }
+
+    /// Takes the value under `key` out: reads it once.
+    ///
+    /// # Errors
+    ///
+    /// When the value is there but is not a `T`. It stays.
+    pub fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let value = self.get(key)?;
+        self.remove(key);
+        Ok(value)
+    }
+
+    /// Takes all values out. The session keeps its id if it gets others.
+    pub fn clear(&self) {
+        self.scope.stage_or_log(|staged| staged.changes.clear(&self.scope.arrived().entries));
+    }
+
+    /// Replaces the value under `key` by what `change` makes of it, as one step that nobody else's comes between.
+    ///
+    /// `change` may run more than once.
+    ///
+    /// # Errors
+    ///
+    /// When the old value is not a `T`; otherwise as [`Session::insert`].
+    pub async fn update<T, F>(&self, key: &str, mut change: F) -> Result<T, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T,
+    {
+        if key.starts_with(RESERVED_PREFIX) {
+            return Err(Error::reserved(key));
+        }
+        loop {
+            let before = self.scope.with_text(key, |text| text.map(str::to_owned));
+            let old = before.as_deref().map(decode).transpose().map_err(|error| Error::decode(key, error))?;
+            let new = change(old);
+            let text = encode(&new).map_err(|error| Error::encode(key, error))?;
+            let entries = &self.scope.arrived().entries;
+            let written = self.scope.stage(|staged| {
+                let unchanged = staged.changes.get(entries, key) == before.as_deref();
+                if unchanged {
+                    staged.changes.insert(key, text);
+                }
+                unchanged
+            })?;
+            if written {
+                return Ok(new);
+            }
+        }
+    }
+
+    /// A new id and a new beginning for the same values: call it whenever a visitor gets more or fewer rights.
+    pub fn renew(&self) {
+        self.scope.stage_or_log(|staged| {
+            staged.changes.renew();
+            staged.new_id = None;
+        });
+    }
+
+    /// Ends this session. What is put in afterwards begins a new one.
+    ///
+    /// The answer says how far that reaches.
+    pub fn destroy(&self) -> Destroyed {
+        self.scope.stage_or_log(|staged| {
+            staged.changes.destroy();
+            staged.new_id = None;
+            staged.id_was_asked = false;
+        });
+        Destroyed::InThisBrowser
+    }
+
+    /// The session's public and stable name, for caches and logs. Asking for it makes the session exist.
+    ///
+    /// # Panics
+    ///
+    /// When the session has none yet and the operating system has no randomness to give.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        let arrived = self.scope.arrived();
+        let mut staged = self.scope.staged();
+        staged.id_was_asked = true;
+        match arrived.frame {
+            Some(frame) if !staged.changes.needs_new_id() => frame.id,
+            _ => *staged.new_id.get_or_insert_with(|| SessionId::random().unwrap_or_else(|error| panic!("{error}"))),
+        }
+    }
+
+    /// When the session began.
+    #[must_use]
+    pub fn created_at(&self) -> SystemTime {
+        let staged = self.scope.staged();
+        system_time(self.scope.frame_after(&staged).created_at)
+    }
+
+    /// When the session will end unless there is another visit.
+    #[must_use]
+    pub fn expires_at(&self) -> SystemTime {
+        let staged = self.scope.staged();
+        let terms = staged.changes.terms(&self.scope.arrived().entries);
+        system_time(self.scope.settings.told.limits.last_second(&self.scope.frame_after(&staged), &terms))
+    }
+
+    /// Lets this session live for `lifetime` from now, whatever the configured limits say, and outlive the browser:
+    /// "remember me". 1 second to 400 days.
+    pub fn set_lifetime(&self, lifetime: Duration) {
+        let until = self.scope.settings.now().saturating_add(lifetime.as_secs().clamp(1, MAX_COOKIE_AGE));
+        self.change_terms(|terms| {
+            terms.until = Some(until);
+            terms.browser_session = false;
+        });
+    }
+
+    /// Lets this session end when the browser closes, or with the configured limits: the reverse of
+    /// [`Session::set_lifetime`].
+    pub fn expire_on_browser_close(&self) {
+        self.change_terms(|terms| {
+            terms.until = None;
+            terms.browser_session = true;
+        });
+    }
+
+    /// Saves now. Where the data travels in the cookie it leaves with the response: this says whether it can.
+    ///
+    /// # Errors
+    ///
+    /// When the session cannot be saved, for example because it is too large.
+    pub async fn save(&self) -> Result<(), Error> {
+        let staged = self.scope.stage(|staged| staged.clone())?;
+        crate::departure::session_cookies(&self.scope, &staged).map(drop)
+    }
+
+    fn change_terms(&self, change: impl FnOnce(&mut Terms)) {
+        let entries = &self.scope.arrived().entries;
+        self.scope.stage_or_log(|staged| {
+            let mut terms = staged.changes.terms(entries);
+            change(&mut terms);
+            staged.changes.set_terms(&terms);
+        });
+    }
+
+    fn with_keys<R>(&self, read: impl FnOnce(Vec<&str>) -> R) -> R {
+        let staged = self.scope.staged();
+        let view = staged.changes.view(&self.scope.arrived().entries);
+        read(view.iter().map(|(key, _)| *key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
+    }
+}
+
+impl<T: SessionData> Session<T> {
+    /// The same session by key, for what is about the session and not about the struct.
+    ///
+    /// ```
+    /// # use session_axum::{Session, SessionData};
+    /// # fn f<Visitor: SessionData>(visitor: Session<Visitor>) {
+    /// Session::untyped(&visitor).renew();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn untyped(this: &Self) -> Session {
+        Session::of(&this.scope)
+    }
+
+    fn read(scope: &Arc<Scope>) -> Result<Self, MissingField> {
+        let entries: &Entries = &scope.arrived().entries;
+        let changes = scope.staged().changes.clone();
+        let reader = Reader::new(entries, &changes);
+        let data = T::read(&reader);
+        for key in reader.unreadable() {
+            tracing::warn!(key, "a value of the session cannot be decoded any more, and counts as missing");
+        }
+        Ok(Self { scope: Arc::clone(scope), data: data?, before: None })
+    }
+
+    fn fields(&self) -> Result<Vec<Field>, Error> {
+        let mut writer = Writer::new();
+        self.data.write(&mut writer);
+        writer.finish().map_err(|(key, error)| Error::encode(key, error))
+    }
+
+    pub(crate) const fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+}
+
+impl Session {
+    pub(crate) fn of(scope: &Arc<Scope>) -> Self {
+        Self { scope: Arc::clone(scope), data: Untyped, before: None }
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self::of(&self.scope)
+    }
+}
+
+impl<T: SessionData> Deref for Session<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T: SessionData> DerefMut for Session<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        if self.before.is_none() {
+            self.before = Some(self.fields().unwrap_or_default());
+        }
+        &mut self.data
+    }
+}
+
+/// Stages the fields whose value really changed.
+impl<T: SessionData> Drop for Session<T> {
+    fn drop(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        let fields = self.fields();
+        self.scope.stage_or_log(|staged| match fields {
+            Ok(fields) => stage_fields(staged, fields.into_iter().filter(|field| !before.contains(field))),
+            Err(error) => staged.error = Some(error),
+        });
+    }
+}
+
+fn stage_fields(staged: &mut Staged, fields: impl IntoIterator<Item = Field>) {
+    for field in fields {
+        field.aliases.iter().for_each(|alias| staged.changes.remove(alias));
+        match field.text {
+            Some(text) => staged.changes.insert(field.key, text),
+            None => staged.changes.remove(field.key),
+        }
+    }
+}
+
+impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        let scope = scope_of(parts).map_err(SessionRejection::MissingLayer)?;
+        Self::read(&scope).map_err(|error| SessionRejection::MissingField { key: error.key(), redirect: T::REDIRECT })
+    }
+}
+
+impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
+        let scope = scope_of(parts).map_err(SessionRejection::MissingLayer)?;
+        Ok(Self::read(&scope).ok())
+    }
+}
+
+fn scope_of(parts: &Parts) -> Result<Arc<Scope>, MissingLayer> {
+    let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Session"))?;
+    scope.arrived();
+    Ok(Arc::clone(scope))
+}
+
+impl<T: SessionData> fmt::Debug for Session<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// How far the end of a session reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Destroyed {
+    /// This browser drops its cookie. Somebody who copied the cookie before can use the copy until the session's
+    /// limits end it: the data travels with the cookie, and nobody is asked.
+    InThisBrowser,
+}

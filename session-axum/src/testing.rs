@@ -1,0 +1,448 @@
+//! For the tests of an application: a client that keeps cookies, sessions to forge and to read, a clock to move.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+//!
+//! async fn greet(session: Session) -> Result<String, Error> {
+//!     Ok(format!("Hello {}", session.get::<String>("connected")?.unwrap_or_default()))
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let layer = SessionLayer::signed(Keys::generate());
+//! let client = Client::new(Router::new().route("/", get(greet)).layer(layer.clone()));
+//! client.enter(&TestSession::new(&layer).insert("connected", "user@example.com"));
+//! assert_eq!(client.get("/").await.text(), "Hello user@example.com");
+//! # });
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use axum_core::{body::Body, response::Response};
+use cookie::Cookie;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body::Body as _;
+use serde::{Serialize, de::DeserializeOwned};
+use session_core::{Batch, Clock, Frame, Lists, SessionId, decode, encode, system_time, write_object};
+use tower_service::Service;
+
+use crate::{
+    SessionLayer,
+    arrival::{Arrived, Incoming, flash_suffix, read_flash, read_session},
+    form,
+    scope::Cookies,
+    settings::{Rings, Settings},
+};
+
+/// A clock that stands still until it is moved. Its clones move together.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    /// A clock that shows this many seconds since 1970.
+    #[must_use]
+    pub fn at(seconds: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(seconds)))
+    }
+
+    /// Moves it on, by whole seconds.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+
+    /// Sets it to this many seconds since 1970.
+    pub fn set(&self, seconds: u64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> SystemTime {
+        system_time(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A client that keeps cookies as a browser does, in process and over HTTPS. Its clones are tabs: they share one jar.
+#[derive(Clone)]
+pub struct Client {
+    app: App,
+    jar: Arc<Mutex<BTreeMap<String, Kept>>>,
+    clock: Option<ManualClock>,
+}
+
+type App = Arc<dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+
+#[derive(Clone)]
+struct Kept {
+    value: String,
+    path: String,
+    /// The second in which it is gone; `None` when the browser closes.
+    expires: Option<u64>,
+}
+
+impl Client {
+    /// A client of a router, or of another service that never fails.
+    pub fn new<S>(app: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        let call = move |request| -> Pin<Box<dyn Future<Output = Response> + Send>> {
+            let mut app = app.clone();
+            Box::pin(async move {
+                let Ok(()) = poll_fn(|context| app.poll_ready(context)).await;
+                let Ok(response) = app.call(request).await;
+                response
+            })
+        };
+        Self { app: Arc::new(call), jar: Arc::default(), clock: None }
+    }
+
+    /// Drops cookies when their `Max-Age` is over by this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: &ManualClock) -> Self {
+        Self { clock: Some(clock.clone()), ..self }
+    }
+
+    /// Gets a page.
+    pub async fn get(&self, path: &str) -> TestResponse {
+        self.send(self.request(Method::GET, path, Body::empty())).await
+    }
+
+    /// Posts nothing.
+    pub async fn post(&self, path: &str) -> TestResponse {
+        self.send(self.request(Method::POST, path, Body::empty())).await
+    }
+
+    /// Posts a form, `application/x-www-form-urlencoded`.
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
+        let mut request = self.request(Method::POST, path, Body::from(urlencode(fields)));
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
+        self.send(request).await
+    }
+
+    /// Sends any request, with the jar's cookies after its own.
+    pub async fn send(&self, mut request: Request<Body>) -> TestResponse {
+        if let Some(cookies) = self.cookie_header(request.uri().path()) {
+            request.headers_mut().append(header::COOKIE, cookies);
+        }
+        let response = TestResponse::read((self.app)(request).await).await;
+        self.keep(&response.headers);
+        response
+    }
+
+    /// Puts a forged session, and its flash messages, into the jar.
+    pub fn enter(&self, session: &TestSession) {
+        for (name, value) in session.cookies() {
+            self.set_cookie(&name, &value);
+        }
+    }
+
+    /// Puts a cookie into the jar.
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        let kept = Kept { value: value.to_owned(), path: "/".to_owned(), expires: None };
+        self.jar().insert(name.to_owned(), kept);
+    }
+
+    /// The value of a cookie.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.jar().get(name).map(|kept| kept.value.clone())
+    }
+
+    /// The names of all cookies.
+    #[must_use]
+    pub fn cookie_names(&self) -> Vec<String> {
+        self.jar().keys().cloned().collect()
+    }
+
+    /// Drops the cookies that have no `Max-Age`.
+    pub fn close_browser(&self) {
+        self.jar().retain(|_, kept| kept.expires.is_some());
+    }
+
+    fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("{path:?} is no path: {error}"));
+        request
+    }
+
+    fn cookie_header(&self, path: &str) -> Option<HeaderValue> {
+        let now = self.now();
+        let jar = self.jar();
+        let lives = |kept: &Kept| kept.expires.is_none_or(|expires| now < expires) && matches(&kept.path, path);
+        let pairs: Vec<_> =
+            jar.iter().filter(|(_, kept)| lives(kept)).map(|(name, kept)| format!("{name}={}", kept.value)).collect();
+        if pairs.is_empty() { None } else { HeaderValue::try_from(pairs.join("; ")).ok() }
+    }
+
+    fn keep(&self, headers: &HeaderMap) {
+        for header in headers.get_all(header::SET_COOKIE) {
+            let Ok(cookie) = Cookie::parse(header.to_str().unwrap_or_default()) else { continue };
+            let age = cookie.max_age().map(cookie::time::SignedDuration::whole_seconds);
+            if age.is_some_and(|age| age <= 0) {
+                self.jar().remove(cookie.name());
+                continue;
+            }
+            let kept = Kept {
+                value: cookie.value().to_owned(),
+                path: cookie.path().unwrap_or("/").to_owned(),
+                expires: age.map(|age| self.now().saturating_add(age.unsigned_abs())),
+            };
+            self.jar().insert(cookie.name().to_owned(), kept);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.0.load(Ordering::SeqCst))
+    }
+
+    fn jar(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
+        self.jar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("cookies", &self.cookie_names()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a cookie's path covers a request's (RFC 6265bis, section 5.1.4).
+fn matches(cookie: &str, request: &str) -> bool {
+    request.strip_prefix(cookie).is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
+}
+
+fn urlencode(fields: &[(&str, &str)]) -> String {
+    let encode = |text: &str| -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        text.bytes()
+            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect()
+    };
+    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    pairs.join("&")
+}
+
+/// A response, read to its end.
+#[derive(Clone, Debug)]
+pub struct TestResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl TestResponse {
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its headers.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The values of its `Set-Cookie` headers.
+    #[must_use]
+    pub fn set_cookies(&self) -> Vec<&str> {
+        self.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect()
+    }
+
+    /// Its body as text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or("(the body is no text)")
+    }
+
+    async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let mut body = pin!(body);
+        let mut bytes = Vec::new();
+        while let Some(Ok(frame)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+            bytes.extend(frame.into_data().unwrap_or_default());
+        }
+        Self { status: parts.status, headers: parts.headers, body: bytes }
+    }
+}
+
+/// A session and its flash messages outside any request: to forge one that a layer will take, or to read what it sent.
+pub struct TestSession {
+    settings: Arc<Settings>,
+    id: SessionId,
+    entries: BTreeMap<String, String>,
+    flash: Batch,
+}
+
+impl TestSession {
+    /// An empty one, for this layer.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system has no randomness to give.
+    #[must_use]
+    pub fn new(layer: &SessionLayer) -> Self {
+        let id = SessionId::random().unwrap_or_else(|error| panic!("{error}"));
+        Self { settings: Arc::clone(layer.settings()), id, entries: BTreeMap::new(), flash: Batch::default() }
+    }
+
+    /// What the cookies that a response sets hold: an empty one when it sets none.
+    #[must_use]
+    pub fn of_response(layer: &SessionLayer, headers: &HeaderMap) -> Self {
+        let cookies = headers.get_all(header::SET_COOKIE).iter().filter_map(|header| {
+            let text = header.to_str().ok()?;
+            Some(text.split(';').next().unwrap_or_default().to_owned())
+        });
+        Self::read(layer, &cookies.collect::<Vec<_>>().join("; "))
+    }
+
+    /// What a client's jar holds.
+    #[must_use]
+    pub fn of_client(layer: &SessionLayer, client: &Client) -> Self {
+        let jar = client.jar();
+        let pairs: Vec<_> = jar.iter().map(|(name, kept)| format!("{name}={}", kept.value)).collect();
+        Self::read(layer, &pairs.join("; "))
+    }
+
+    /// Puts a value in.
+    ///
+    /// # Panics
+    ///
+    /// When the value cannot be written as JSON.
+    #[must_use]
+    pub fn insert(mut self, key: &str, value: impl Serialize) -> Self {
+        let text = encode(&value).unwrap_or_else(|error| panic!("the value for {key:?}: {error}"));
+        self.entries.insert(key.to_owned(), text);
+        self
+    }
+
+    /// Adds a flash message.
+    #[must_use]
+    pub fn flash(mut self, key: &str, text: &str) -> Self {
+        self.flash.messages.add(key, text.to_owned());
+        self
+    }
+
+    /// Adds the values of a refused form.
+    #[must_use]
+    pub fn input<F: Serialize + ?Sized>(mut self, form: &F) -> Self {
+        self.flash.input.extend(form::fields(form));
+        self
+    }
+
+    /// The value under a key.
+    ///
+    /// # Panics
+    ///
+    /// When the value is not a `T`.
+    #[must_use]
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let text = self.entries.get(key)?;
+        Some(decode(text).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
+    }
+
+    /// All keys.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The flash messages.
+    #[must_use]
+    pub const fn messages(&self) -> &Lists {
+        &self.flash.messages
+    }
+
+    /// The form's input that the flash carries.
+    #[must_use]
+    pub const fn form_input(&self) -> &Lists {
+        &self.flash.input
+    }
+
+    /// The form's errors that the flash carries.
+    #[must_use]
+    pub const fn form_errors(&self) -> &Lists {
+        &self.flash.errors
+    }
+
+    /// A request that brings it.
+    ///
+    /// # Panics
+    ///
+    /// When `path` is no path.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> Request<Body> {
+        let pairs: Vec<_> = self.cookies().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = Request::builder().method(method).uri(path).header(header::COOKIE, pairs.join("; "));
+        request.body(Body::empty()).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+    }
+
+    /// Its cookies: names and values.
+    ///
+    /// # Panics
+    ///
+    /// When the layer encrypts and the operating system has no randomness to give.
+    #[must_use]
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let Some(Rings { session, flash }) = &self.settings.rings else { return Vec::new() };
+        let now = self.settings.now();
+        let seal = |ring: &session_core::Ring, body: &[u8]| ring.seal(body).unwrap_or_else(|error| panic!("{error}"));
+        let mut cookies = Vec::new();
+        if !self.entries.is_empty() {
+            let mut body = Frame { id: self.id, created_at: now, issued_at: now }.begin_body(0);
+            write_object(self.entries.iter().map(|(key, text)| (key.as_str(), text.as_str())), &mut body);
+            cookies.push((self.settings.session_cookie.name().to_owned(), seal(session, &body)));
+        }
+        if !self.flash.is_empty() {
+            let frame = Frame { id: self.id, created_at: now, issued_at: now };
+            let mut body = frame.begin_body(0);
+            self.flash.write(&mut body);
+            let name = format!("{}{}", self.settings.flash_cookie.name(), flash_suffix(&frame));
+            cookies.push((name, seal(flash, &body)));
+        }
+        cookies
+    }
+
+    fn read(layer: &SessionLayer, cookies: &str) -> Self {
+        let mut session = Self::new(layer);
+        let Ok(header) = HeaderValue::try_from(cookies) else { return session };
+        let cookies = Cookies::One(header);
+        let Arrived { frame, entries, .. } = read_session(&session.settings, &cookies);
+        session.id = frame.map_or(session.id, |frame| frame.id);
+        session.entries = entries
+            .iter()
+            .filter(|(key, _)| !key.starts_with(session_core::RESERVED_PREFIX))
+            .map(|(key, text)| (key.to_owned(), text.to_owned()))
+            .collect();
+        let Incoming { batches } = read_flash(&session.settings, &cookies);
+        batches.into_iter().for_each(|received| session.flash.extend(received.batch));
+        session
+    }
+}
+
+impl fmt::Debug for TestSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestSession").field("keys", &self.keys()).finish_non_exhaustive()
+    }
+}
