@@ -6,10 +6,12 @@
 use std::collections::HashSet;
 
 use crate::support::{
-    corpus::{CORPUS, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FlashName, Form, SESSION, Wire, wire_of},
+    corpus::{
+        CORPUS, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, Form, SESSION, Wire, wire_of,
+    },
     exchange::Answer,
     logs::Logs,
-    reference,
+    reference::{self, Binding},
     target::{Seen, Target, Way},
 };
 
@@ -49,6 +51,27 @@ async fn a_batch_under_the_name_of_another_is_not_read() {
     let renamed = String::from_utf8(headers.concat()).unwrap().replace(".AAEC", ".AAED").into_bytes();
     assert_ne!(headers.concat(), renamed);
     assert!(Seen::of(&target.transport.get(&[renamed]).await.unwrap()).flash_is_empty);
+}
+
+#[tokio::test]
+async fn two_texts_of_one_batch_are_ambiguous_and_neither_is_read() {
+    let target = Target::new(Form::Signed, Way::InProcess).await;
+    let now = CORPUS.fixtures.now_unix;
+    let cookie = |payload: &str| {
+        let body = reference::body(now, now, CORPUS.fixtures.sid(), payload.as_bytes());
+        let master = CORPUS.fixtures.key("k_current");
+        let binding =
+            Binding { label: "mac", version: "1", purpose: "flash", cookie_name: FLASH, application: "acceptance" };
+        let body = reference::base64url(&body);
+        let token = reference::sign(binding.key(&master), "1", &reference::key_id(&master), body.as_bytes());
+        let name = format!("{FLASH}.{}=", reference::base64url(&CORPUS.fixtures.sid()));
+        [name.as_bytes(), &token].concat()
+    };
+    let (one, other) = (cookie(r#"{"notice":"saved"}"#), cookie(r#"{"notice":"evil"}"#));
+    let notice = async |cookies: &[Vec<u8>]| Seen::of(&target.transport.get(cookies).await.unwrap()).notice;
+    assert_eq!(notice(std::slice::from_ref(&one)).await, ["saved"]);
+    assert_eq!(notice(&[one.clone(), one.clone()]).await, ["saved"]);
+    assert_eq!(notice(&[one, other]).await, [""; 0]);
 }
 
 #[test]

@@ -123,11 +123,14 @@ pub(crate) fn ring(form: session_core::Form, purpose: Purpose) -> Ring {
 
 /// The body of `CTRL-001`.
 pub(crate) fn fixture_body() -> Vec<u8> {
+    body(CORPUS.fixtures.sid(), &serde_json::to_vec(&CORPUS.fixtures.session_data).unwrap())
+}
+
+/// A body as old as that of `CTRL-001`.
+pub(crate) fn body(sid: [u8; 16], payload: &[u8]) -> Vec<u8> {
     let now = CORPUS.fixtures.now_unix;
-    let id = SessionId::from_bytes(CORPUS.fixtures.sid());
-    let mut body = Frame { id, created_at: now - 600, issued_at: now - 60 }.begin_body(0);
-    body.extend(serde_json::to_vec(&CORPUS.fixtures.session_data).unwrap());
-    body
+    let frame = Frame { id: SessionId::from_bytes(sid), created_at: now - 600, issued_at: now - 60 };
+    [frame.begin_body(0).as_slice(), payload].concat()
 }
 
 /// What the one cookie of this purpose holds.

@@ -31,6 +31,7 @@ pub(crate) struct Fixtures {
     pub(crate) flash_ttl_s: u64,
     sid_hex: String,
     pub(crate) session_data: BTreeMap<String, Value>,
+    pub(crate) session_data_b: BTreeMap<String, Value>,
     pub(crate) flash_data: BTreeMap<String, Value>,
 }
 
@@ -110,7 +111,7 @@ enum Mode {
 enum Part {
     Bytes { b64: Bytes },
     Repeat { repeat: Repeat },
-    Token { token: Token },
+    Token { token: Box<Token> },
 }
 
 #[derive(Deserialize)]
@@ -166,7 +167,7 @@ enum Op {
     Case { mode: CaseMode },
     ReplaceSegment { seg: Segment, b64: Bytes },
     DropSegment { seg: Segment },
-    SpliceSegment { seg: Segment, from: Mint },
+    SpliceSegment { seg: Segment, from: Box<Mint> },
     B64TrailingBits { seg: Segment, xor: u8 },
     B64PadSegment { seg: Segment, n: usize },
     B64StdAlphabet,
