@@ -50,8 +50,11 @@ pub use response::{
 };
 pub use service::SessionService;
 pub use session::{Destroyed, Session, Untyped};
+#[doc(hidden)]
+pub use session_core::__private;
 pub use session_core::{
     Clock, KeyError, KeyErrorKind, Keys, SessionData, SessionId, SystemClock,
     cookie::{SettingsError, TooLarge},
 };
+pub use session_macros::SessionData;
 pub use settings::FlashMode;

@@ -27,6 +27,8 @@
 //! |---|---|
 //! | `encrypted` | `Form::Encrypted`: XChaCha20-Poly1305 |
 
+#[doc(hidden)]
+pub mod __private;
 mod changes;
 mod clock;
 pub mod cookie;

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod compile_fail;
+#[cfg(test)]
+mod derive;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod mutations;

@@ -2,6 +2,7 @@
 
 pub(crate) mod corpus;
 pub(crate) mod exchange;
+pub(crate) mod fields;
 pub(crate) mod logs;
 pub(crate) mod reference;
 pub(crate) mod target;

@@ -1,0 +1,97 @@
+//! A struct of session data, understood: what `valid` makes and `expand` writes out.
+
+use proc_macro2::TokenStream;
+use syn::{Expr, Generics, Ident, LitStr, Type};
+
+pub(crate) struct Data<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) generics: &'a Generics,
+    /// The path of the hidden module that the generated code refers to.
+    pub(crate) private: TokenStream,
+    pub(crate) redirect: Option<LitStr>,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+pub(crate) struct Field<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) ty: &'a Type,
+    pub(crate) role: Role,
+}
+
+pub(crate) enum Role {
+    /// It has a key in the session, and perhaps a default for when the key is not there.
+    Keyed(Key, Option<Default>),
+    /// Its type is session data and has keys of its own.
+    Flattened,
+    /// It is not in the session.
+    Skipped(Default),
+}
+
+/// Names are literals, so that each keeps the place where the user wrote it.
+pub(crate) struct Key {
+    pub(crate) name: LitStr,
+    pub(crate) aliases: Vec<LitStr>,
+}
+
+pub(crate) enum Default {
+    OfType,
+    Written(Box<Expr>),
+}
+
+/// How `rename_all` writes a field's name.
+#[derive(Clone, Copy)]
+pub(crate) enum Case {
+    AsWritten,
+    Upper,
+    Pascal,
+    Camel,
+    Kebab,
+    UpperKebab,
+}
+
+impl Case {
+    pub(crate) const NAMES: [&'static str; 8] = [
+        "lowercase",
+        "UPPERCASE",
+        "PascalCase",
+        "camelCase",
+        "snake_case",
+        "SCREAMING_SNAKE_CASE",
+        "kebab-case",
+        "SCREAMING-KEBAB-CASE",
+    ];
+
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Some(match name {
+            // Fields are in lower case with underscores: both say what stands there.
+            "lowercase" | "snake_case" => Self::AsWritten,
+            "UPPERCASE" | "SCREAMING_SNAKE_CASE" => Self::Upper,
+            "PascalCase" => Self::Pascal,
+            "camelCase" => Self::Camel,
+            "kebab-case" => Self::Kebab,
+            "SCREAMING-KEBAB-CASE" => Self::UpperKebab,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn apply(self, field: &str) -> String {
+        match self {
+            Self::AsWritten => field.to_owned(),
+            Self::Upper => field.to_ascii_uppercase(),
+            Self::Pascal => field.split('_').map(capitalized).collect(),
+            Self::Camel => uncapitalized(&Self::Pascal.apply(field)),
+            Self::Kebab => field.replace('_', "-"),
+            Self::UpperKebab => field.replace('_', "-").to_ascii_uppercase(),
+        }
+    }
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+fn uncapitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}

@@ -1,0 +1,171 @@
+//! `#[session(..)]` attributes: tokens into options, each with the place where it stands.
+
+use quote::ToTokens;
+use syn::{
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Token,
+    ext::IdentExt,
+    parse::{Parse, ParseStream},
+    punctuated::Punctuated,
+    token,
+};
+
+use crate::{fallback::Mistakes, valid::unknown};
+
+/// One option as the user wrote it: a name, and what follows the `=`.
+pub(crate) struct Given {
+    pub(crate) name: Ident,
+    pub(crate) value: Option<Expr>,
+}
+
+#[derive(Default)]
+pub(crate) struct ContainerOptions {
+    pub(crate) prefix: Option<LitStr>,
+    pub(crate) rename_all: Option<LitStr>,
+    pub(crate) redirect: Option<LitStr>,
+    pub(crate) krate: Option<LitStr>,
+}
+
+#[derive(Default)]
+pub(crate) struct FieldOptions {
+    pub(crate) rename: Option<(Ident, LitStr)>,
+    pub(crate) aliases: Vec<(Ident, LitStr)>,
+    pub(crate) default: Option<Given>,
+    pub(crate) skip: Option<Ident>,
+    pub(crate) flatten: Option<Ident>,
+}
+
+impl ContainerOptions {
+    pub(crate) const NAMES: [&'static str; 4] = ["prefix", "rename_all", "redirect", "crate"];
+
+    pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
+        let mut options = Self::default();
+        for given in given(attributes, Place::Struct, mistakes) {
+            let value = given.text(mistakes);
+            match given.name.to_string().as_str() {
+                "prefix" => options.prefix = value,
+                "rename_all" => options.rename_all = value,
+                "redirect" => options.redirect = value,
+                _ => options.krate = value,
+            }
+        }
+        options
+    }
+}
+
+impl FieldOptions {
+    pub(crate) const NAMES: [&'static str; 5] = ["rename", "alias", "default", "skip", "flatten"];
+
+    pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
+        let mut options = Self::default();
+        for given in given(attributes, Place::Field, mistakes) {
+            match given.name.to_string().as_str() {
+                "rename" => options.rename = given.text(mistakes).map(|text| (given.name, text)),
+                "alias" => options.aliases.extend(given.text(mistakes).map(|text| (given.name, text))),
+                "default" => options.default = Some(given),
+                "skip" => options.skip = given.flag(mistakes),
+                _ => options.flatten = given.flag(mistakes),
+            }
+        }
+        options
+    }
+}
+
+impl Given {
+    fn text(&self, mistakes: &mut Mistakes) -> Option<LitStr> {
+        let name = &self.name;
+        match self.value.as_ref().map(ungrouped) {
+            Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => return Some(text.clone()),
+            Some(other) => mistakes.add(other, format!("`{name}` takes a string literal: `{name} = \"..\"`")),
+            None => mistakes.add(name, format!("`{name}` needs a value: `{name} = \"..\"`")),
+        }
+        None
+    }
+
+    fn flag(self, mistakes: &mut Mistakes) -> Option<Ident> {
+        match self.value {
+            None => Some(self.name),
+            Some(value) => {
+                mistakes.add(value, format!("`{0}` takes no value: write `#[session({0})]`", self.name));
+                None
+            }
+        }
+    }
+}
+
+/// A `$fragment` of a macro arrives in a group of its own.
+fn ungrouped(value: &Expr) -> &Expr {
+    match value {
+        Expr::Group(group) => ungrouped(&group.expr),
+        other => other,
+    }
+}
+
+impl Parse for Given {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = input.call(Ident::parse_any)?;
+        if input.peek(token::Paren) {
+            return Err(input.error(format!("a value stands after an equals sign: `{name} = ..`")));
+        }
+        let value = if input.parse::<Option<Token![=]>>()?.is_some() { Some(input.parse()?) } else { None };
+        Ok(Self { name, value })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Struct,
+    Field,
+}
+
+impl Place {
+    fn known(self) -> &'static [&'static str] {
+        match self {
+            Self::Struct => &ContainerOptions::NAMES,
+            Self::Field => &FieldOptions::NAMES,
+        }
+    }
+
+    fn knows(self, name: &Ident) -> bool {
+        self.known().iter().any(|known| name == known)
+    }
+
+    fn why_not(self, name: &Ident) -> String {
+        match self {
+            Self::Struct if Self::Field.knows(name) => format!("`{name}` belongs on a field, not on the struct"),
+            Self::Field if Self::Struct.knows(name) => format!("`{name}` belongs on the struct, not on a field"),
+            Self::Struct => unknown("option", &name.to_string(), "a struct", self.known()),
+            Self::Field => unknown("option", &name.to_string(), "a field", self.known()),
+        }
+    }
+}
+
+/// The options of all `#[session(..)]` attributes that may stand here, each once, but `alias`.
+fn given(attributes: &[Attribute], place: Place, mistakes: &mut Mistakes) -> Vec<Given> {
+    let mut accepted: Vec<Given> = Vec::new();
+    for option in attributes.iter().filter(|attribute| attribute.path().is_ident("session")) {
+        for given in list(option, mistakes) {
+            if !place.knows(&given.name) {
+                mistakes.add(&given.name, place.why_not(&given.name));
+            } else if given.name != "alias" && accepted.iter().any(|earlier| earlier.name == given.name) {
+                mistakes.add(&given.name, format!("`{}` is given twice", given.name));
+            } else {
+                accepted.push(given);
+            }
+        }
+    }
+    accepted
+}
+
+fn list(attribute: &Attribute, mistakes: &mut Mistakes) -> Vec<Given> {
+    let Ok(list) = attribute.meta.require_list() else {
+        mistakes.add(attribute.meta.to_token_stream(), "options stand in parentheses: `#[session(..)]`");
+        return Vec::new();
+    };
+    match list.parse_args_with(Punctuated::<Given, Token![,]>::parse_terminated) {
+        Ok(given) => given.into_iter().collect(),
+        Err(error) => {
+            mistakes.push(error);
+            Vec::new()
+        }
+    }
+}

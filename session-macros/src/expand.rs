@@ -1,0 +1,161 @@
+//! The impl that the derive writes when nothing is wrong.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Generics, Ident, WhereClause, parse_quote, spanned::Spanned};
+
+use crate::ast::{Data, Default, Field, Key, Role};
+
+pub(crate) fn expand(data: &Data<'_>) -> TokenStream {
+    let Data { ident, generics, private, .. } = data;
+    let (parameters, arguments, _) = generics.split_for_impl();
+    let bounds = bounds(data);
+    let (keys, redirect, read, write) = (keys(data), redirect(data), read(data), write(data));
+    let assertions = assertions(data);
+    quote! {
+        #[automatically_derived]
+        impl #parameters #private::SessionData for #ident #arguments #bounds {
+            #keys
+            #redirect
+            #read
+            #write
+        }
+        #assertions
+    }
+}
+
+fn keys(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
+    let names = fields.iter().filter_map(|field| match &field.role {
+        Role::Keyed(key, _) => Some(&key.name),
+        Role::Flattened | Role::Skipped(_) => None,
+    });
+    quote!(const KEYS: &'static [&'static #private::str] = &[#(#names),*];)
+}
+
+fn redirect(Data { private, redirect, .. }: &Data<'_>) -> Option<TokenStream> {
+    let page = redirect.as_ref()?;
+    Some(quote! {
+        const REDIRECT: #private::Option<&'static #private::str> = #private::Some(#page);
+    })
+}
+
+fn read(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
+    let reader = argument(fields);
+    let values = fields.iter().map(|field| {
+        let (ident, value) = (named(field.ident), value(private, field, &reader));
+        quote!(#ident: #value)
+    });
+    quote! {
+        fn read(#reader: &#private::Reader<'_>) -> #private::Result<Self, #private::MissingField> {
+            #private::Ok(Self { #(#values),* })
+        }
+    }
+}
+
+fn value(private: &TokenStream, Field { ty, role, .. }: &Field<'_>, reader: &TokenStream) -> TokenStream {
+    let trait_default = quote!(<#ty as #private::Default>::default());
+    match role {
+        Role::Flattened => quote!(<#ty as #private::SessionData>::read(#reader)?),
+        Role::Skipped(Default::OfType) => trait_default,
+        Role::Skipped(Default::Written(value)) => quote!(#value),
+        Role::Keyed(Key { name, aliases }, default) => {
+            let arguments = quote!(#reader, #name, &[#(#aliases),*]);
+            let default = match default {
+                None => return quote!(<#ty as #private::SessionField>::required(#arguments)?),
+                Some(Default::OfType) => trait_default,
+                Some(Default::Written(value)) => value.to_token_stream(),
+            };
+            quote!(<#ty as #private::SessionField>::or_else(#arguments, || #default))
+        }
+    }
+}
+
+fn write(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
+    let writer = argument(fields);
+    let statements = fields.iter().filter_map(|Field { ident, ty, role }| {
+        let ident = named(ident);
+        match role {
+            Role::Keyed(Key { name, aliases }, _) => Some(quote! {
+                <#ty as #private::SessionField>::write(&self.#ident, #writer, #name, &[#(#aliases),*]);
+            }),
+            Role::Flattened => Some(quote!(<#ty as #private::SessionData>::write(&self.#ident, #writer);)),
+            Role::Skipped(_) => None,
+        }
+    });
+    quote! {
+        fn write(&self, #writer: &mut #private::Writer) {
+            #(#statements)*
+        }
+    }
+}
+
+/// What the methods call their argument. Hygiene hides it from the user's expressions; the underscores keep it clear
+/// of constants and statics, which would turn it into a pattern.
+fn argument(fields: &[Field<'_>]) -> TokenStream {
+    let used = fields.iter().any(|field| !matches!(field.role, Role::Skipped(_)));
+    if used { Ident::new("__fields", Span::mixed_site()).into_token_stream() } else { quote!(_) }
+}
+
+/// A field's name as written by the derive, so that using a deprecated field is no warning.
+fn named(field: &Ident) -> Ident {
+    let mut ident = field.clone();
+    ident.set_span(field.span().resolved_at(Span::call_site()));
+    ident
+}
+
+/// The struct's own bounds, and what the fields ask of its parameters: exactly that, whatever the types around them.
+fn bounds(Data { generics, private, fields, .. }: &Data<'_>) -> Option<WhereClause> {
+    let mut bounded = (*generics).clone();
+    for Field { ty, role, .. } in fields.iter().filter(|field| mentions_parameter(field, generics)) {
+        let predicates = &mut bounded.make_where_clause().predicates;
+        match role {
+            Role::Keyed(..) => predicates.push(parse_quote!(#ty: #private::SessionField)),
+            Role::Flattened => predicates.push(parse_quote!(#ty: #private::SessionData)),
+            Role::Skipped(_) => {}
+        }
+        if let Role::Keyed(_, Some(Default::OfType)) | Role::Skipped(Default::OfType) = role {
+            predicates.push(parse_quote!(#ty: #private::Default));
+        }
+    }
+    bounded.where_clause
+}
+
+fn mentions_parameter(field: &Field<'_>, generics: &Generics) -> bool {
+    fn mentions(tokens: TokenStream, generics: &Generics) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => {
+                generics.type_params().any(|parameter| parameter.ident == ident)
+                    || generics.const_params().any(|parameter| parameter.ident == ident)
+            }
+            TokenTree::Group(group) => mentions(group.stream(), generics),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        })
+    }
+    mentions(field.ty.to_token_stream(), generics)
+}
+
+/// Flattened structs must not share keys with the one around them or with each other. Their keys are only known to
+/// the compiler, and only when no parameter is open.
+fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> TokenStream {
+    let mut assertions = TokenStream::new();
+    let mut others = vec![quote!(<#ident as #private::SessionData>::KEYS)];
+    let flattened = fields.iter().filter(|field| matches!(field.role, Role::Flattened));
+    for Field { ty, .. } in flattened.take_while(|_| generics.params.is_empty()) {
+        let keys = quote!(<#ty as #private::SessionData>::KEYS);
+        let sentence = format!("`{}` and the rest of `{ident}` have a key in common", ty.to_token_stream());
+        let assertion = quote_spanned!(ty.span()=> no_key_twice(#keys, &[#(#others),*], #sentence));
+        let private = placed(private, ty.span());
+        assertions.extend(quote!(const _: () = #private::#assertion;));
+        others.push(keys);
+    }
+    assertions
+}
+
+/// The path as if it stood there: the compiler shows where a call begins.
+fn placed(path: &TokenStream, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        token.set_span(span);
+        token
+    };
+    path.clone().into_iter().map(place).collect()
+}

@@ -1,0 +1,9 @@
+use session_axum::SessionData;
+
+#[derive(SessionData)]
+enum Theme {
+    Dark,
+    Light,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use session_axum::SessionData;
+
+#[derive(SessionData)]
+struct Visitor {
+    name: &str,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use session_axum::SessionData;
+
+#[derive(SessionData)]
+struct Visitor {
+    #[session(rename)]
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use session_axum::SessionData;
+
+#[derive(SessionData)]
+struct Guest;
+
+fn main() {}
