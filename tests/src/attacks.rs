@@ -5,14 +5,18 @@
 
 use std::collections::HashSet;
 
-use crate::support::{
-    corpus::{
-        CORPUS, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, Form, SESSION, Wire, wire_of,
+use session_axum::SessionLayer;
+use session_core::{Form, Purpose};
+
+use crate::{
+    golden::ring,
+    support::{
+        corpus::{CORPUS, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, SESSION, Wire, wire_of},
+        exchange::Answer,
+        logs::Logs,
+        reference,
+        target::{Seen, Target, Way},
     },
-    exchange::Answer,
-    logs::Logs,
-    reference::{self, Binding},
-    target::{Seen, Target, Way},
 };
 
 #[tokio::test]
@@ -36,6 +40,46 @@ async fn every_hostile_header_does_what_is_stated_encrypted_over_tcp() {
 }
 
 #[tokio::test]
+async fn the_null_layer_reads_nothing_and_sets_nothing_whatever_comes() {
+    let target = Target::behind(SessionLayer::null(), Form::Signed, Way::InProcess).await;
+    for case in &CORPUS.cases {
+        let Some(answer) = target.transport.get(&case.headers(Form::Signed, FlashName::Batch).unwrap()).await else {
+            continue;
+        };
+        let seen = Seen::of(&answer);
+        assert!(seen.session.is_empty() && seen.flash_is_empty, "{}", case.id);
+        assert_eq!(answer.all("set-cookie").count(), 0, "{}", case.id);
+    }
+}
+
+#[tokio::test]
+async fn the_times_of_a_token_hold_at_their_edges() {
+    for form in [Form::Signed, Form::Encrypted] {
+        let target = Target::new(form, Way::InProcess).await;
+        // The ages of a session, and whether it lives: created and issued so many seconds ago.
+        for (created, issued, lives) in [
+            (1_800, 1_800, true),
+            (1_801, 1_801, false),
+            (43_200, 10, true),
+            (43_201, 10, false),
+            (-60, -60, true),
+            (-61, -61, false),
+            (0, -61, false),
+            (599, 600, false),
+        ] {
+            let cookie = cookie(form, Purpose::Session, created, issued, r#"{"user":"alice"}"#);
+            let seen = Seen::of(&target.transport.get(&[cookie]).await.unwrap());
+            assert_eq!(!seen.session.is_empty(), lives, "a session created {created} and issued {issued} s ago");
+        }
+        for (age, lives) in [(300, true), (301, false), (-60, true), (-61, false)] {
+            let cookie = cookie(form, Purpose::Flash, age, age, r#"{"notice":["saved"]}"#);
+            let seen = Seen::of(&target.transport.get(&[cookie]).await.unwrap());
+            assert_eq!(!seen.flash_is_empty, lives, "a batch of {age} s ago");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_flash_cookie_without_its_batch_in_the_name_is_not_read() {
     let target = Target::new(Form::Signed, Way::InProcess).await;
     let headers = CORPUS.case("CTRL-008").headers(Form::Signed, FlashName::Plain).unwrap();
@@ -56,18 +100,8 @@ async fn a_batch_under_the_name_of_another_is_not_read() {
 #[tokio::test]
 async fn two_texts_of_one_batch_are_ambiguous_and_neither_is_read() {
     let target = Target::new(Form::Signed, Way::InProcess).await;
-    let now = CORPUS.fixtures.now_unix;
-    let cookie = |payload: &str| {
-        let body = reference::body(now, now, CORPUS.fixtures.sid(), payload.as_bytes());
-        let master = CORPUS.fixtures.key("k_current");
-        let binding =
-            Binding { label: "mac", version: "1", purpose: "flash", cookie_name: FLASH, application: "acceptance" };
-        let body = reference::base64url(&body);
-        let token = reference::sign(binding.key(&master), "1", &reference::key_id(&master), body.as_bytes());
-        let name = format!("{FLASH}.{}=", reference::base64url(&CORPUS.fixtures.sid()));
-        [name.as_bytes(), &token].concat()
-    };
-    let (one, other) = (cookie(r#"{"notice":"saved"}"#), cookie(r#"{"notice":"evil"}"#));
+    let batch = |payload| cookie(Form::Signed, Purpose::Flash, 0, 0, payload);
+    let (one, other) = (batch(r#"{"notice":"saved"}"#), batch(r#"{"notice":"evil"}"#));
     let notice = async |cookies: &[Vec<u8>]| Seen::of(&target.transport.get(cookies).await.unwrap()).notice;
     assert_eq!(notice(std::slice::from_ref(&one)).await, ["saved"]);
     assert_eq!(notice(&[one.clone(), one.clone()]).await, ["saved"]);
@@ -85,6 +119,18 @@ fn a_line_that_repeats_a_cookie_is_found() {
     tracing::trace!("nothing of it");
     let found = logs.take().into_iter().map(|line| fragments(&headers).repeated_by(line.as_bytes()));
     assert_eq!(found.collect::<Vec<_>>(), [true, true, true, false]);
+}
+
+/// A cookie of the fixtures' newest key and id, of so many seconds ago.
+fn cookie(form: Form, purpose: Purpose, created: i64, issued: i64, payload: &str) -> Vec<u8> {
+    let ago = |age: i64| CORPUS.fixtures.now_unix.checked_add_signed(-age).unwrap();
+    let body = reference::body(ago(created), ago(issued), CORPUS.fixtures.sid(), payload.as_bytes());
+    let token = ring(form, purpose).seal(&body).unwrap();
+    let name = match purpose {
+        Purpose::Flash => format!("{FLASH}.{}", reference::base64url(&CORPUS.fixtures.sid())),
+        _ => SESSION.to_owned(),
+    };
+    format!("{name}={token}").into_bytes()
 }
 
 async fn attack(form: Form, way: Way) {

@@ -8,7 +8,7 @@ use session_core::{Form, Purpose, Token, cookie};
 use crate::{
     golden::{body, fixture_body, ring},
     support::{
-        corpus::{self, CORPUS, SESSION},
+        corpus::{CORPUS, SESSION},
         target::{Seen, Target, Way},
     },
 };
@@ -140,7 +140,6 @@ impl Tokens {
 
 /// Asks an application once and says what its handler saw.
 fn ask(form: Form, cookies: &[Vec<u8>]) -> Seen {
-    let form = if form == Form::Signed { corpus::Form::Signed } else { corpus::Form::Encrypted };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let target = Target::new(form, Way::InProcess).await;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
+use session_core::Form;
 
 use super::reference::{self, Binding, base64url, unhex};
 
@@ -212,13 +213,6 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BASE64_STANDARD.decode(String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
-}
-
-/// The two forms of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Signed,
-    Encrypted,
 }
 
 /// Which name a flash cookie gets.

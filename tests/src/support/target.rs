@@ -13,9 +13,10 @@ use axum::{Router, extract::State, routing::get};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use session_axum::{Error, Flash, Keys, Session, SessionLayer, testing::ManualClock};
+use session_core::Form;
 
 use super::{
-    corpus::{CORPUS, ExpectSession, Form},
+    corpus::{CORPUS, ExpectSession},
     exchange::{Answer, Transport},
 };
 
@@ -37,8 +38,13 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) async fn new(form: Form, way: Way) -> Self {
+        Self::behind(layer(form), form, way).await
+    }
+
+    /// The same application behind another layer.
+    pub(crate) async fn behind(layer: SessionLayer, form: Form, way: Way) -> Self {
         let runs = Arc::default();
-        let app = Router::new().route("/", get(show)).with_state(Arc::clone(&runs)).layer(layer(form));
+        let app = Router::new().route("/", get(show)).with_state(Arc::clone(&runs)).layer(layer);
         let transport = match way {
             Way::InProcess => Transport::InProcess(app),
             Way::Tcp => Transport::tcp(app).await,
