@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod wire_format;

@@ -1,5 +1,6 @@
 //! What several topics share.
 
+pub(crate) mod app;
 pub(crate) mod corpus;
 pub(crate) mod exchange;
 pub(crate) mod fields;
