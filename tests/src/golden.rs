@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use session_core::{Batch, Frame, Keys, Purpose, Ring, SessionId, Token, Verified, cookie};
+use session_core::{Batch, Form, Frame, Keys, Purpose, Ring, SessionId, Token, Verified, cookie};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{
-    corpus::{CORPUS, ExpectFlash, ExpectSession, FLASH, FlashName, Form, SESSION, wire_of},
+    corpus::{CORPUS, ExpectFlash, ExpectSession, FLASH, FlashName, SESSION, wire_of},
     reference::{self, Binding, hex},
 };
 
@@ -29,7 +29,7 @@ fn every_hostile_header_comes_out_byte_for_byte() {
 
 #[test]
 fn sealing_makes_the_golden_token() {
-    let token = ring(session_core::Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
+    let token = ring(Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
     let header = [format!("{SESSION}={token}").into_bytes()];
     assert_eq!(header.as_slice(), CORPUS.case("CTRL-001").headers(Form::Signed, FlashName::Plain).unwrap());
 }
@@ -65,7 +65,7 @@ fn what_the_previous_key_sealed_says_so() {
 #[test]
 fn an_encrypted_token_is_read_by_the_other_implementation() {
     for (purpose, name, label) in [(Purpose::Session, SESSION, "session"), (Purpose::Flash, FLASH, "flash")] {
-        let ours = ring(session_core::Form::Encrypted, purpose).seal(&fixture_body()).unwrap();
+        let ours = ring(Form::Encrypted, purpose).seal(&fixture_body()).unwrap();
         let application = &CORPUS.fixtures.app_id;
         let binding = Binding { label: "enc", version: "2", purpose: label, cookie_name: name, application };
         let key = binding.key(&CORPUS.fixtures.key("k_current"));
@@ -75,11 +75,10 @@ fn an_encrypted_token_is_read_by_the_other_implementation() {
 
 #[test]
 fn no_two_purposes_names_or_applications_share_a_key() {
-    let token = ring(session_core::Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
-    let token = Token::parse(token.as_bytes(), session_core::Form::Signed).unwrap();
-    let opens = |purpose, name, application| {
-        keys().ring(session_core::Form::Signed, purpose, name, application).open(&token).is_some()
-    };
+    let token = ring(Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
+    let token = Token::parse(token.as_bytes(), Form::Signed).unwrap();
+    let opens =
+        |purpose, name, application| keys().ring(Form::Signed, purpose, name, application).open(&token).is_some();
     assert!(opens(Purpose::Session, SESSION, "acceptance"));
     assert!(!opens(Purpose::Flash, SESSION, "acceptance"));
     assert!(!opens(Purpose::Id, SESSION, "acceptance"));
@@ -99,8 +98,8 @@ fn a_body_that_is_not_canonical_is_refused_although_it_is_signed() {
     };
     let opens = |body: &str| {
         let token = reference::sign(binding.key(&master), "1", &reference::key_id(&master), body.as_bytes());
-        let token = Token::parse(&token, session_core::Form::Signed).unwrap();
-        ring(session_core::Form::Signed, Purpose::Session).open(&token).is_some()
+        let token = Token::parse(&token, Form::Signed).unwrap();
+        ring(Form::Signed, Purpose::Session).open(&token).is_some()
     };
     let body = reference::base64url(&fixture_body());
     assert!(body.ends_with('9') && opens(&body));
@@ -116,26 +115,25 @@ fn keys() -> Keys {
     Keys::new(key("k_current")).unwrap().with_fallback(key("k_previous")).unwrap()
 }
 
-pub(crate) fn ring(form: session_core::Form, purpose: Purpose) -> Ring {
+pub(crate) fn ring(form: Form, purpose: Purpose) -> Ring {
     let name = if purpose == Purpose::Flash { FLASH } else { SESSION };
     keys().ring(form, purpose, name, &CORPUS.fixtures.app_id)
 }
 
 /// The body of `CTRL-001`.
 pub(crate) fn fixture_body() -> Vec<u8> {
+    body(CORPUS.fixtures.sid(), &serde_json::to_vec(&CORPUS.fixtures.session_data).unwrap())
+}
+
+/// A body as old as that of `CTRL-001`.
+pub(crate) fn body(sid: [u8; 16], payload: &[u8]) -> Vec<u8> {
     let now = CORPUS.fixtures.now_unix;
-    let id = SessionId::from_bytes(CORPUS.fixtures.sid());
-    let mut body = Frame { id, created_at: now - 600, issued_at: now - 60 }.begin_body(0);
-    body.extend(serde_json::to_vec(&CORPUS.fixtures.session_data).unwrap());
-    body
+    let frame = Frame { id: SessionId::from_bytes(sid), created_at: now - 600, issued_at: now - 60 };
+    [frame.begin_body(0).as_slice(), payload].concat()
 }
 
 /// What the one cookie of this purpose holds.
 fn open(headers: &[Vec<u8>], form: Form, purpose: Purpose) -> Option<Verified> {
-    let form = match form {
-        Form::Signed => session_core::Form::Signed,
-        Form::Encrypted => session_core::Form::Encrypted,
-    };
     let name = if purpose == Purpose::Flash { FLASH } else { SESSION };
     let mut pairs = headers.iter().flat_map(|header| cookie::pairs(header));
     let value = pairs.find(|(known, _)| *known == name.as_bytes())?.1;

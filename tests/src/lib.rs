@@ -1,6 +1,8 @@
 //! The whole system from outside, a module a topic.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
 mod derive;

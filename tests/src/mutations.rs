@@ -1,9 +1,17 @@
 //! Generated hostility, where the corpus holds one of a kind.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use session_core::{Form, Purpose, Token, cookie};
 
-use crate::golden::{fixture_body, ring};
+use crate::{
+    golden::{body, fixture_body, ring},
+    support::{
+        corpus::{CORPUS, SESSION},
+        target::{Seen, Target, Way},
+    },
+};
 
 /// One change to one place of a text.
 #[derive(Clone, Debug)]
@@ -63,7 +71,130 @@ fn no_byte_of_a_token_can_be_another() {
     }
 }
 
+/// What may stand in a request beside the one good cookie.
+#[derive(Clone, Debug)]
+enum Item {
+    Alice,
+    Mallory,
+    /// Alice's token with one character changed.
+    Damaged(prop::sample::Index),
+    /// Alice's token under a name that is almost ours.
+    Impostor(&'static str),
+    /// Somebody else's cookie, of any bytes that HTTP lets through.
+    Neighbour(Vec<u8>),
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let names =
+        ["__host-session", "session", "__Host-session ", "__Host-%73ession", "\"__Host-session\"", "__Host-flash"];
+    prop_oneof![
+        3 => Just(Item::Alice),
+        1 => Just(Item::Mallory),
+        1 => any::<prop::sample::Index>().prop_map(Item::Damaged),
+        1 => prop::sample::select(names.to_vec()).prop_map(Item::Impostor),
+        1 => field_bytes().prop_map(Item::Neighbour),
+    ]
+}
+
+/// What a header field may hold, but for the semicolon that ends a cookie.
+fn field_bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(
+        any::<u8>().prop_filter("a field's bytes", |byte| is_field_byte(*byte) && *byte != b';'),
+        0..40,
+    )
+}
+
+fn is_field_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// The tokens of a request, each sealed once.
+struct Tokens {
+    alice: String,
+    mallory: String,
+}
+
+impl Tokens {
+    fn new(form: Form) -> Self {
+        let seal = |body: &[u8]| ring(form, Purpose::Session).seal(body).unwrap();
+        let mallory = serde_json::to_vec(&CORPUS.fixtures.session_data_b).unwrap();
+        Self { alice: seal(&fixture_body()), mallory: seal(&body([0xff; 16], &mallory)) }
+    }
+
+    fn cookie(&self, item: &Item) -> Vec<u8> {
+        let pair = |name: &str, value: &str| format!("{name}={value}").into_bytes();
+        match item {
+            Item::Alice => pair(SESSION, &self.alice),
+            Item::Mallory => pair(SESSION, &self.mallory),
+            Item::Damaged(at) => {
+                let mut token = self.alice.clone().into_bytes();
+                let at = at.index(token.len());
+                token[at] = if token[at] == b'A' { b'B' } else { b'A' };
+                pair(SESSION, std::str::from_utf8(&token).unwrap())
+            }
+            Item::Impostor(name) => pair(name, &self.alice),
+            Item::Neighbour(bytes) => [b"x=", bytes.as_slice()].concat(),
+        }
+    }
+}
+
+/// Asks an application once and says what its handler saw.
+fn ask(form: Form, cookies: &[Vec<u8>]) -> Seen {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let target = Target::new(form, Way::InProcess).await;
+        let answer = target.transport.get(cookies).await.unwrap();
+        assert_eq!((answer.status, target.runs()), (200, 1));
+        Seen::of(&answer)
+    })
+}
+
+#[test]
+fn a_cookie_of_4096_bytes_is_read_and_one_of_4097_is_not() {
+    for (form, largest) in [(Form::Signed, 2991), (Form::Encrypted, 2984)] {
+        for (length, size) in [(largest, 4096), (largest + 1, 4097)] {
+            let payload = format!(r#"{{"x":"{}"}}"#, "A".repeat(length - 8));
+            let token = ring(form, Purpose::Session).seal(&body([1; 16], payload.as_bytes())).unwrap();
+            assert_eq!(SESSION.len() + token.len(), size, "{form:?}");
+            let seen = ask(form, &[format!("{SESSION}={token}").into_bytes()]);
+            assert_eq!(seen.session.is_empty(), size > 4096, "{form:?}");
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn the_one_valid_token_is_the_session_wherever_it_stands(
+        form in prop::sample::select(vec![Form::Signed, Form::Encrypted]),
+        items in prop::collection::vec(item(), 0..=4),
+        separator in prop::sample::select(vec![None, Some("; "), Some(";"), Some(" ;\t;; ")]),
+    ) {
+        let tokens = Tokens::new(form);
+        let cookies: Vec<_> = items.iter().map(|item| tokens.cookie(item)).collect();
+        let headers = separator.map_or_else(|| cookies.clone(), |text| vec![cookies.join(text.as_bytes())]);
+        let has = |wanted: fn(&Item) -> bool| items.iter().any(wanted);
+        let expected = match (has(|item| matches!(item, Item::Alice)), has(|item| matches!(item, Item::Mallory))) {
+            (true, false) => CORPUS.fixtures.session_data.clone(),
+            (false, true) => CORPUS.fixtures.session_data_b.clone(),
+            _ => BTreeMap::new(),
+        };
+        prop_assert_eq!(ask(form, &headers).session, expected);
+    }
+
+    #[test]
+    fn a_random_cookie_header_disturbs_nothing(
+        form in prop::sample::select(vec![Form::Signed, Form::Encrypted]),
+        before in prop::collection::vec(any::<u8>().prop_filter("a field's byte", |byte| is_field_byte(*byte)), 0..300),
+        name in prop::sample::select(vec!["", "__Host-session=", "__Host-session.1=", "__Host-flash.AAECAwQFBgcICQoLDA0ODw="]),
+        value in prop::collection::vec(byte().prop_filter("a field's byte", |byte| is_field_byte(*byte)), 0..300),
+    ) {
+        let hostile = [before.as_slice(), b";", name.as_bytes(), &value].concat();
+        let seen = ask(form, std::slice::from_ref(&hostile));
+        prop_assert!(seen.session.is_empty() && seen.flash_is_empty);
+        let good = Tokens::new(form).cookie(&Item::Alice);
+        prop_assert_eq!(&ask(form, &[hostile, good]).session, &CORPUS.fixtures.session_data);
+    }
+
     #[test]
     fn a_mutated_token_never_verifies(
         form in prop::sample::select(vec![Form::Signed, Form::Encrypted]),

@@ -82,20 +82,18 @@ fn the_page_encrypts_a_session() {
 fn the_page_states_the_limits_of_the_code() {
     let rows = [
         format!("| {} bytes, for reading and for writing |", session_core::cookie::MAX_SIZE),
+        format!("| payload of a session in one cookie `{SESSION}`, signed | {} bytes |", largest_payload(32, 1 + 43)),
+        format!("| likewise, encrypted | {} bytes |", largest_payload(24 + 32 + 16, 0)),
         format!("| clock skew | {} seconds |", session_core::CLOCK_SKEW),
         format!("| `Max-Age` | {} days |", session_core::MAX_COOKIE_AGE / (24 * 60 * 60)),
-        format!(
-            "| payload of a signed session under `{SESSION}`, without more cookies | {} bytes |",
-            largest_payload()
-        ),
     ];
     for row in rows {
         assert!(PAGE.contains(&row), "the page lacks {row}");
     }
 }
 
-/// The largest payload whose signed token still fits beside its name.
-fn largest_payload() -> usize {
-    let token = |payload: usize| "1.6mjM.".len() + ((32 + payload) * 4).div_ceil(3) + 1 + 43;
-    (0..session_core::cookie::MAX_SIZE).take_while(|payload| SESSION.len() + token(*payload) <= 4096).last().unwrap()
+/// The largest payload whose token still fits beside its name, with so many bytes and characters around it.
+fn largest_payload(bytes: usize, characters: usize) -> usize {
+    let size = |payload: usize| SESSION.len() + "1.6mjM.".len() + ((bytes + payload) * 4).div_ceil(3) + characters;
+    (0..4096).rfind(|payload| size(*payload) <= session_core::cookie::MAX_SIZE).unwrap()
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
+use session_core::Form;
 
 use super::reference::{self, Binding, base64url, unhex};
 
@@ -31,6 +32,7 @@ pub(crate) struct Fixtures {
     pub(crate) flash_ttl_s: u64,
     sid_hex: String,
     pub(crate) session_data: BTreeMap<String, Value>,
+    pub(crate) session_data_b: BTreeMap<String, Value>,
     pub(crate) flash_data: BTreeMap<String, Value>,
 }
 
@@ -110,7 +112,7 @@ enum Mode {
 enum Part {
     Bytes { b64: Bytes },
     Repeat { repeat: Repeat },
-    Token { token: Token },
+    Token { token: Box<Token> },
 }
 
 #[derive(Deserialize)]
@@ -166,7 +168,7 @@ enum Op {
     Case { mode: CaseMode },
     ReplaceSegment { seg: Segment, b64: Bytes },
     DropSegment { seg: Segment },
-    SpliceSegment { seg: Segment, from: Mint },
+    SpliceSegment { seg: Segment, from: Box<Mint> },
     B64TrailingBits { seg: Segment, xor: u8 },
     B64PadSegment { seg: Segment, n: usize },
     B64StdAlphabet,
@@ -211,13 +213,6 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BASE64_STANDARD.decode(String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
-}
-
-/// The two forms of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Signed,
-    Encrypted,
 }
 
 /// Which name a flash cookie gets.

@@ -2,5 +2,8 @@
 
 pub(crate) mod app;
 pub(crate) mod corpus;
+pub(crate) mod exchange;
 pub(crate) mod fields;
+pub(crate) mod logs;
 pub(crate) mod reference;
+pub(crate) mod target;
