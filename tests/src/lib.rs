@@ -5,15 +5,31 @@ mod attacks;
 #[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod derive;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod lifetimes;
+#[cfg(test)]
 mod mutations;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod saving;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod setup;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod typed;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]

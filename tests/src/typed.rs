@@ -1,0 +1,224 @@
+//! `Session<T>` in handlers: several views of one session.
+
+use std::cell::Cell;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use session_axum::{Error, Session, SessionData, SessionLayer, SessionResponseExt, testing::TestSession};
+
+use crate::support::{
+    app::{client, layer},
+    logs::Logs,
+};
+
+#[derive(SessionData)]
+struct Visitor {
+    name: Option<String>,
+    #[session(default)]
+    visits: u32,
+}
+
+#[derive(SessionData)]
+#[session(redirect = "/login")]
+struct Member {
+    user_id: u64,
+}
+
+#[derive(SessionData)]
+#[session(prefix = "cart.")]
+struct Cart {
+    #[session(default)]
+    items: Vec<String>,
+}
+
+fn forged(layer: &SessionLayer, values: serde_json::Value) -> TestSession {
+    let serde_json::Value::Object(values) = values else { panic!("an object") };
+    values.into_iter().fold(TestSession::new(layer), |session, (key, value)| session.insert(&key, value))
+}
+
+/// What `handler` answers to a session of `values`, and the session after it if it was sent again.
+async fn run<H, T>(values: serde_json::Value, handler: H) -> (String, Option<serde_json::Value>)
+where
+    H: axum::handler::Handler<T, ()>,
+    T: 'static,
+{
+    let layer = layer();
+    let client = client(Router::new().route("/", get(handler)).layer(layer.clone()));
+    client.enter(&forged(&layer, values));
+    let page = client.get("/").await;
+    let session = TestSession::of_client(&layer, &client);
+    let values = session.keys().into_iter().map(|key| (key.to_owned(), session.get(key).unwrap())).collect();
+    (page.text().to_owned(), (!page.set_cookies().is_empty()).then_some(serde_json::Value::Object(values)))
+}
+
+#[tokio::test]
+async fn only_fields_that_really_changed_are_written() {
+    async fn visit(mut visitor: Session<Visitor>) {
+        visitor.visits += 1;
+    }
+    async fn look(visitor: Session<Visitor>) -> String {
+        format!("{:?} {}", visitor.name, visitor.visits)
+    }
+    async fn back_and_forth(mut visitor: Session<Visitor>) {
+        visitor.visits += 1;
+        visitor.name = Some("Bob".into());
+        visitor.visits -= 1;
+        visitor.name = None;
+    }
+    assert_eq!(run(json!({"x": [1.50]}), visit).await.1, Some(json!({"visits": 1, "x": [1.5]})));
+    assert_eq!(run(json!({"visits": 7}), look).await, ("None 7".into(), None));
+    assert_eq!(run(json!({"visits": 7}), back_and_forth).await.1, None);
+}
+
+#[tokio::test]
+async fn none_removes_its_key() {
+    async fn forget(mut visitor: Session<Visitor>) {
+        visitor.name = None;
+    }
+    assert_eq!(run(json!({"name": "Ann", "visits": 1}), forget).await.1, Some(json!({"visits": 1})));
+}
+
+#[tokio::test]
+async fn typed_and_untyped_views_agree_in_middleware_and_handler() {
+    async fn before(session: Session, request: Request, next: Next) -> Response {
+        session.insert("visits", 40).unwrap();
+        let response = next.run(request).await;
+        assert_eq!(session.get::<u32>("visits").unwrap(), Some(41));
+        assert_eq!(session.get::<Vec<String>>("cart.items").unwrap(), Some(vec!["tea".to_owned()]));
+        response
+    }
+    async fn handler(mut visitor: Session<Visitor>, mut cart: Session<Cart>, session: Session) {
+        visitor.visits += 1;
+        cart.items.push("tea".into());
+        session.insert("other", true).unwrap();
+    }
+    let layer = layer();
+    let app = Router::new().route("/", get(handler)).layer(middleware::from_fn(before)).layer(layer.clone());
+    let client = client(app);
+    client.get("/").await;
+    assert_eq!(TestSession::of_client(&layer, &client).keys(), ["cart.items", "other", "visits"]);
+}
+
+#[tokio::test]
+async fn a_required_field_guards_the_route() {
+    #[derive(SessionData)]
+    struct Strict {
+        user_id: u64,
+    }
+    let app = Router::new()
+        .route("/strict", get(|strict: Session<Strict>| async move { strict.user_id.to_string() }))
+        .route("/member", get(|member: Session<Member>| async move { member.user_id.to_string() }))
+        .route("/maybe", get(|member: Option<Session<Member>>| async move { member.is_some().to_string() }));
+    let layer = layer();
+    let client = client(app.layer(layer.clone()));
+    assert_eq!(client.get("/strict").await.status(), StatusCode::UNAUTHORIZED);
+    let sent = client.get("/member").await;
+    assert_eq!((sent.status(), &sent.headers()["location"]), (StatusCode::SEE_OTHER, &"/login".parse().unwrap()));
+    assert_eq!(sent.headers()["vary"], "Cookie");
+    assert_eq!(client.get("/maybe").await.text(), "false");
+    client.enter(&TestSession::new(&layer).insert("user_id", 7));
+    for (path, text) in [("/strict", "7"), ("/member", "7"), ("/maybe", "true")] {
+        assert_eq!(client.get(path).await.text(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_no_longer_decodes_counts_as_missing_and_is_said_once() {
+    async fn look(visitor: Session<Visitor>) -> String {
+        visitor.visits.to_string()
+    }
+    let (logs, _guard) = Logs::capture();
+    assert_eq!(run(json!({"visits": "many"}), look).await, ("0".into(), None));
+    let lines = logs.take();
+    assert!(lines.len() == 1 && lines[0].contains("cannot be decoded any more"), "{lines:?}");
+    assert!(!lines[0].contains("many"));
+    let client = client(Router::new().route("/", get(|_: Session<Member>| async {})).layer(layer()));
+    client.enter(&TestSession::new(&layer()).insert("user_id", "not a number"));
+    assert_eq!(client.get("/").await.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_struct_replaces_the_whole_session() {
+    async fn replace() -> impl IntoResponse {
+        "x".with_session(Visitor { name: Some("Ann".into()), visits: 1 })
+    }
+    assert_eq!(run(json!({"old": 1, "cart.items": []}), replace).await.1, Some(json!({"name": "Ann", "visits": 1})));
+}
+
+#[tokio::test]
+async fn a_changed_struct_can_be_handed_to_the_response() {
+    async fn hand_over(mut visitor: Session<Visitor>) -> impl IntoResponse {
+        visitor.visits = 3;
+        (StatusCode::INTERNAL_SERVER_ERROR, "x").with_session(visitor)
+    }
+    assert_eq!(run(json!({"old": 1}), hand_over).await.1, Some(json!({"old": 1, "visits": 3})));
+}
+
+#[tokio::test]
+async fn a_struct_gives_its_session_for_what_is_about_the_session() {
+    async fn renew(mut member: Session<Member>) -> String {
+        let session = Session::untyped(&member);
+        let before = session.id();
+        session.renew();
+        member.user_id = 8;
+        (before != session.id()).to_string()
+    }
+    assert_eq!(run(json!({"user_id": 7}), renew).await, ("true".into(), Some(json!({"user_id": 8}))));
+}
+
+thread_local!(static DECODED: Cell<u32> = const { Cell::new(0) });
+
+#[derive(Serialize)]
+struct Counted(String);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        DECODED.set(DECODED.get() + 1);
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+#[derive(SessionData)]
+struct Heavy {
+    large: Counted,
+    #[session(default)]
+    visits: u32,
+}
+
+#[tokio::test]
+async fn a_field_is_decoded_once() {
+    async fn change(mut heavy: Session<Heavy>) -> String {
+        heavy.visits += 1;
+        heavy.visits += 1;
+        heavy.large.0.len().to_string()
+    }
+    let (text, session) = run(json!({"large": "x".repeat(2_000)}), change).await;
+    assert_eq!((text.as_str(), session.unwrap()["visits"].clone(), DECODED.get()), ("2000", json!(2), 1));
+}
+
+#[tokio::test]
+async fn a_field_that_cannot_be_written_fails_the_response() {
+    #[derive(SessionData)]
+    struct Bad {
+        #[session(default)]
+        map: std::collections::BTreeMap<(u8, u8), u8>,
+        #[session(default)]
+        n: u8,
+    }
+    async fn fill(mut bad: Session<Bad>) -> Result<(), Error> {
+        bad.map.insert((1, 2), 3);
+        bad.n = 1;
+        Ok(())
+    }
+    let client = client(Router::new().route("/", get(fill)).layer(layer()));
+    let page = client.get("/").await;
+    assert_eq!((page.status(), page.set_cookies().len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
+}
