@@ -1,7 +1,5 @@
 //! The way in: from the request's cookies to the session and the flash messages that they prove.
 
-use std::borrow::Cow;
-
 use session_core::{
     Batch, Entries, Frame, Limits, Ring, Terms, Token, Verified,
     cookie::{self, Spec},
@@ -25,11 +23,15 @@ pub(crate) struct Arrived {
 /// Reads the session: exactly one distinct valid token is one, whatever else came under its name.
 pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Arrived {
     let Some(Rings { session: ring, .. }) = &settings.rings else { return Arrived::default() };
+    let assembled = assemble(settings, cookies);
+    let name = settings.session_cookie.name().as_bytes();
+    let whole = cookies.pairs().filter(|(found, value)| *found == name && cookie::fits(found, value));
     let mut candidates = Candidates::default();
-    collect_session(settings, cookies, ring, &mut candidates);
+    whole.map(|(_, value)| value).chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
+
     let now = settings.now();
-    let mut valid = candidates.texts.iter().filter_map(|text| admit(text, ring, settings.told.limits, now));
-    let session = valid.next().unwrap_or_default();
+    let mut valid = candidates.iter().filter_map(|text| admit(text, ring, settings.told.limits, now));
+    let Some(session) = valid.next() else { return Arrived::default() };
     if valid.next().is_some() {
         tracing::warn!(
             cookie = settings.session_cookie.name(),
@@ -37,23 +39,17 @@ pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Arrived {
         );
         return Arrived::default();
     }
-    if session.frame.is_some() {
-        settings.notices.saw_cookie();
-    }
+    settings.notices.saw_cookie();
     session
 }
 
-/// The cookies that may be one session: one under the name itself, or pieces under the name with a number.
-fn collect_session<'a>(settings: &Settings, cookies: &'a Cookies, ring: &Ring, candidates: &mut Candidates<'a>) {
-    let name = settings.session_cookie.name().as_bytes();
-    for (found, value) in cookies.pairs().filter(|(found, value)| *found == name && cookie::fits(found, value)) {
-        candidates.offer(Cow::Borrowed(value), ring);
-        debug_assert_eq!(found, name);
+/// The token that came in pieces under numbered names; empty when there is none.
+fn assemble(settings: &Settings, cookies: &Cookies) -> Vec<u8> {
+    if settings.told.chunks < 2 {
+        return Vec::new();
     }
-    if settings.told.chunks > 1 {
-        let pieces = (1..=settings.told.chunks).map_while(|number| piece(cookies, &settings.session_cookie, number));
-        candidates.offer(Cow::Owned(pieces.flatten().copied().collect()), ring);
-    }
+    let pieces = (1..=settings.told.chunks).map_while(|number| piece(cookies, &settings.session_cookie, number));
+    pieces.flatten().copied().collect()
 }
 
 /// The one value under a piece's name. Where two differ, nothing tells which is ours.
@@ -64,18 +60,25 @@ fn piece<'a>(cookies: &'a Cookies, spec: &Spec, number: usize) -> Option<&'a [u8
     values.all(|value| value == first).then_some(first)
 }
 
-/// Texts with the shape of a token: at most 4, each counted once, so that a flood of cookies costs no cryptography.
-#[derive(Default)]
+/// Tokens under one name that one of our keys may have made: at most 4, each once, so that a flood of cookies costs no
+/// cryptography, and junk in front of a token does not keep it from being tried.
+#[derive(Clone, Copy, Default)]
 struct Candidates<'a> {
-    texts: Vec<Cow<'a, [u8]>>,
+    texts: [&'a [u8]; MAX_CANDIDATES],
+    len: usize,
 }
 
 impl<'a> Candidates<'a> {
-    fn offer(&mut self, text: Cow<'a, [u8]>, ring: &Ring) {
-        let new = self.texts.len() < MAX_CANDIDATES && !self.texts.contains(&text);
-        if new && Token::parse(&text, ring.form()).is_some() {
-            self.texts.push(text);
+    fn offer(&mut self, text: &'a [u8], ring: &Ring) {
+        let plausible = Token::parse(text, ring.form()).is_some_and(|token| ring.knows(&token));
+        if plausible && self.len < MAX_CANDIDATES && !self.iter().any(|known| known == text) {
+            self.texts[self.len] = text;
+            self.len += 1;
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.texts.into_iter().take(self.len)
     }
 }
 
@@ -119,7 +122,7 @@ pub(crate) fn read_flash(settings: &Settings, cookies: &Cookies) -> Incoming {
     let Some(Rings { flash: ring, .. }) = &settings.rings else { return Incoming::default() };
     let now = settings.now();
     let only_valid = |(suffix, candidates): (&[u8], Candidates<'_>)| {
-        let mut valid = candidates.texts.iter().filter_map(|text| {
+        let mut valid = candidates.iter().filter_map(|text| {
             let size = settings.flash_cookie.name().len() + suffix.len() + text.len();
             receive(text, suffix, size, ring, settings.told.flash_lifetime, now)
         });
@@ -131,23 +134,20 @@ pub(crate) fn read_flash(settings: &Settings, cookies: &Cookies) -> Incoming {
     Incoming { batches }
 }
 
-/// The first 8 names that can be a batch's, each with the texts under it.
+/// The first 8 names that can be a batch's, each with the tokens under it.
 fn flash_candidates<'a>(settings: &Settings, cookies: &'a Cookies, ring: &Ring) -> Vec<(&'a [u8], Candidates<'a>)> {
     let mut found: Vec<(&[u8], Candidates<'_>)> = Vec::new();
+    let prefix = settings.flash_cookie.name().as_bytes();
     for (name, value) in cookies.pairs().filter(|(name, value)| cookie::fits(name, value)) {
-        let suffix = name.strip_prefix(settings.flash_cookie.name().as_bytes());
-        let Some(suffix) = suffix.filter(|suffix| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".")) else {
-            continue;
-        };
-        if Token::parse(value, ring.form()).is_none() {
-            continue;
-        }
-        let position = found.iter().position(|(known, _)| *known == suffix).unwrap_or(found.len());
-        if position == found.len() && position < MAX_BATCHES {
-            found.push((suffix, Candidates::default()));
-        }
-        if let Some((_, candidates)) = found.get_mut(position) {
-            candidates.offer(Cow::Borrowed(value), ring);
+        let suffix =
+            name.strip_prefix(prefix).filter(|suffix| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b"."));
+        let Some(suffix) = suffix else { continue };
+        let mut candidates = Candidates::default();
+        candidates.offer(value, ring);
+        if let Some((_, known)) = found.iter_mut().find(|(known, _)| *known == suffix) {
+            known.offer(value, ring);
+        } else if candidates.len > 0 && found.len() < MAX_BATCHES {
+            found.push((suffix, candidates));
         }
     }
     found

@@ -58,3 +58,8 @@ pub use session_core::{
 };
 pub use session_macros::SessionData;
 pub use settings::FlashMode;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -129,7 +129,7 @@ fn is_base64url(text: &[u8]) -> bool {
 pub(crate) const KID: usize = 4;
 pub(crate) const FRAME: usize = 32;
 const PREFIX: usize = 1 + 1 + KID + 1;
-const MAC: usize = 43;
+pub(crate) const MAC: usize = 43;
 const MIN_SIGNED_BODY: usize = 43;
 /// A nonce of 24, a frame of 32 and a tag of 16 bytes.
 #[cfg(feature = "encrypted")]
