@@ -53,6 +53,7 @@ pub struct Session<T: SessionData = Untyped> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Untyped;
 
+#[diagnostic::do_not_recommend]
 impl SessionData for Untyped {
     const KEYS: &'static [&'static str] = &[];
 
