@@ -118,11 +118,14 @@ impl Scope {
         })
     }
 
-    /// What was staged. From now on nothing can be.
+    /// Takes what was staged. From now on nothing can be.
     pub(crate) fn close(&self) -> Staged {
-        let mut staged = self.staged();
-        staged.closed = true;
-        staged.clone()
+        std::mem::replace(&mut *self.staged(), Staged { closed: true, ..Staged::default() })
+    }
+
+    /// Gives back what [`Scope::close`] took, for handles that outlive the response to read.
+    pub(crate) fn keep(&self, staged: Staged) {
+        *self.staged() = Staged { closed: true, ..staged };
     }
 
     pub(crate) fn shares_a_cookie_with(&self, settings: &Settings) -> bool {

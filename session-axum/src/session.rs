@@ -263,7 +263,7 @@ impl Session {
     fn with_keys<R>(&self, read: impl FnOnce(Vec<&str>) -> R) -> R {
         let staged = self.scope.staged();
         let view = staged.changes.view(&self.scope.arrived().entries);
-        read(view.iter().map(|(key, _)| *key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
+        read(view.map(|(key, _)| key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Cookies byte for byte: a `Cookie` header to raw values, and name, value and attributes to a `Set-Cookie` header.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use cookie::{Cookie, SameSite};
 
@@ -64,29 +64,58 @@ impl Spec {
     ///
     /// When name, suffix and value together have more than [`MAX_SIZE`] bytes.
     pub fn set(&self, suffix: &str, value: &str, max_age: Option<u64>) -> Result<String, TooLarge> {
-        let size = self.name.len() + suffix.len() + value.len();
+        self.set_with(suffix, value.len(), max_age, |text| {
+            text.push_str(value);
+            Ok(())
+        })
+    }
+
+    /// The same for a value of `len` bytes that `write` appends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Spec::set`], before anything is written; otherwise what `write` says.
+    pub fn set_with<E: From<TooLarge>>(
+        &self,
+        suffix: &str,
+        len: usize,
+        max_age: Option<u64>,
+        write: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let size = self.name.len() + suffix.len() + len;
         if size > MAX_SIZE {
-            return Err(TooLarge { name: self.name.clone(), size, limit: MAX_SIZE, largest: Vec::new() });
+            return Err(TooLarge::new(&self.name, size, MAX_SIZE).into());
         }
-        Ok(self.print(suffix, value, max_age))
+        self.print(suffix, len, max_age, write)
     }
 
     /// The `Set-Cookie` value that removes what [`Spec::set`] stored, with the same attributes.
     #[must_use]
     pub fn clear(&self, suffix: &str) -> String {
-        self.print(suffix, "", Some(0))
+        let Ok(text) = self.print(suffix, 0, Some(0), |_| Ok::<_, std::convert::Infallible>(()));
+        text
     }
 
-    fn print(&self, suffix: &str, value: &str, max_age: Option<u64>) -> String {
-        let mut text = String::with_capacity(self.name.len() + suffix.len() + value.len() + self.tail.len() + 24);
-        for part in [&self.name, suffix, "=", value, &self.tail] {
-            text.push_str(part);
-        }
+    /// The capacity is exact, so that a header takes the text over without a copy.
+    fn print<E>(
+        &self,
+        suffix: &str,
+        len: usize,
+        max_age: Option<u64>,
+        write: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let max_age = max_age.map(|seconds| seconds.min(MAX_COOKIE_AGE));
+        let digits = |seconds: u64| 1 + seconds.checked_ilog10().unwrap_or(0) as usize;
+        let age_len = max_age.map_or(0, |seconds| MAX_AGE.len() + digits(seconds));
+        let mut text = String::with_capacity(self.name.len() + suffix.len() + 1 + len + self.tail.len() + age_len);
+        text.extend([&self.name, suffix, "="]);
+        write(&mut text)?;
+        text.push_str(&self.tail);
         if let Some(seconds) = max_age {
-            text.push_str("; Max-Age=");
-            text.push_str(&seconds.min(MAX_COOKIE_AGE).to_string());
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{MAX_AGE}{seconds}");
         }
-        text
+        Ok(text)
     }
 }
 
@@ -407,6 +436,7 @@ fn is_path(path: &str) -> bool {
         && path.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
 }
 
+const MAX_AGE: &str = "; Max-Age=";
 const MAX_NAME: usize = 128;
 
 #[cfg(test)]
@@ -446,6 +476,15 @@ mod tests {
         let attributes = "; HttpOnly; SameSite=Lax; Secure; Path=/app; Domain=example.com";
         assert_eq!(spec.set(".x", "v", Some(9)).unwrap(), format!("__Secure-session.x=v{attributes}; Max-Age=9"));
         assert_eq!(spec.clear(".x"), format!("__Secure-session.x={attributes}; Max-Age=0"));
+    }
+
+    #[test]
+    fn the_capacity_is_exact() {
+        let spec = Settings::new("session").build().unwrap();
+        for max_age in [None, Some(0), Some(9), Some(10), Some(99), Some(100), Some(u64::MAX)] {
+            let text = spec.set(".x", "value", max_age).unwrap();
+            assert_eq!((text.len(), max_age), (text.capacity(), max_age));
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod lifetime;
 mod seal;
 mod token;
 
-pub use changes::{Changes, write_object};
+pub use changes::{Changes, View, write_object};
 pub use clock::{Clock, SystemClock, system_time, unix_seconds};
 pub use data::{Field, MissingField, Reader, SessionData, Writer};
 pub use entries::{DecodeError, EncodeError, Entries, Malformed, decode, encode};

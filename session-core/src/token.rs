@@ -27,6 +27,16 @@ impl Form {
             Self::Encrypted => b'2',
         }
     }
+
+    /// How many characters the token of a body of `body` bytes has.
+    #[must_use]
+    pub const fn token_len(self, body: usize) -> usize {
+        match self {
+            Self::Signed => PREFIX + base64_len(body) + 1 + MAC,
+            #[cfg(feature = "encrypted")]
+            Self::Encrypted => PREFIX + base64_len(NONCE + body + TAG),
+        }
+    }
 }
 
 /// The text of a token, taken apart. Its shape is right; nothing in it is to be believed yet.
@@ -121,6 +131,10 @@ pub(crate) fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
     base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }
 
+const fn base64_len(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
 /// Folds instead of stopping at the first mismatch, so that the compiler can take many bytes at a time.
 fn is_base64url(text: &[u8]) -> bool {
     text.iter().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (*byte == b'-') | (*byte == b'_')))
@@ -131,9 +145,13 @@ pub(crate) const FRAME: usize = 32;
 const PREFIX: usize = 1 + 1 + KID + 1;
 pub(crate) const MAC: usize = 43;
 const MIN_SIGNED_BODY: usize = 43;
-/// A nonce of 24, a frame of 32 and a tag of 16 bytes.
+/// A nonce, a frame and a tag.
 #[cfg(feature = "encrypted")]
 const MIN_ENCRYPTED_BODY: usize = 96;
+#[cfg(feature = "encrypted")]
+pub(crate) const NONCE: usize = 24;
+#[cfg(feature = "encrypted")]
+pub(crate) const TAG: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -151,6 +169,21 @@ mod tests {
         assert_eq!(from_base64url(b"AA"), Some(vec![0]));
         for text in ["AB", "AA==", "AA=", "A", "A+", "A/", "AA ", " AA", "AA\n", "AAB", "AA.A"] {
             assert_eq!(from_base64url(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_tokens_length_is_known_before_it_is_sealed() {
+        let keys = crate::Keys::generate();
+        for form in [
+            Form::Signed,
+            #[cfg(feature = "encrypted")]
+            Form::Encrypted,
+        ] {
+            let ring = keys.ring(form, crate::Purpose::Session, "session", "");
+            for len in 32..40 {
+                assert_eq!(ring.seal(&vec![b'x'; len]).unwrap().len(), form.token_len(len));
+            }
         }
     }
 
