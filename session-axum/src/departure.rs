@@ -24,7 +24,7 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
     let staged = scope.close();
     let mut ops = Ops::take(&mut response);
     let failure = response.extensions_mut().remove::<Failure>();
-    if failure.is_none() && ops.is_empty() && !scope.was_read() {
+    if failure.is_none() && ops.is_empty() && !scope.was_read() && !drops_flash(scope) {
         return response;
     }
     if let Some(Failure(error)) = &failure {
@@ -37,6 +37,11 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
         settle(scope, &staged, ops, response, saves).unwrap_or_else(|error| settle_failure(scope, &staged, &error));
     scope.keep(staged);
     with_headers(scope, response, cookies)
+}
+
+/// Whether the request carried messages that are gone with its response, whatever it did.
+fn drops_flash(scope: &Scope) -> bool {
+    scope.settings.told.flash_mode == FlashMode::NextRequest && !scope.incoming().batches.is_empty()
 }
 
 /// Nothing that could not be saved is answered as if it were: the application answers, and only an end stays an end.
@@ -200,7 +205,8 @@ fn consumption(scope: &Scope, staged: &Staged, status: StatusCode, saves: bool) 
 
 /// The cookies that make the browser's flash what was staged.
 fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) -> Result<Vec<String>, Error> {
-    if scope.settings.rings.is_none() || (!scope.flash_was_read() && staged.flash.added.is_empty()) {
+    let touched = scope.flash_was_read() || !staged.flash.added.is_empty() || drops_flash(scope);
+    if scope.settings.rings.is_none() || !touched {
         return Ok(Vec::new());
     }
     let mut outgoing = Outgoing::default();

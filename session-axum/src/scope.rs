@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     flash::FlashChanges,
     notices::Origin,
-    settings::{FlashMode, Settings},
+    settings::Settings,
 };
 
 /// Shared by the layer and by every extractor of one request.
@@ -32,7 +32,7 @@ impl Scope {
     pub(crate) fn enter<B>(settings: &Arc<Settings>, request: &Request<B>) -> Arc<Self> {
         let is_head = request.method() == Method::HEAD;
         let origin = settings.notices.watch(|| Origin::of(request.uri(), request.headers()));
-        let scope = Self {
+        Arc::new(Self {
             settings: Arc::clone(settings),
             cookies: Cookies::of(request.headers()),
             is_head,
@@ -40,11 +40,7 @@ impl Scope {
             arrived: OnceLock::new(),
             incoming: OnceLock::new(),
             staged: Mutex::default(),
-        };
-        if settings.told.flash_mode == FlashMode::NextRequest {
-            scope.incoming();
-        }
-        Arc::new(scope)
+        })
     }
 
     /// The session that came with the request.
