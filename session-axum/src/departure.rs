@@ -117,7 +117,7 @@ fn removal(scope: &Scope, staged: &Staged) -> Vec<String> {
         return Vec::new();
     }
     let spec = &scope.settings.session_cookie;
-    let whole = scope.cookies.has(spec.name()).then(|| spec.clear(""));
+    let whole = scope.cookies.has(spec, "").then(|| spec.clear(""));
     whole.into_iter().chain(stale_pieces(scope, 0)).collect()
 }
 
@@ -138,7 +138,7 @@ fn issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Vec<String>, Error>
     let persists = (told.persistent || terms.until.is_some()) && !terms.browser_session;
     let max_age = persists.then(|| told.limits.last_second(&frame, &terms).saturating_sub(now));
     let cookies = spread(scope, ring, &body, max_age).map_err(|error| error.naming(view))?;
-    if scope.arrived().frame.is_none() && !scope.cookies.has(spec.name()) {
+    if scope.arrived().frame.is_none() && !scope.cookies.has(spec, "") {
         scope.settings.notices.issued(spec.name(), spec.is_secure(), scope.origin);
     }
     Ok(cookies)
@@ -170,7 +170,7 @@ fn spread(scope: &Scope, ring: &Ring, body: &[u8], max_age: Option<u64>) -> Resu
     }
     let mut cookies = pieces(spec, &ring.seal(body)?, room, max_age)?;
     let last = cookies.len();
-    cookies.extend(scope.cookies.has(spec.name()).then(|| spec.clear("")));
+    cookies.extend(scope.cookies.has(spec, "").then(|| spec.clear("")));
     cookies.extend(stale_pieces(scope, last));
     Ok(cookies)
 }
@@ -188,7 +188,7 @@ fn stale_pieces(scope: &Scope, last: usize) -> Vec<String> {
     let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
     let highest = if told.chunks < 2 { 0 } else { told.chunks };
     let suffixes = (last + 1..=highest).map(|number| format!(".{number}"));
-    let came = |suffix: &String| scope.cookies.has(&format!("{}{suffix}", spec.name()));
+    let came = |suffix: &String| scope.cookies.has(spec, suffix);
     suffixes.filter(came).map(|suffix| spec.clear(&suffix)).collect()
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, Request, header};
-use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId, Terms, cookie};
+use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId, Terms, cookie::Spec};
 
 use crate::{
     arrival::{Arrived, Incoming, read_flash, read_session},
@@ -183,18 +183,18 @@ impl Cookies {
         }
     }
 
-    /// All names and values, in their order.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    /// Those whose name begins with `spec`'s: what follows it in the name, and the value.
+    pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let headers = match self {
             Self::None => &[],
             Self::One(header) => std::slice::from_ref(header),
             Self::Many(headers) => headers.as_slice(),
         };
-        headers.iter().flat_map(|header| cookie::pairs(header.as_bytes()))
+        headers.iter().flat_map(|header| spec.find(header.as_bytes()))
     }
 
     /// Whether the request brought a cookie of this very name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.pairs().any(|(found, _)| found == name.as_bytes())
+    pub(crate) fn has(&self, spec: &Spec, suffix: &str) -> bool {
+        self.find(spec).any(|(found, _)| found == suffix.as_bytes())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use cookie::{Cookie, SameSite};
+use memchr::{memchr, memmem::Finder};
 
 use crate::lifetime::MAX_COOKIE_AGE;
 
@@ -20,25 +21,28 @@ pub fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn trim(mut pair: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = pair {
+    while let [b' ' | b'\t', rest @ ..] = pair {
         pair = rest;
     }
-    pair
+    trim_end(pair)
+}
+
+fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// The largest cookie that browsers are bound to keep: name and value together (RFC 6265bis, section 5.6).
 pub const MAX_SIZE: usize = 4096;
 
-/// Whether a cookie that came with a request has a size that we could have sent.
-#[must_use]
-pub fn fits(name: &[u8], value: &[u8]) -> bool {
-    name.len() + value.len() <= MAX_SIZE
-}
-
 /// Everything about a cookie but its value, checked once and printed once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Spec {
     name: String,
+    /// Finds the name in a header.
+    finder: Finder<'static>,
     /// The attributes as they stand behind the value.
     tail: String,
     secure: bool,
@@ -55,6 +59,24 @@ impl Spec {
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// Those of a header's [`pairs`] whose name begins with this one and whose size is one that we could have sent: what
+    /// follows in the name, and the value.
+    ///
+    /// It looks for the name instead of taking every pair apart, so that other people's cookies cost next to nothing.
+    pub fn find<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.finder.find_iter(header).filter_map(|start| {
+            let before = trim_end(&header[..start]);
+            if !before.is_empty() && !before.ends_with(b";") {
+                return None;
+            }
+            let rest = &header[start + self.name.len()..];
+            let pair = &rest[..memchr(b';', rest).unwrap_or(rest.len())];
+            let equals = memchr(b'=', pair)?;
+            let (suffix, value) = (&pair[..equals], trim_end(&pair[equals + 1..]));
+            (self.name.len() + suffix.len() + value.len() <= MAX_SIZE).then_some((suffix, value))
+        })
     }
 
     /// The `Set-Cookie` value that stores `value` under the name and `suffix`, for `max_age` seconds or until the
@@ -216,7 +238,8 @@ impl Settings {
             attributes = attributes.domain(domain);
         }
         let tail = attributes.to_string()["x=".len()..].to_owned();
-        Ok(Spec { name, tail, secure: self.secure })
+        let finder = Finder::new(&name).into_owned();
+        Ok(Spec { name, finder, tail, secure: self.secure })
     }
 
     fn resolved_name(&self) -> String {
@@ -550,6 +573,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn looking_for_a_name_finds_what_taking_all_pairs_apart_finds(
+            parts in proptest::collection::vec("(sid|sid|; |;|=|\\.1| |\t|x|si|\u{e9})", 0..40),
+        ) {
+            let header = parts.concat().into_bytes();
+            let spec = Settings::new("session").name("sid").build().unwrap();
+            let all = pairs(&header).filter_map(|(name, value)| Some((name.strip_prefix(b"sid")?, value)));
+            proptest::prop_assert_eq!(spec.find(&header).collect::<Vec<_>>(), all.collect::<Vec<_>>());
+        }
+
         #[test]
         fn arbitrary_headers_never_panic(header in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             for (name, value) in pairs(&header) {
