@@ -3,7 +3,7 @@
 use session_core::{Batch, Entries, Frame, Limits, Ring, Terms, Token, Verified, cookie::Spec, is_plausible};
 
 use crate::{
-    scope::Cookies,
+    cookies::Cookies,
     settings::{Rings, Settings},
 };
 

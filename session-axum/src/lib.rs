@@ -70,6 +70,7 @@
 //! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
 
 mod arrival;
+mod cookies;
 mod departure;
 mod error;
 mod flash;

@@ -8,9 +8,10 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
+    base64url::base64url,
     id::fill,
     seal::{Ring, SealingKey},
-    token::{Form, KID, base64url},
+    token::{Form, KID},
 };
 
 /// One or more secrets. The first one seals; all of them open.

@@ -15,9 +15,10 @@ use subtle::ConstantTimeEq;
 #[cfg(feature = "encrypted")]
 use crate::token::{NONCE, TAG};
 use crate::{
+    base64url::from_base64url,
     entries::{Entries, Malformed},
     id::RandomError,
-    token::{FRAME, Form, Frame, KID, MAC, Token, from_base64url},
+    token::{FRAME, Form, Frame, KID, MAC, Token},
 };
 
 /// The derived keys of one purpose: the first seals, all of them open.
