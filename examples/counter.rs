@@ -1,0 +1,25 @@
+//! Counts a visitor's visits: the smallest application with a session. `cargo run --example counter`, then
+//!
+//! ```text
+//! curl -b jar -c jar http://127.0.0.1:3000
+//! curl -b jar -c jar http://127.0.0.1:3000
+//! ```
+
+use axum::{Router, routing::get};
+use session_axum::{Error, Keys, Session, SessionLayer};
+
+async fn count(session: Session) -> Result<String, Error> {
+    let visits = session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1).await?;
+    Ok(format!("Visit {visits}\n"))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    // For a laptop. In production: `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`, over HTTPS.
+    let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
+    let app = Router::new().route("/", get(count)).layer(layer);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("The counter is at http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await
+}

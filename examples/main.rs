@@ -1,0 +1,67 @@
+//! Starts the settings example, the one of `settings.rs`: `cargo run`, then <http://127.0.0.1:3000>.
+//!
+//! `PORT` chooses another port, `SESSION_SECRET` keeps log-ins beyond this run, `RUST_LOG` says what is logged.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use session_axum::{Keys, SessionLayer};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let for_a_person = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(for_a_person).init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let keys = keys()?;
+    let listener = listen().await?;
+    println!("The settings example is at http://{}", listener.local_addr()?);
+    // A laptop has no certificate. In production this line goes, and the cookies travel over HTTPS alone.
+    let layer = SessionLayer::signed(keys).insecure_over_http();
+    Ok(axum::serve(listener, session_examples::app(layer)).with_graceful_shutdown(interrupted()).await?)
+}
+
+fn keys() -> Result<Keys, Box<dyn Error>> {
+    if env::var_os("SESSION_SECRET").is_some() {
+        return Ok(Keys::from_env("SESSION_SECRET")?);
+    }
+    tracing::warn!(
+        "SESSION_SECRET is not set, so this run uses a key of its own: log-ins end with the process. To keep them: \
+         export SESSION_SECRET=$(openssl rand -base64 48)"
+    );
+    Ok(Keys::generate())
+}
+
+async fn listen() -> Result<TcpListener, Box<dyn Error>> {
+    let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let port: u16 = port.parse().map_err(|_| format!("PORT is {port:?}, and must be a number from 0 to 65535"))?;
+    TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} is in use: stop what listens there, or choose another: PORT=3001 cargo run").into()
+        }
+        _ => format!("cannot listen on port {port}: {error}").into(),
+    })
+}
+
+/// Resolves at Ctrl-C.
+async fn interrupted() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::warn!(%error, "Ctrl-C ends this program at once, without waiting for what is being answered");
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,186 @@
+//! A page of settings with a greeting, a log-in and a counter: `Session`, `Session<T>` and `Flash` in one screen.
+//!
+//! Start it with `cargo run`, open <http://127.0.0.1:3000> in a browser, or try it from a shell:
+//!
+//! ```text
+//! curl -Lb jar -c jar http://127.0.0.1:3000/settings -d display_name=Ada -d colour=plum
+//! curl -Lb jar -c jar http://127.0.0.1:3000/settings -d display_name=
+//! ```
+
+use std::sync::LazyLock;
+
+use axum::{
+    Form, Router,
+    extract::Request,
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use minijinja::{
+    Environment,
+    value::{Serde, Value},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use session_axum::{Error, Flash, Session, SessionData, SessionLayer, SessionResponseExt};
+
+/// The whole application. The layer says where sessions live; nothing else here knows.
+pub fn app(layer: SessionLayer) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/settings", post(save))
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .route("/style.css", get(style))
+        .fallback(async || sorry(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || sorry(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(layer.on_error(|error| sorry(error.status())))
+}
+
+/// What the session holds, as a struct: each field is a key of its own.
+#[derive(SessionData)]
+struct Visitor {
+    connected: Option<String>,
+    #[session(default)]
+    settings: Settings,
+    #[session(default)]
+    visits: u32,
+}
+
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Settings {
+    display_name: String,
+    email: String,
+    colour: String,
+}
+
+/// `with_input` shows it again after a mistake, all but the password: that is left out by its name.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Login {
+    user: String,
+    password: String,
+    remember: Option<String>,
+}
+
+async fn home(mut visitor: Session<Visitor>, flash: Flash, request: Request) -> Result<Response, Error> {
+    visitor.visits += 1; // saved with the response
+    let values = json!({
+        "connected": visitor.connected,
+        "settings": visitor.settings,
+        "visits": visitor.visits,
+        "colours": COLOURS,
+        "messages": flash.messages(),
+        "input": flash.input(),
+        "errors": flash.errors(),
+        "held": held(&Session::untyped(&visitor))?,
+        "bytes": session_bytes(request.headers()),
+    });
+    Ok(page(StatusCode::OK, "settings.html", &values))
+}
+
+async fn save(mut visitor: Session<Visitor>, flash: Flash, Form(settings): Form<Settings>) -> Response {
+    let mistakes = settings.mistakes();
+    if !mistakes.is_empty() {
+        flash.error("Settings invalid!");
+        return Redirect::to("/").with_input(&settings).with_errors(mistakes);
+    }
+    visitor.settings = settings;
+    flash.success("Settings saved!");
+    Redirect::to("/").into_response()
+}
+
+async fn login(session: Session, flash: Flash, Form(login): Form<Login>) -> Result<Response, Error> {
+    let mistakes = login.mistakes();
+    if !mistakes.is_empty() {
+        flash.error("That log-in did not work.");
+        return Ok(Redirect::to("/").with_input(&login).with_errors(mistakes));
+    }
+    session.renew(); // a new identity whenever somebody gets more rights
+    session.insert("connected", &login.user)?;
+    if login.remember.is_some() {
+        session.set_lifetime(std::time::Duration::from_secs(30 * 24 * 60 * 60));
+    }
+    flash.success("You are logged in.");
+    Ok(Redirect::to("/").into_response())
+}
+
+async fn logout() -> Response {
+    Redirect::to("/").with_new_session().flashing(("success", "You are logged out."))
+}
+
+async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css")], include_str!("templates/style.css"))
+}
+
+impl Settings {
+    fn mistakes(&self) -> Vec<(&'static str, &'static str)> {
+        let checks = [
+            ("display_name", !self.display_name.trim().is_empty(), "Enter the name you want to be called by."),
+            ("display_name", self.display_name.chars().count() <= 60, "Keep the name to 60 characters."),
+            ("email", self.email.is_empty() || self.email.contains('@'), "An address has an @, as in ada@example.com."),
+            ("email", self.email.len() <= 120, "Keep the address to 120 characters."),
+            ("colour", COLOURS.contains(&self.colour.as_str()), "Choose one of these colours."),
+        ];
+        checks.into_iter().filter(|(_, is_fine, _)| !is_fine).map(|(field, _, message)| (field, message)).collect()
+    }
+}
+
+impl Login {
+    /// This is an example: anybody gets in, with any password or none.
+    fn mistakes(&self) -> Vec<(&'static str, &'static str)> {
+        match self.user.trim().chars().count() {
+            0 => vec![("user", "Enter a name: any will do.")],
+            1..=60 => vec![],
+            _ => vec![("user", "Keep the name to 60 characters.")],
+        }
+    }
+}
+
+/// Every key of the session with its value as JSON, as it came: what is changed here shows on the next page.
+fn held(session: &Session) -> Result<Vec<(String, String)>, Error> {
+    let entry = |key: String| {
+        let value: serde_json::Value = session.get(&key)?.unwrap_or_default();
+        Ok((key, format!("{value:#}")))
+    };
+    session.keys().into_iter().map(entry).collect()
+}
+
+/// What the session takes of the 4096 bytes that a browser keeps of a cookie's name and value.
+fn session_bytes(headers: &HeaderMap) -> usize {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|cookies| cookies.to_str().ok());
+    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let ours = pairs.filter(|(name, _)| ["session", "__Host-session"].contains(name));
+    ours.map(|(name, value)| name.len() + value.len()).sum()
+}
+
+fn sorry(status: StatusCode) -> Response {
+    page(status, "sorry.html", &json!({ "status": status.as_u16() }))
+}
+
+fn page(status: StatusCode, template: &str, values: &serde_json::Value) -> Response {
+    match TEMPLATES.get_template(template).and_then(|template| template.render(Value::from(Serde(values)))) {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(template, "{error:#}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Part of the program, so that it runs from any directory. What ends in `.html` is escaped.
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut templates = Environment::new();
+    templates.set_loader(|name| {
+        Ok(match name {
+            "layout.html" => Some(include_str!("templates/layout.html")),
+            "settings.html" => Some(include_str!("templates/settings.html")),
+            "sorry.html" => Some(include_str!("templates/sorry.html")),
+            _ => None,
+        })
+    });
+    templates
+});
+
+const COLOURS: &[&str] = &["teal", "blue", "plum", "rust"];

@@ -1,0 +1,86 @@
+//! What the main example says when it starts, and when it cannot.
+
+use std::{
+    io::{BufRead, BufReader, Error, Read, Result, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Output, Stdio},
+};
+
+fn settings() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_settings"));
+    command.env("PORT", "0").env_remove("SESSION_SECRET").env_remove("SESSION_SECRET_PREVIOUS").env_remove("RUST_LOG");
+    command
+}
+
+/// A started example, ended with this value.
+struct Running(Child);
+
+impl Running {
+    /// Waits for the line that says where the page is; gives its address.
+    fn start() -> Result<(Self, String)> {
+        let mut running = Self(settings().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+        let output = running.0.stdout.take().ok_or(Error::other("no output"))?;
+        let line = BufReader::new(output).lines().next().ok_or(Error::other("it said nothing"))??;
+        let address = line.strip_prefix("The settings example is at http://").unwrap_or_else(|| panic!("{line}"));
+        Ok((running, address.to_owned()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[track_caller]
+fn assert_refuses(output: &Output, sentence: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().last(), Some(sentence));
+    assert!(!said.contains("panicked") && output.stdout.is_empty(), "{said}");
+}
+
+#[test]
+fn it_says_where_the_page_is_and_serves_it_until_it_is_interrupted() -> Result<()> {
+    let (mut running, address) = Running::start()?;
+    let mut connection = TcpStream::connect(&address)?;
+    write!(connection, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    connection.read_to_string(&mut page)?;
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.contains("Oops, you are not connected"), "{page}");
+
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", running.0.id())]).status()?.success());
+    assert!(running.0.wait()?.success());
+    let mut log = String::new();
+    running.0.stderr.take().ok_or(Error::other("no log"))?.read_to_string(&mut log)?;
+    assert!(log.contains("SESSION_SECRET is not set, so this run uses a key of its own"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn it_refuses_a_secret_that_is_too_short() -> Result<()> {
+    assert_refuses(
+        &settings().env("SESSION_SECRET", "too short").output()?,
+        "SESSION_SECRET has 9 bytes, and 32 are the least; make a good one with `openssl rand -base64 48`",
+    );
+    Ok(())
+}
+
+#[test]
+fn it_refuses_a_port_that_is_in_use() -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
+    assert_refuses(
+        &settings().env("PORT", port.to_string()).output()?,
+        &format!("port {port} is in use: stop what listens there, or choose another: PORT=3001 cargo run"),
+    );
+    Ok(())
+}
+
+#[test]
+fn it_refuses_a_port_that_is_no_number() -> Result<()> {
+    assert_refuses(&settings().env("PORT", "http").output()?, "PORT is \"http\", and must be a number from 0 to 65535");
+    Ok(())
+}
