@@ -1,13 +1,9 @@
 //! The way in: from the request's cookies to the session and the flash messages that they prove.
 
-use session_core::{
-    Batch, Entries, Frame, Limits, Ring, Terms, Token, Verified,
-    cookie::{self, Spec},
-    is_plausible,
-};
+use session_core::{Batch, Entries, Frame, Limits, Ring, Terms, Token, Verified, cookie::Spec, is_plausible};
 
 use crate::{
-    scope::Cookies,
+    cookies::Cookies,
     settings::{Rings, Settings},
 };
 
@@ -24,10 +20,9 @@ pub(crate) struct Arrived {
 pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Arrived {
     let Some(Rings { session: ring, .. }) = &settings.rings else { return Arrived::default() };
     let assembled = assemble(settings, cookies);
-    let name = settings.session_cookie.name().as_bytes();
-    let whole = cookies.pairs().filter(|(found, value)| *found == name && cookie::fits(found, value));
+    let whole = cookies.find(&settings.session_cookie).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value);
     let mut candidates = Candidates::default();
-    whole.map(|(_, value)| value).chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
+    whole.chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
 
     let now = settings.now();
     let mut valid = candidates.iter().filter_map(|text| admit(text, ring, settings.told.limits, now));
@@ -53,10 +48,10 @@ fn assemble(settings: &Settings, cookies: &Cookies) -> Vec<u8> {
 }
 
 /// The one value under a piece's name. Where two differ, nothing tells which is ours.
-fn piece<'a>(cookies: &'a Cookies, spec: &Spec, number: usize) -> Option<&'a [u8]> {
-    let name = format!("{}.{number}", spec.name());
-    let mut values = cookies.pairs().filter(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value);
-    let first = values.next().filter(|value| cookie::fits(name.as_bytes(), value))?;
+fn piece<'a>(cookies: &'a Cookies, spec: &'a Spec, number: usize) -> Option<&'a [u8]> {
+    let wanted = format!(".{number}");
+    let mut values = cookies.find(spec).filter(|(suffix, _)| *suffix == wanted.as_bytes()).map(|(_, value)| value);
+    let first = values.next()?;
     values.all(|value| value == first).then_some(first)
 }
 
@@ -135,13 +130,10 @@ pub(crate) fn read_flash(settings: &Settings, cookies: &Cookies) -> Incoming {
 }
 
 /// The first 8 names that can be a batch's, each with the tokens under it.
-fn flash_candidates<'a>(settings: &Settings, cookies: &'a Cookies, ring: &Ring) -> Vec<(&'a [u8], Candidates<'a>)> {
+fn flash_candidates<'a>(settings: &'a Settings, cookies: &'a Cookies, ring: &Ring) -> Vec<(&'a [u8], Candidates<'a>)> {
     let mut found: Vec<(&[u8], Candidates<'_>)> = Vec::new();
-    let prefix = settings.flash_cookie.name().as_bytes();
-    for (name, value) in cookies.pairs().filter(|(name, value)| cookie::fits(name, value)) {
-        let suffix =
-            name.strip_prefix(prefix).filter(|suffix| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b"."));
-        let Some(suffix) = suffix else { continue };
+    let is_batch = |suffix: &[u8]| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".");
+    for (suffix, value) in cookies.find(&settings.flash_cookie).filter(|(suffix, _)| is_batch(suffix)) {
         let mut candidates = Candidates::default();
         candidates.offer(value, ring);
         if let Some((_, known)) = found.iter_mut().find(|(known, _)| *known == suffix) {

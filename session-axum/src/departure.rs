@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use axum_core::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use session_core::{
-    Batch, Frame, SessionId, Terms,
-    cookie::{MAX_SIZE, TooLarge},
+    Batch, Frame, Ring, SessionId, Terms,
+    cookie::{MAX_SIZE, Spec, TooLarge},
     write_object,
 };
 
@@ -24,7 +24,7 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
     let staged = scope.close();
     let mut ops = Ops::take(&mut response);
     let failure = response.extensions_mut().remove::<Failure>();
-    if failure.is_none() && ops.is_empty() && !scope.was_read() {
+    if failure.is_none() && ops.is_empty() && !scope.was_read() && !drops_flash(scope) {
         return response;
     }
     if let Some(Failure(error)) = &failure {
@@ -35,7 +35,13 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
     let saves = !failed || scope.settings.told.save_on_server_error;
     let (response, cookies) =
         settle(scope, &staged, ops, response, saves).unwrap_or_else(|error| settle_failure(scope, &staged, &error));
+    scope.keep(staged);
     with_headers(scope, response, cookies)
+}
+
+/// Whether the request carried messages that are gone with its response, whatever it did.
+fn drops_flash(scope: &Scope) -> bool {
+    scope.settings.told.flash_mode == FlashMode::NextRequest && !scope.incoming().batches.is_empty()
 }
 
 /// Nothing that could not be saved is answered as if it were: the application answers, and only an end stays an end.
@@ -91,12 +97,16 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
         }
         return Ok(Vec::new());
     }
+    let extends = arrived.frame.is_some_and(|frame| limits.wants_extension(&frame, &terms, now));
+    let differs = changes.differs_from(&arrived.entries);
+    let begins = arrived.frame.is_none() && (differs || staged.id_was_asked);
+    if !differs && !begins && !extends && !arrived.by_old_key {
+        return Ok(Vec::new());
+    }
     if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {
         return Ok(removal(scope, staged));
     }
-    let extends = arrived.frame.is_some_and(|frame| limits.wants_extension(&frame, &terms, now));
-    let begins = arrived.frame.is_none() || changes.differs_from(&arrived.entries);
-    if begins || extends || arrived.by_old_key { issue(scope, staged, now) } else { Ok(Vec::new()) }
+    issue(scope, staged, now)
 }
 
 /// Removes the session's cookies if there is something to remove: a session that is now empty, or, where a handler
@@ -107,7 +117,7 @@ fn removal(scope: &Scope, staged: &Staged) -> Vec<String> {
         return Vec::new();
     }
     let spec = &scope.settings.session_cookie;
-    let whole = scope.cookies.has(spec.name()).then(|| spec.clear(""));
+    let whole = scope.cookies.has(spec, "").then(|| spec.clear(""));
     whole.into_iter().chain(stale_pieces(scope, 0)).collect()
 }
 
@@ -115,20 +125,20 @@ fn issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Vec<String>, Error>
     let Some(Rings { session: ring, .. }) = &scope.settings.rings else { return Ok(Vec::new()) };
     let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
     let entries = &scope.arrived().entries;
-    let mut changes = staged.changes.clone();
+    let mut changes = Cow::Borrowed(&staged.changes);
     let mut terms = changes.terms(entries);
     if staged.id_was_asked && changes.leave_nothing(entries) {
         terms.pinned = true;
-        changes.set_terms(&terms);
+        changes.to_mut().set_terms(&terms);
     }
     let frame = frame_to_issue(scope, staged, now)?;
     let view = changes.view(entries);
-    let mut body = frame.begin_body(view.iter().map(|(key, text)| key.len() + text.len() + 8).sum());
-    write_object(view.iter().copied(), &mut body);
+    let mut body = frame.begin_body(view.clone().map(|(key, text)| key.len() + text.len() + 4).sum::<usize>() + 2);
+    write_object(view.clone(), &mut body);
     let persists = (told.persistent || terms.until.is_some()) && !terms.browser_session;
     let max_age = persists.then(|| told.limits.last_second(&frame, &terms).saturating_sub(now));
-    let cookies = spread(scope, &ring.seal(&body)?, max_age).map_err(|error| error.naming(view))?;
-    if scope.arrived().frame.is_none() && !scope.cookies.has(spec.name()) {
+    let cookies = spread(scope, ring, &body, max_age).map_err(|error| error.naming(view))?;
+    if scope.arrived().frame.is_none() && !scope.cookies.has(spec, "") {
         scope.settings.notices.issued(spec.name(), spec.is_secure(), scope.origin);
     }
     Ok(cookies)
@@ -145,28 +155,32 @@ fn frame_to_issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Frame, Err
 }
 
 /// One cookie if the token fits into one; otherwise as many as are allowed. What is not needed any more is removed.
-fn spread(scope: &Scope, token: &str, max_age: Option<u64>) -> Result<Vec<String>, TooLarge> {
-    let spec = &scope.settings.session_cookie;
-    if spec.name().len() + token.len() <= MAX_SIZE {
-        let stale = stale_pieces(scope, 0);
-        return Ok([spec.set("", token, max_age)?].into_iter().chain(stale).collect());
+fn spread(scope: &Scope, ring: &Ring, body: &[u8], max_age: Option<u64>) -> Result<Vec<String>, Error> {
+    let (spec, most) = (&scope.settings.session_cookie, scope.settings.told.chunks);
+    let len = ring.form().token_len(body.len());
+    if most < 2 || spec.name().len() + len <= MAX_SIZE {
+        let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
+        let mut cookies = vec![spec.set_with("", len, max_age, seal)?];
+        cookies.extend(stale_pieces(scope, 0));
+        return Ok(cookies);
     }
     let room = MAX_SIZE.saturating_sub(spec.name().len() + PIECE_SUFFIX);
-    let pieces = token.len().div_ceil(room);
-    if scope.settings.told.chunks < 2 || pieces > scope.settings.told.chunks {
-        let limit = if scope.settings.told.chunks < 2 { MAX_SIZE } else { room * scope.settings.told.chunks };
-        return Err(TooLarge::new(spec.name(), spec.name().len() + token.len(), limit));
+    if len > room * most {
+        return Err(TooLarge::new(spec.name(), spec.name().len() + len, room * most).into());
     }
-    let mut cookies = Vec::new();
-    for number in 1..=pieces {
-        let end = token.len().min(number * room);
-        cookies.push(spec.set(&format!(".{number}"), &token[(number - 1) * room..end], max_age)?);
-    }
-    if scope.cookies.has(spec.name()) {
-        cookies.push(spec.clear(""));
-    }
-    cookies.extend(stale_pieces(scope, pieces));
+    let mut cookies = pieces(spec, &ring.seal(body)?, room, max_age)?;
+    let last = cookies.len();
+    cookies.extend(scope.cookies.has(spec, "").then(|| spec.clear("")));
+    cookies.extend(stale_pieces(scope, last));
     Ok(cookies)
+}
+
+fn pieces(spec: &Spec, token: &str, room: usize, max_age: Option<u64>) -> Result<Vec<String>, TooLarge> {
+    let piece = |number: usize| {
+        let end = token.len().min(number * room);
+        spec.set(&format!(".{number}"), &token[(number - 1) * room..end], max_age)
+    };
+    (1..=token.len().div_ceil(room)).map(piece).collect()
 }
 
 /// Removes the pieces that came with the request and are numbered above `last`.
@@ -174,7 +188,7 @@ fn stale_pieces(scope: &Scope, last: usize) -> Vec<String> {
     let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
     let highest = if told.chunks < 2 { 0 } else { told.chunks };
     let suffixes = (last + 1..=highest).map(|number| format!(".{number}"));
-    let came = |suffix: &String| scope.cookies.has(&format!("{}{suffix}", spec.name()));
+    let came = |suffix: &String| scope.cookies.has(spec, suffix);
     suffixes.filter(came).map(|suffix| spec.clear(&suffix)).collect()
 }
 
@@ -191,7 +205,8 @@ fn consumption(scope: &Scope, staged: &Staged, status: StatusCode, saves: bool) 
 
 /// The cookies that make the browser's flash what was staged.
 fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) -> Result<Vec<String>, Error> {
-    if scope.settings.rings.is_none() || (!scope.flash_was_read() && staged.flash.added.is_empty()) {
+    let touched = scope.flash_was_read() || !staged.flash.added.is_empty() || drops_flash(scope);
+    if scope.settings.rings.is_none() || !touched {
         return Ok(Vec::new());
     }
     let mut outgoing = Outgoing::default();

@@ -75,6 +75,14 @@ impl Error {
         Self { kind: ErrorKind::Closed, source: None }
     }
 
+    /// Names the largest of `entries` if the error is that they are too large.
+    pub(crate) fn naming<'a>(self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        match self.kind {
+            ErrorKind::TooLarge(error) => error.naming(entries).into(),
+            _ => self,
+        }
+    }
+
     /// What the browser hears: nothing of the detail.
     pub(crate) fn calm_response(&self) -> Response {
         (self.status(), "Something went wrong with your session. Please try again.").into_response()

@@ -1,13 +1,20 @@
 //! Session and flash scopes for axum: `Session` and `Flash` as extractors, `.with_session()` and `.flashing()` on
-//! responses, data in a signed or encrypted cookie.
+//! responses. Data travels in a signed or encrypted cookie, and a struct can be the session.
 //!
 //! ```
 //! use axum::{Router, response::{IntoResponse, Redirect}, routing::{get, post}};
-//! use session_axum::{Error, Flash, Keys, Session, SessionLayer, SessionResponseExt};
+//! use session_axum::{Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
 //!
-//! async fn home(session: Session, flash: Flash) -> Result<impl IntoResponse, Error> {
-//!     let visits = session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1).await?;
-//!     Ok(format!("{} Visit {visits}.", flash.get("success").unwrap_or("Welcome!")))
+//! #[derive(SessionData)]
+//! struct Visitor {
+//!     name: Option<String>,
+//!     #[session(default)]
+//!     visits: u32,
+//! }
+//!
+//! async fn home(mut visitor: Session<Visitor>, flash: Flash) -> impl IntoResponse {
+//!     visitor.visits += 1; // staged; saved with the response
+//!     format!("{} Visit {}.", flash.get("success").unwrap_or("Welcome!"), visitor.visits)
 //! }
 //!
 //! async fn save() -> impl IntoResponse {
@@ -19,8 +26,51 @@
 //!     .route("/save", post(save))
 //!     .layer(SessionLayer::signed(Keys::generate()));
 //! ```
+//!
+//! # The journey of a session
+//!
+//! 1. [`SessionLayer`] gives every request a place for its session. It reads nothing yet.
+//! 2. The first [`Session`] or [`Flash`] that is extracted reads the cookies: the token's shape, its key, its signature,
+//!    its times, and only then its entries. What fails on the way is no session, and no error.
+//! 3. Handlers and middleware read and change what they like. Every handle of one request sees the same state.
+//!    [`Session<T>`](Session) shows it as a struct that derives [`SessionData`].
+//! 4. The response passes the layer: first what the extractors did, then what the helpers of [`SessionResponseExt`] say,
+//!    in their order. If the session differs from the one that arrived, a `Set-Cookie` header carries it; if it cannot
+//!    be saved, [`on_error`](SessionLayer::on_error) answers instead.
+//!
+//! # What is enforced
+//!
+//! - Nothing in a cookie is decoded before it is authentic, and nothing that a client sends is an error.
+//! - Idle timeout and lifetime hold whatever the browser does: [`SessionLayer::idle_timeout`],
+//!   [`SessionLayer::lifetime`], [`Session::set_lifetime`].
+//! - A 5xx, an [`Error`] that a handler returns, and a panic save nothing; [`Session::destroy`] and the helpers on the
+//!   response itself still hold.
+//! - A cookie that browsers would not keep is an error that names the largest keys, before anything is sent.
+//! - A flash message is gone once somebody saw it, not before: see [`Flash`] and [`FlashMode`].
+//! - `Vary: Cookie` where the session was read; `Cache-Control: no-store` where a cookie is set.
+//!
+//! # Before a deployment
+//!
+//! - Make a secret (`openssl rand -base64 48`) and read it with [`Keys::from_env`]. Rotate it with
+//!   [`Keys::with_fallback`].
+//! - The cookies are Secure. On a laptop without HTTPS use [`SessionLayer::insecure_over_http`].
+//! - Call [`Session::renew`] when a visitor logs in or gets more rights.
+//! - The data travels with the cookie, so a copy of the cookie outlives a log-out until its limits end it, and brings
+//!   back what it held: see [`Destroyed`].
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `encrypted` | `SessionLayer::encrypted`: the same cookie, unreadable for the browser |
+//! | `testing` | `session_axum::testing`: a client that keeps cookies, forged sessions, a clock to move |
+//!
+//! # What it does not do
+//!
+//! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
 
 mod arrival;
+mod cookies;
 mod departure;
 mod error;
 mod flash;

@@ -5,15 +5,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use http::{HeaderMap, HeaderValue, Method, Request, header};
-use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId, Terms, cookie};
+use http::{Method, Request};
+use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId, Terms};
 
 use crate::{
     arrival::{Arrived, Incoming, read_flash, read_session},
+    cookies::Cookies,
     error::Error,
     flash::FlashChanges,
     notices::Origin,
-    settings::{FlashMode, Settings},
+    settings::Settings,
 };
 
 /// Shared by the layer and by every extractor of one request.
@@ -32,7 +33,7 @@ impl Scope {
     pub(crate) fn enter<B>(settings: &Arc<Settings>, request: &Request<B>) -> Arc<Self> {
         let is_head = request.method() == Method::HEAD;
         let origin = settings.notices.watch(|| Origin::of(request.uri(), request.headers()));
-        let scope = Self {
+        Arc::new(Self {
             settings: Arc::clone(settings),
             cookies: Cookies::of(request.headers()),
             is_head,
@@ -40,11 +41,7 @@ impl Scope {
             arrived: OnceLock::new(),
             incoming: OnceLock::new(),
             staged: Mutex::default(),
-        };
-        if settings.told.flash_mode == FlashMode::NextRequest {
-            scope.incoming();
-        }
-        Arc::new(scope)
+        })
     }
 
     /// The session that came with the request.
@@ -118,11 +115,14 @@ impl Scope {
         })
     }
 
-    /// What was staged. From now on nothing can be.
+    /// Takes what was staged. From now on nothing can be.
     pub(crate) fn close(&self) -> Staged {
-        let mut staged = self.staged();
-        staged.closed = true;
-        staged.clone()
+        std::mem::replace(&mut *self.staged(), Staged { closed: true, ..Staged::default() })
+    }
+
+    /// Gives back what [`Scope::close`] took, for handles that outlive the response to read.
+    pub(crate) fn keep(&self, staged: Staged) {
+        *self.staged() = Staged { closed: true, ..staged };
     }
 
     pub(crate) fn shares_a_cookie_with(&self, settings: &Settings) -> bool {
@@ -164,38 +164,5 @@ impl Staged {
             changes.destroy();
         }
         Self { changes, ..Self::default() }
-    }
-}
-
-/// The request's `Cookie` headers, as they came.
-pub(crate) enum Cookies {
-    None,
-    One(HeaderValue),
-    Many(Vec<HeaderValue>),
-}
-
-impl Cookies {
-    fn of(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(header::COOKIE).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Self::None,
-            (Some(only), None) => Self::One(only.clone()),
-            (Some(_), Some(_)) => Self::Many(headers.get_all(header::COOKIE).iter().cloned().collect()),
-        }
-    }
-
-    /// All names and values, in their order.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let headers = match self {
-            Self::None => &[],
-            Self::One(header) => std::slice::from_ref(header),
-            Self::Many(headers) => headers.as_slice(),
-        };
-        headers.iter().flat_map(|header| cookie::pairs(header.as_bytes()))
-    }
-
-    /// Whether the request brought a cookie of this very name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.pairs().any(|(found, _)| found == name.as_bytes())
     }
 }

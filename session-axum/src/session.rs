@@ -263,7 +263,7 @@ impl Session {
     fn with_keys<R>(&self, read: impl FnOnce(Vec<&str>) -> R) -> R {
         let staged = self.scope.staged();
         let view = staged.changes.view(&self.scope.arrived().entries);
-        read(view.iter().map(|(key, _)| *key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
+        read(view.map(|(key, _)| key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
     }
 }
 
@@ -335,7 +335,7 @@ impl<T: SessionData> DerefMut for Session<T> {
 /// Stages the fields whose value really changed.
 impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
-        let Some(before) = self.before.take() else { return };
+        let Some(before) = self.before.take().filter(|_| !std::thread::panicking()) else { return };
         let fields = self.fields();
         self.scope.stage_or_log(|staged| match fields {
             Ok(fields) => stage_fields(staged, fields.into_iter().filter(|field| !before.contains(field))),

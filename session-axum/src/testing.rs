@@ -40,8 +40,8 @@ use tower_service::Service;
 use crate::{
     SessionLayer,
     arrival::{Arrived, Incoming, flash_suffix, read_flash, read_session},
+    cookies::Cookies,
     form,
-    scope::Cookies,
     settings::{Rings, Settings},
 };
 

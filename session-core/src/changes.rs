@@ -106,31 +106,21 @@ impl Changes {
 
     /// Everything there is after the changes, in the order of the keys, ours included.
     #[must_use]
-    pub fn view<'a>(&'a self, arrived: &'a Entries) -> Vec<(&'a str, &'a str)> {
-        let mut kept = arrived.sorted().into_iter().filter(|(key, _)| self.keeps(key)).peekable();
-        let mut view = Vec::new();
-        for (key, text) in &self.edits {
-            while let Some(entry) = kept.next_if(|(name, _)| *name < key.as_str()) {
-                view.push(entry);
-            }
-            kept.next_if(|(name, _)| name == key);
-            view.extend(text.as_deref().map(|text| (key.as_str(), text)));
-        }
-        view.extend(kept);
-        view
+    pub const fn view<'a>(&'a self, arrived: &'a Entries) -> View<'a> {
+        View { changes: self, arrived, next_arrived: 0, next_edit: 0 }
     }
 
     /// Whether the session differs from the one that arrived. Changing something and changing it back does not.
     #[must_use]
     pub fn differs_from(&self, arrived: &Entries) -> bool {
-        self.needs_new_id() || (!self.is_empty() && self.view(arrived) != arrived.sorted())
+        let untouched = Self::default();
+        self.needs_new_id() || (!self.is_empty() && !self.view(arrived).eq(untouched.view(arrived)))
     }
 
     /// Whether nothing is left that makes it a session: no entry, and nobody who holds its id.
     #[must_use]
     pub fn leave_nothing(&self, arrived: &Entries) -> bool {
-        let view = self.view(arrived);
-        view.iter().all(|(key, _)| key.starts_with(RESERVED_PREFIX)) && !self.terms(arrived).pinned
+        self.view(arrived).all(|(key, _)| key.starts_with(RESERVED_PREFIX)) && !self.terms(arrived).pinned
     }
 
     fn edit(&mut self, key: &str, text: Option<String>) {
@@ -156,6 +146,42 @@ impl Changes {
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Changes").field("edits", &self.edits.len()).finish_non_exhaustive()
+    }
+}
+
+/// The entries of a session after the changes: see [`Changes::view`]. Two sorted lists, merged as they are read.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    changes: &'a Changes,
+    arrived: &'a Entries,
+    next_arrived: usize,
+    next_edit: usize,
+}
+
+impl<'a> Iterator for View<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let arrived = self.arrived.nth_by_key(self.next_arrived);
+            let edit = self.changes.edits.get(self.next_edit);
+            match (arrived, edit) {
+                (Some((key, text)), edit) if edit.is_none_or(|(edited, _)| key < edited.as_str()) => {
+                    self.next_arrived += 1;
+                    if self.changes.keeps(key) {
+                        return Some((key, text));
+                    }
+                }
+                (arrived, Some((edited, text))) => {
+                    self.next_edit += 1;
+                    self.next_arrived += usize::from(arrived.is_some_and(|(key, _)| key == edited));
+                    if let Some(text) = text {
+                        return Some((edited, text));
+                    }
+                }
+                _ => return None,
+            }
+        }
     }
 }
 

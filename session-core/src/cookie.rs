@@ -1,8 +1,9 @@
 //! Cookies byte for byte: a `Cookie` header to raw values, and name, value and attributes to a `Set-Cookie` header.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use cookie::{Cookie, SameSite};
+use memchr::{memchr, memmem::Finder};
 
 use crate::lifetime::MAX_COOKIE_AGE;
 
@@ -20,25 +21,28 @@ pub fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn trim(mut pair: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = pair {
+    while let [b' ' | b'\t', rest @ ..] = pair {
         pair = rest;
     }
-    pair
+    trim_end(pair)
+}
+
+fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// The largest cookie that browsers are bound to keep: name and value together (RFC 6265bis, section 5.6).
 pub const MAX_SIZE: usize = 4096;
 
-/// Whether a cookie that came with a request has a size that we could have sent.
-#[must_use]
-pub fn fits(name: &[u8], value: &[u8]) -> bool {
-    name.len() + value.len() <= MAX_SIZE
-}
-
 /// Everything about a cookie but its value, checked once and printed once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Spec {
     name: String,
+    /// Finds the name in a header.
+    finder: Finder<'static>,
     /// The attributes as they stand behind the value.
     tail: String,
     secure: bool,
@@ -57,6 +61,24 @@ impl Spec {
         self.secure
     }
 
+    /// Those of a header's [`pairs`] whose name begins with this one and whose size is one that we could have sent: what
+    /// follows in the name, and the value.
+    ///
+    /// It looks for the name instead of taking every pair apart, so that other people's cookies cost next to nothing.
+    pub fn find<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.finder.find_iter(header).filter_map(|start| {
+            let before = trim_end(&header[..start]);
+            if !before.is_empty() && !before.ends_with(b";") {
+                return None;
+            }
+            let rest = &header[start + self.name.len()..];
+            let pair = &rest[..memchr(b';', rest).unwrap_or(rest.len())];
+            let equals = memchr(b'=', pair)?;
+            let (suffix, value) = (&pair[..equals], trim_end(&pair[equals + 1..]));
+            (self.name.len() + suffix.len() + value.len() <= MAX_SIZE).then_some((suffix, value))
+        })
+    }
+
     /// The `Set-Cookie` value that stores `value` under the name and `suffix`, for `max_age` seconds or until the
     /// browser closes.
     ///
@@ -64,29 +86,58 @@ impl Spec {
     ///
     /// When name, suffix and value together have more than [`MAX_SIZE`] bytes.
     pub fn set(&self, suffix: &str, value: &str, max_age: Option<u64>) -> Result<String, TooLarge> {
-        let size = self.name.len() + suffix.len() + value.len();
+        self.set_with(suffix, value.len(), max_age, |text| {
+            text.push_str(value);
+            Ok(())
+        })
+    }
+
+    /// The same for a value of `len` bytes that `write` appends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Spec::set`], before anything is written; otherwise what `write` says.
+    pub fn set_with<E: From<TooLarge>>(
+        &self,
+        suffix: &str,
+        len: usize,
+        max_age: Option<u64>,
+        write: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let size = self.name.len() + suffix.len() + len;
         if size > MAX_SIZE {
-            return Err(TooLarge { name: self.name.clone(), size, limit: MAX_SIZE, largest: Vec::new() });
+            return Err(TooLarge::new(&self.name, size, MAX_SIZE).into());
         }
-        Ok(self.print(suffix, value, max_age))
+        self.print(suffix, len, max_age, write)
     }
 
     /// The `Set-Cookie` value that removes what [`Spec::set`] stored, with the same attributes.
     #[must_use]
     pub fn clear(&self, suffix: &str) -> String {
-        self.print(suffix, "", Some(0))
+        let Ok(text) = self.print(suffix, 0, Some(0), |_| Ok::<_, std::convert::Infallible>(()));
+        text
     }
 
-    fn print(&self, suffix: &str, value: &str, max_age: Option<u64>) -> String {
-        let mut text = String::with_capacity(self.name.len() + suffix.len() + value.len() + self.tail.len() + 24);
-        for part in [&self.name, suffix, "=", value, &self.tail] {
-            text.push_str(part);
-        }
+    /// The capacity is exact, so that a header takes the text over without a copy.
+    fn print<E>(
+        &self,
+        suffix: &str,
+        len: usize,
+        max_age: Option<u64>,
+        write: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<String, E> {
+        let max_age = max_age.map(|seconds| seconds.min(MAX_COOKIE_AGE));
+        let digits = |seconds: u64| 1 + seconds.checked_ilog10().unwrap_or(0) as usize;
+        let age_len = max_age.map_or(0, |seconds| MAX_AGE.len() + digits(seconds));
+        let mut text = String::with_capacity(self.name.len() + suffix.len() + 1 + len + self.tail.len() + age_len);
+        text.extend([&self.name, suffix, "="]);
+        write(&mut text)?;
+        text.push_str(&self.tail);
         if let Some(seconds) = max_age {
-            text.push_str("; Max-Age=");
-            text.push_str(&seconds.min(MAX_COOKIE_AGE).to_string());
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{MAX_AGE}{seconds}");
         }
-        text
+        Ok(text)
     }
 }
 
@@ -187,7 +238,8 @@ impl Settings {
             attributes = attributes.domain(domain);
         }
         let tail = attributes.to_string()["x=".len()..].to_owned();
-        Ok(Spec { name, tail, secure: self.secure })
+        let finder = Finder::new(&name).into_owned();
+        Ok(Spec { name, finder, tail, secure: self.secure })
     }
 
     fn resolved_name(&self) -> String {
@@ -407,6 +459,7 @@ fn is_path(path: &str) -> bool {
         && path.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
 }
 
+const MAX_AGE: &str = "; Max-Age=";
 const MAX_NAME: usize = 128;
 
 #[cfg(test)]
@@ -446,6 +499,15 @@ mod tests {
         let attributes = "; HttpOnly; SameSite=Lax; Secure; Path=/app; Domain=example.com";
         assert_eq!(spec.set(".x", "v", Some(9)).unwrap(), format!("__Secure-session.x=v{attributes}; Max-Age=9"));
         assert_eq!(spec.clear(".x"), format!("__Secure-session.x={attributes}; Max-Age=0"));
+    }
+
+    #[test]
+    fn the_capacity_is_exact() {
+        let spec = Settings::new("session").build().unwrap();
+        for max_age in [None, Some(0), Some(9), Some(10), Some(99), Some(100), Some(u64::MAX)] {
+            let text = spec.set(".x", "value", max_age).unwrap();
+            assert_eq!((text.len(), max_age), (text.capacity(), max_age));
+        }
     }
 
     #[test]
@@ -511,6 +573,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn looking_for_a_name_finds_what_taking_all_pairs_apart_finds(
+            parts in proptest::collection::vec("(sid|sid|; |;|=|\\.1| |\t|x|si|\u{e9})", 0..40),
+        ) {
+            let header = parts.concat().into_bytes();
+            let spec = Settings::new("session").name("sid").build().unwrap();
+            let all = pairs(&header).filter_map(|(name, value)| Some((name.strip_prefix(b"sid")?, value)));
+            proptest::prop_assert_eq!(spec.find(&header).collect::<Vec<_>>(), all.collect::<Vec<_>>());
+        }
+
         #[test]
         fn arbitrary_headers_never_panic(header in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             for (name, value) in pairs(&header) {

@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 #[derive(Clone, Default)]
 pub struct Entries {
     text: String,
+    /// In the order of the text.
     slots: Vec<Slot>,
-    sorted: bool,
+    /// The slots' positions in the order of their keys; empty when the text has that order.
+    order: Vec<usize>,
 }
 
 #[derive(Clone)]
@@ -40,9 +42,13 @@ impl Entries {
         let mut json = serde_json::Deserializer::from_str(&text);
         let slots = json.deserialize_map(Slots { text: &text }).map_err(|_| Malformed)?;
         json.end().map_err(|_| Malformed)?;
-        let mut entries = Self { text, slots, sorted: true };
-        entries.sorted = entries.slots.windows(2).all(|pair| entries.key(&pair[0]) < entries.key(&pair[1]));
-        if entries.sorted || entries.has_distinct_keys() { Ok(entries) } else { Err(Malformed) }
+        let mut entries = Self { text, slots, order: Vec::new() };
+        if !entries.has_ascending_keys() {
+            let mut order: Vec<usize> = (0..entries.slots.len()).collect();
+            order.sort_unstable_by_key(|position| entries.key(&entries.slots[*position]));
+            entries.order = order;
+        }
+        if entries.has_ascending_keys() { Ok(entries) } else { Err(Malformed) }
     }
 
     /// The JSON text of the value under `key`.
@@ -53,16 +59,13 @@ impl Entries {
 
     /// All keys with the JSON texts of their values, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.slots.iter().map(|slot| (self.key(slot), &self.text[slot.value.clone()]))
+        self.slots.iter().map(|slot| self.entry(slot))
     }
 
-    /// The same, in the order of the keys.
-    pub(crate) fn sorted(&self) -> Vec<(&str, &str)> {
-        let mut entries: Vec<_> = self.iter().collect();
-        if !self.sorted {
-            entries.sort_unstable_by_key(|(key, _)| *key);
-        }
-        entries
+    /// The entry of the key that has `rank` others before it.
+    pub(crate) fn nth_by_key(&self, rank: usize) -> Option<(&str, &str)> {
+        let position = if self.order.is_empty() { rank } else { *self.order.get(rank)? };
+        self.slots.get(position).map(|slot| self.entry(slot))
     }
 
     /// Whether there is none.
@@ -78,9 +81,14 @@ impl Entries {
         }
     }
 
-    fn has_distinct_keys(&self) -> bool {
-        let mut seen = HashSet::new();
-        self.iter().all(|(key, _)| seen.insert(key))
+    fn entry<'a>(&'a self, slot: &'a Slot) -> (&'a str, &'a str) {
+        (self.key(slot), &self.text[slot.value.clone()])
+    }
+
+    /// Equal keys do not ascend either: no key stands twice.
+    fn has_ascending_keys(&self) -> bool {
+        let keys = || (0..self.slots.len()).filter_map(|rank| self.nth_by_key(rank)).map(|(key, _)| key);
+        keys().zip(keys().skip(1)).all(|(key, next)| key < next)
     }
 }
 
@@ -309,7 +317,8 @@ mod tests {
         assert_eq!(entries.get("b"), Some("1.50"));
         assert_eq!(entries.get("a "), Some(r#"[ 1, {"x":null} ]"#));
         assert_eq!(entries.get("c"), None);
-        assert_eq!(entries.sorted()[0].0, "a ");
+        assert_eq!(entries.nth_by_key(0).unwrap().0, "a ");
+        assert_eq!(entries.nth_by_key(2), None);
     }
 
     #[test]

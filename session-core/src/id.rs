@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::token::base64url;
+use crate::base64url::base64url;
 
 /// A session's public and stable name: 16 random bytes, 22 characters as text.
 ///

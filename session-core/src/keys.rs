@@ -8,9 +8,10 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
+    base64url::base64url,
     id::fill,
     seal::{Ring, SealingKey},
-    token::{Form, KID, base64url},
+    token::{Form, KID},
 };
 
 /// One or more secrets. The first one seals; all of them open.
@@ -59,19 +60,7 @@ impl Keys {
     ///
     /// When the variable is missing, holds a comma, or holds what [`Keys::new`] refuses.
     pub fn from_env(variable: &str) -> Result<Self, KeyError> {
-        let read = |name: &str| env::var_os(name).map(|value| Zeroizing::new(value.into_encoded_bytes()));
-        let current = read(variable).ok_or_else(|| KeyError::new(KeyErrorKind::Missing, variable))?;
-        let previous_name = format!("{variable}_PREVIOUS");
-        let previous = read(&previous_name).unwrap_or_default();
-
-        if current.contains(&b',') {
-            return Err(KeyError::new(KeyErrorKind::Comma, variable));
-        }
-        let mut keys = Self { secrets: [Secret::new(current.trim_ascii(), variable)?].into() };
-        for old in previous.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|old| !old.is_empty()) {
-            keys = keys.and(Secret::new(old, &previous_name)?)?;
-        }
-        Ok(keys)
+        Self::from_variables(variable, |name| env::var_os(name).map(|value| value.into_encoded_bytes().into()))
     }
 
     /// The keys of a new random secret, for development: sessions end with the process.
@@ -98,6 +87,18 @@ impl Keys {
         let context = [label, &version, purpose.label(), cookie_name.as_bytes(), application.as_bytes()];
         let keys = self.secrets.iter().map(|secret| SealingKey::new(form, secret.kid(), &secret.derive(&context)));
         Ring::new(form, keys.collect())
+    }
+
+    fn from_variables(variable: &str, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Result<Self, KeyError> {
+        let current = read(variable).ok_or_else(|| KeyError::new(KeyErrorKind::Missing, variable))?;
+        if current.contains(&b',') {
+            return Err(KeyError::new(KeyErrorKind::Comma, variable));
+        }
+        let keys = Self { secrets: [Secret::new(current.trim_ascii(), variable)?].into() };
+        let previous_name = format!("{variable}_PREVIOUS");
+        let previous = read(&previous_name).unwrap_or_default();
+        let mut previous = previous.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|old| !old.is_empty());
+        previous.try_fold(keys, |keys, old| keys.and(Secret::new(old, &previous_name)?))
     }
 
     fn and(self, secret: Secret) -> Result<Self, KeyError> {
@@ -355,6 +356,36 @@ mod tests {
     fn debug_shows_how_many_secrets_and_nothing_of_them() {
         let keys = Keys::new(GOOD).unwrap().with_fallback(OTHER).unwrap();
         assert_eq!(format!("{keys:?}"), "Keys { secrets: 2 }");
+    }
+
+    /// The keys that an environment of `SECRET` and `SECRET_PREVIOUS` gives: how many, or what is wrong.
+    fn from_variables(current: Option<&str>, previous: Option<&str>) -> Result<usize, String> {
+        let read = |name: &str| {
+            let value = if name == "SECRET" { current } else { previous.filter(|_| name == "SECRET_PREVIOUS") };
+            value.map(|value| Zeroizing::new(value.as_bytes().to_vec()))
+        };
+        Keys::from_variables("SECRET", read).map(|keys| keys.secrets.len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_gives_the_secret_and_those_before_it() {
+        assert_eq!(from_variables(Some(GOOD), None), Ok(1));
+        assert_eq!(from_variables(Some(&format!(" {GOOD}\n")), Some("")), Ok(1));
+        assert_eq!(from_variables(Some(GOOD), Some(&format!(" {OTHER} , ,{GOOD},"))), Ok(2));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_environment_names_the_variable() {
+        let refused = |current, previous| from_variables(current, previous).unwrap_err();
+        assert!(refused(None, Some(GOOD)).starts_with("SECRET is not set or empty; make a good one"));
+        assert!(refused(Some(" "), None).starts_with("SECRET is not set or empty"));
+        assert!(refused(Some("short"), None).starts_with("SECRET has 5 bytes, and 32 are the least"));
+        assert!(refused(Some(GOOD), Some("short")).starts_with("SECRET_PREVIOUS has 5 bytes"));
+        let comma = format!("{GOOD},{OTHER}");
+        assert!(
+            refused(Some(&comma), None)
+                .starts_with("SECRET holds a comma, which separates the secrets in SECRET_PREVIOUS")
+        );
     }
 
     #[test]

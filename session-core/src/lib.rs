@@ -29,6 +29,7 @@
 
 #[doc(hidden)]
 pub mod __private;
+mod base64url;
 mod changes;
 mod clock;
 pub mod cookie;
@@ -42,7 +43,8 @@ mod lifetime;
 mod seal;
 mod token;
 
-pub use changes::{Changes, write_object};
+pub use base64url::base64url;
+pub use changes::{Changes, View, write_object};
 pub use clock::{Clock, SystemClock, system_time, unix_seconds};
 pub use data::{Field, MissingField, Reader, SessionData, Writer};
 pub use entries::{DecodeError, EncodeError, Entries, Malformed, decode, encode};
@@ -51,4 +53,4 @@ pub use id::{RandomError, SessionId};
 pub use keys::{KeyError, KeyErrorKind, Keys, Purpose};
 pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, RESERVED_PREFIX, Terms, is_plausible};
 pub use seal::{Ring, Verified};
-pub use token::{Form, Frame, Token, base64url};
+pub use token::{Form, Frame, Token};

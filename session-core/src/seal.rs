@@ -12,10 +12,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+#[cfg(feature = "encrypted")]
+use crate::token::{NONCE, TAG};
 use crate::{
+    base64url::from_base64url,
     entries::{Entries, Malformed},
     id::RandomError,
-    token::{FRAME, Form, Frame, KID, MAC, Token, from_base64url},
+    token::{FRAME, Form, Frame, KID, MAC, Token},
 };
 
 /// The derived keys of one purpose: the first seals, all of them open.
@@ -42,8 +45,19 @@ impl Ring {
     ///
     /// When encrypting and the operating system has no randomness for the nonce.
     pub fn seal(&self, body: &[u8]) -> Result<String, RandomError> {
+        let mut token = String::with_capacity(self.form.token_len(body.len()));
+        self.seal_onto(&mut token, body)?;
+        Ok(token)
+    }
+
+    /// The same, appended to `text`. [`Form::token_len`] says how long it will be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::seal`]; `text` is then of no use.
+    pub fn seal_onto(&self, text: &mut String, body: &[u8]) -> Result<(), RandomError> {
         let Some(key) = self.keys.first() else { unreachable!("a ring is made of at least one secret") };
-        key.seal(body)
+        key.seal_onto(text, body)
     }
 
     /// Whether a token names a key of this ring. It costs nothing, and proves nothing.
@@ -134,12 +148,24 @@ impl SealingKey {
         Self { kid, cipher }
     }
 
-    fn seal(&self, body: &[u8]) -> Result<String, RandomError> {
+    fn seal_onto(&self, text: &mut String, body: &[u8]) -> Result<(), RandomError> {
+        let start = text.len();
         match &self.cipher {
-            Cipher::Mac(mac) => Ok(self.sign(mac, body)),
+            Cipher::Mac(mac) => {
+                self.begin(Form::Signed, text);
+                base64_simd::URL_SAFE_NO_PAD.encode_append(body, text);
+                let tag = tag(mac, &text.as_bytes()[start..]);
+                text.push('.');
+                text.extend(tag.map(char::from));
+            }
             #[cfg(feature = "encrypted")]
-            Cipher::Aead(aead) => self.encrypt(aead, body),
+            Cipher::Aead(aead) => {
+                self.begin(Form::Encrypted, text);
+                let sealed = encrypt(aead, &text.as_bytes()[start..], body)?;
+                base64_simd::URL_SAFE_NO_PAD.encode_append(&sealed, text);
+            }
         }
+        Ok(())
     }
 
     fn open(&self, token: &Token<'_>) -> Option<Vec<u8>> {
@@ -152,39 +178,10 @@ impl SealingKey {
         }
     }
 
-    fn sign(&self, mac: &Hmac<Sha256>, body: &[u8]) -> String {
-        let mut text = self.prefix(Form::Signed, body.len() + 33);
-        base64_simd::URL_SAFE_NO_PAD.encode_append(body, &mut text);
-        let tag = tag(mac, text.as_bytes());
-        text.push('.');
-        text.extend(tag.map(char::from));
-        text
-    }
-
-    #[cfg(feature = "encrypted")]
-    fn encrypt(&self, aead: &XChaCha20Poly1305, body: &[u8]) -> Result<String, RandomError> {
-        let mut text = self.prefix(Form::Encrypted, NONCE + body.len() + 16);
-        let mut nonce = [0; NONCE];
-        crate::id::fill(&mut nonce)?;
-        let mut sealed = Vec::with_capacity(NONCE + body.len() + 16);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(body);
-        let Ok(tag) = aead.encrypt_inout_detached(&XNonce::from(nonce), text.as_bytes(), (&mut sealed[NONCE..]).into())
-        else {
-            unreachable!("the cipher takes 256 GiB, and a body has a few KiB")
-        };
-        sealed.extend_from_slice(&tag);
-        base64_simd::URL_SAFE_NO_PAD.encode_append(&sealed, &mut text);
-        Ok(text)
-    }
-
-    fn prefix(&self, form: Form, bytes: usize) -> String {
-        let mut text = String::with_capacity(2 + KID + 1 + bytes * 4 / 3 + 4);
-        text.push(char::from(form.version()));
-        text.push('.');
+    fn begin(&self, form: Form, text: &mut String) {
+        text.extend([char::from(form.version()), '.']);
         text.extend(self.kid.map(char::from));
         text.push('.');
-        text
     }
 }
 
@@ -193,6 +190,22 @@ fn verify(mac: &Hmac<Sha256>, token: &Token<'_>) -> Option<Vec<u8>> {
     // As text, so that of the two encodings a base64 decoder may take for one tag only one is right.
     let equal: bool = expected.ct_eq(token.mac).into();
     if equal { from_base64url(token.body) } else { None }
+}
+
+/// A fresh nonce and the ciphertext of `body`, which is bound to `prefix`.
+#[cfg(feature = "encrypted")]
+fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u8>, RandomError> {
+    let mut sealed = Vec::with_capacity(NONCE + body.len() + TAG);
+    sealed.resize(NONCE, 0);
+    crate::id::fill(&mut sealed)?;
+    sealed.extend_from_slice(body);
+    let (nonce, text) = sealed.split_at_mut(NONCE);
+    let Ok(nonce) = <[u8; NONCE]>::try_from(&*nonce) else { unreachable!("it was split there") };
+    let Ok(tag) = aead.encrypt_inout_detached(&XNonce::from(nonce), prefix, text.into()) else {
+        unreachable!("the cipher takes 256 GiB, and a body has a few KiB")
+    };
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
 }
 
 #[cfg(feature = "encrypted")]
@@ -213,6 +226,3 @@ fn tag(mac: &Hmac<Sha256>, text: &[u8]) -> [u8; MAC] {
     debug_assert_eq!(written.len(), MAC);
     tag
 }
-
-#[cfg(feature = "encrypted")]
-const NONCE: usize = 24;

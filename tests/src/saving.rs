@@ -233,10 +233,12 @@ async fn a_handle_that_is_used_after_the_response_gets_an_error() {
     let (send, receive) = tokio::sync::oneshot::channel::<Session>();
     let send = std::sync::Arc::new(std::sync::Mutex::new(Some(send)));
     let handler = move |session: Session| async move {
+        session.insert("kept", 1).unwrap();
         send.lock().unwrap().take().unwrap().send(session).unwrap();
     };
     client(Router::new().route("/", get(handler)).layer(layer())).get("/").await;
     let late = receive.await.unwrap();
+    assert_eq!(late.keys(), ["kept"], "what was staged can still be read");
     let (logs, _guard) = Logs::capture();
     assert_eq!(late.insert("a", 1).unwrap_err().kind(), &ErrorKind::Closed);
     assert_eq!(late.save().await.unwrap_err().kind(), &ErrorKind::Closed);

@@ -1,0 +1,37 @@
+//! The cookies of a request, kept as they came until somebody looks for one.
+
+use http::{HeaderMap, HeaderValue, header};
+use session_core::cookie::Spec;
+
+/// The request's `Cookie` headers, as they came.
+pub(crate) enum Cookies {
+    None,
+    One(HeaderValue),
+    Many(Vec<HeaderValue>),
+}
+
+impl Cookies {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(header::COOKIE).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::None,
+            (Some(only), None) => Self::One(only.clone()),
+            (Some(_), Some(_)) => Self::Many(headers.get_all(header::COOKIE).iter().cloned().collect()),
+        }
+    }
+
+    /// Those whose name begins with `spec`'s: what follows it in the name, and the value.
+    pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let headers = match self {
+            Self::None => &[],
+            Self::One(header) => std::slice::from_ref(header),
+            Self::Many(headers) => headers.as_slice(),
+        };
+        headers.iter().flat_map(|header| spec.find(header.as_bytes()))
+    }
+
+    /// Whether the request brought a cookie of this very name.
+    pub(crate) fn has(&self, spec: &Spec, suffix: &str) -> bool {
+        self.find(spec).any(|(found, _)| found == suffix.as_bytes())
+    }
+}
