@@ -31,7 +31,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let keys = keys()?;
     let listener = listen().await?;
     println!("The settings example is at http://{}", listener.local_addr()?);
-    // A laptop has no certificate. In production this line goes, and the cookies travel over HTTPS alone.
+    // A laptop has no certificate, and not every browser takes Secure cookies from http://127.0.0.1. In production
+    // `insecure_over_http` goes, and the cookies travel over HTTPS alone.
     let layer = SessionLayer::signed(keys).insecure_over_http();
     Ok(axum::serve(listener, session_examples::app(layer)).with_graceful_shutdown(interrupted()).await?)
 }

@@ -79,7 +79,7 @@ fn plain() -> SessionLayer {
 }
 
 async fn visit(browser: &Browser, layer: SessionLayer) -> Outcome<String> {
-    let url = format!("http://127.0.0.1:{}", browser.serve(app(layer)).await);
+    let url = browser.serve(app(layer)).await;
     browser.open(&url).await?;
     Ok(url)
 }
@@ -122,6 +122,7 @@ fn two_tabs_that_flash_at_the_same_moment_lose_neither_message() {
             browser.arrive().await;
             assert_eq!(browser.text("h1").await?, "Quiet");
         }
+        browser.close_for(&tabs[0]).await?;
         browser.open(&url).await?;
         let mut shown = browser.texts(".success").await?;
         shown.sort();
@@ -233,7 +234,8 @@ fn a_log_out_logs_out_also_for_who_goes_back() {
 #[test]
 fn the_secure_default_cookies_work_on_localhost_without_tls() {
     in_a_browser(async |browser| {
-        let port = browser.serve(app(SessionLayer::signed(Keys::generate()))).await;
+        let url = browser.serve(app(SessionLayer::signed(Keys::generate()))).await;
+        let (_, port) = url.rsplit_once(':').unwrap();
         for host in ["localhost", "127.0.0.1"] {
             browser.open(&format!("http://{host}:{port}")).await?;
             browser.follow("#login").await?;
@@ -272,8 +274,8 @@ fn the_settings_example_on_a_phone() {
 }
 
 async fn walk_through_the_settings(browser: &Browser) -> Outcome {
-    let port = browser.serve(session_examples::app(plain())).await;
-    browser.open(&format!("http://127.0.0.1:{port}")).await?;
+    let url = browser.serve(session_examples::app(plain())).await;
+    browser.open(&url).await?;
     assert_eq!(browser.text("h1").await?, "Oops, you are not connected");
     assert_eq!(browser.text("#visits").await?, "1");
 

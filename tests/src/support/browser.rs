@@ -3,9 +3,13 @@
 use std::{
     env,
     io::{BufRead, BufReader},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -19,48 +23,110 @@ use fantoccini::{
 };
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, runtime, time::sleep};
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Runtime},
+    time::sleep,
+};
 
 pub(crate) type Outcome<T = ()> = Result<T, CmdError>;
 
-/// Starts a browser with a profile of its own, runs a test in it, and ends it whatever the test did.
+/// Runs a test in a browser. Tests that run one after the other share one, each on a host of its own.
 pub(crate) fn in_a_browser(test: impl AsyncFnOnce(&Browser) -> Outcome) {
-    in_a_browser_with(&json!({ "args": ARGUMENTS }), test);
+    let turn = Turn::take();
+    let idle = lock().idle.pop();
+    let running = idle.unwrap_or_else(|| Running::start(&json!({ "args": ARGUMENTS }))).visit(test);
+    lock().idle.push(running);
+    drop(turn);
 }
 
-/// The same with the screen of a phone.
+/// Runs a test in a browser with the screen of a phone.
 pub(crate) fn on_a_phone(test: impl AsyncFnOnce(&Browser) -> Outcome) {
     let phone = json!({ "deviceMetrics": { "width": 390, "height": 844, "pixelRatio": 1.0, "touch": true } });
-    in_a_browser_with(&json!({ "args": ARGUMENTS, "mobileEmulation": phone }), test);
+    drop(Running::start(&json!({ "args": ARGUMENTS, "mobileEmulation": phone })).visit(test));
 }
 
-/// The same without the cache that shows a page again as it was left, and asks nobody.
+/// Runs a test in a browser without the cache that shows a page again as it was left, and asks nobody.
 pub(crate) fn in_a_browser_that_asks_again(test: impl AsyncFnOnce(&Browser) -> Outcome) {
     let arguments = [ARGUMENTS, &["--disable-back-forward-cache"]].concat();
-    in_a_browser_with(&json!({ "args": arguments }), test);
+    drop(Running::start(&json!({ "args": arguments })).visit(test));
 }
 
-fn in_a_browser_with(options: &Value, test: impl AsyncFnOnce(&Browser) -> Outcome) {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let chromedriver = Chromedriver::start();
-    let browser = Browser(runtime.block_on(chromedriver.open_browser(options)));
-    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(test(&browser))));
-    let closed = runtime.block_on(browser.0.close());
-    drop(chromedriver);
-    outcome.unwrap_or_else(|panic| resume_unwind(panic)).unwrap();
-    closed.unwrap();
+/// The browsers that wait for their next test, and how many tests use one.
+struct Pool {
+    idle: Vec<Running>,
+    turns: usize,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), turns: 0 });
+
+fn lock() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One test's turn. With the last one all browsers end.
+struct Turn;
+
+impl Turn {
+    fn take() -> Self {
+        lock().turns += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut pool = lock();
+        pool.turns -= 1;
+        if pool.turns == 0 {
+            pool.idle.clear();
+        }
+    }
+}
+
+/// A browser with a profile of its own, its driver, and the threads that speak with them. They end with this value.
+struct Running {
+    runtime: Runtime,
+    client: Client,
+    _chromedriver: Chromedriver,
+}
+
+impl Running {
+    fn start(options: &Value) -> Self {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let chromedriver = Chromedriver::start();
+        let client = runtime.block_on(chromedriver.open_browser(options));
+        Self { runtime, client, _chromedriver: chromedriver }
+    }
+
+    /// Gives the browser back after a success; a failing test's browser ends with it.
+    fn visit(self, test: impl AsyncFnOnce(&Browser) -> Outcome) -> Self {
+        let browser = Browser(self.client.clone());
+        self.runtime.block_on(test(&browser)).unwrap();
+        self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let closed = self.runtime.block_on(self.client.clone().close());
+        if !thread::panicking() {
+            closed.unwrap();
+        }
+    }
 }
 
 /// The browser of one test, and what people do with one.
 pub(crate) struct Browser(Client);
 
 impl Browser {
-    /// Serves an application while the test runs, and says on which port of 127.0.0.1.
-    pub(crate) async fn serve(&self, app: Router) -> u16 {
+    /// Serves an application until the browser ends, and says where: on a host whose cookies no other test has.
+    pub(crate) async fn serve(&self, app: Router) -> String {
+        static HOSTS: AtomicUsize = AtomicUsize::new(0);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move { axum::serve(listener, app).await });
-        port
+        format!("http://{}.localhost:{port}", HOSTS.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) async fn open(&self, url: &str) -> Outcome {
@@ -86,6 +152,12 @@ impl Browser {
 
     pub(crate) async fn turn_to(&self, tab: &WindowHandle) -> Outcome {
         self.0.switch_to_window(tab.clone()).await
+    }
+
+    /// Closes the tab that is open, and turns to another one.
+    pub(crate) async fn close_for(&self, other: &WindowHandle) -> Outcome {
+        self.0.close_window().await?;
+        self.turn_to(other).await
     }
 
     pub(crate) async fn click(&self, css: &str) -> Outcome {
@@ -176,8 +248,7 @@ impl Chromedriver {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver starts");
-        let said =
-            BufReader::new(process.stdout.take().expect("its output is a pipe")).lines().map_while(|line| line.ok());
+        let said = BufReader::new(process.stdout.take().expect("its output is a pipe")).lines().map_while(Result::ok);
         let port = said.into_iter().find_map(|line| {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
