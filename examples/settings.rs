@@ -11,8 +11,7 @@ use std::sync::LazyLock;
 
 use axum::{
     Form, Router,
-    extract::Request,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -64,8 +63,9 @@ struct Login {
     remember: Option<String>,
 }
 
-async fn home(mut visitor: Session<Visitor>, flash: Flash, request: Request) -> Result<Response, Error> {
+async fn home(mut visitor: Session<Visitor>, flash: Flash) -> Result<Response, Error> {
     visitor.visits += 1; // saved with the response
+    let session = Session::untyped(&visitor);
     let values = json!({
         "connected": visitor.connected,
         "settings": visitor.settings,
@@ -74,8 +74,8 @@ async fn home(mut visitor: Session<Visitor>, flash: Flash, request: Request) -> 
         "messages": flash.messages(),
         "input": flash.input(),
         "errors": flash.errors(),
-        "held": held(&Session::untyped(&visitor))?,
-        "bytes": session_bytes(request.headers()),
+        "held": held(&session)?,
+        "bytes": session.cookie_size(),
     });
     Ok(page(StatusCode::OK, "settings.html", &values))
 }
@@ -145,14 +145,6 @@ fn held(session: &Session) -> Result<Vec<(String, String)>, Error> {
         Ok((key, format!("{value:#}")))
     };
     session.keys().into_iter().map(entry).collect()
-}
-
-/// What the session takes of the 4096 bytes that a browser keeps of a cookie's name and value.
-fn session_bytes(headers: &HeaderMap) -> usize {
-    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|cookies| cookies.to_str().ok());
-    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let ours = pairs.filter(|(name, _)| ["session", "__Host-session"].contains(name));
-    ours.map(|(name, value)| name.len() + value.len()).sum()
 }
 
 fn sorry(status: StatusCode) -> Response {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use axum_core::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use session_core::{
-    Batch, Frame, Ring, SessionId, Terms,
+    Batch, Changes, Frame, Ring, SessionId, Terms, View,
     cookie::{MAX_SIZE, Spec, TooLarge},
     write_object,
 };
@@ -133,8 +133,7 @@ fn issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Vec<String>, Error>
     }
     let frame = frame_to_issue(scope, staged, now)?;
     let view = changes.view(entries);
-    let mut body = frame.begin_body(view.clone().map(|(key, text)| key.len() + text.len() + 4).sum::<usize>() + 2);
-    write_object(view.clone(), &mut body);
+    let body = body_of(&frame, &view);
     let persists = (told.persistent || terms.until.is_some()) && !terms.browser_session;
     let max_age = persists.then(|| told.limits.last_second(&frame, &terms).saturating_sub(now));
     let cookies = spread(scope, ring, &body, max_age).map_err(|error| error.naming(view))?;
@@ -142,6 +141,21 @@ fn issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Vec<String>, Error>
         scope.settings.notices.issued(spec.name(), spec.is_secure(), scope.origin);
     }
     Ok(cookies)
+}
+
+fn body_of(frame: &Frame, view: &View<'_>) -> Vec<u8> {
+    let payload: usize = view.clone().map(|(key, text)| key.len() + text.len() + 4).sum();
+    let mut body = frame.begin_body(payload + 2);
+    write_object(view.clone(), &mut body);
+    body
+}
+
+/// Bytes of the name and value of the cookie that would carry the session after `changes`.
+pub(crate) fn cookie_size(scope: &Scope, changes: &Changes) -> usize {
+    let Some(Rings { session: ring, .. }) = &scope.settings.rings else { return 0 };
+    let frame = scope.frame_after(&Staged::default());
+    let body = body_of(&frame, &changes.view(&scope.arrived().entries));
+    scope.settings.session_cookie.name().len() + ring.form().token_len(body.len())
 }
 
 fn frame_to_issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Frame, Error> {

@@ -110,7 +110,7 @@ impl fmt::Display for Error {
                 write!(f, "the key `{key}` begins with `$`, which is reserved: choose another")
             }
             ErrorKind::TooLarge(error) => {
-                write!(f, "{error}; keep less in the session, spread it with `chunked`, or keep it in a store")
+                write!(f, "{error}; keep less in it, or let a session spread over several cookies with `chunked`")
             }
             ErrorKind::Closed => f.write_str(
                 "the response has already left, so this change would be lost: change the session before the handler \

@@ -27,6 +27,9 @@ use crate::{
 /// seen as a struct. Every handle of one request, in middleware or handler, sees the same state; the layer saves it
 /// with the response, and only if something changed.
 ///
+/// What was changed through a `Session<T>` is staged when that handle is dropped, as a rule with the end of the handler;
+/// other handles see it from then on.
+///
 /// `Session` never rejects for anything a client sent: a missing, forged or expired cookie is an empty session.
 ///
 /// ```
@@ -239,6 +242,19 @@ impl Session {
             terms.until = None;
             terms.browser_session = true;
         });
+    }
+
+    /// The bytes that the session's cookie takes, or would take if it left now: name and value, of which browsers keep
+    /// 4096. Without a session, 0.
+    #[must_use]
+    pub fn cookie_size(&self) -> usize {
+        let staged = self.scope.staged();
+        let changes = &staged.changes;
+        let arrived = self.scope.arrived();
+        if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {
+            return 0;
+        }
+        crate::departure::cookie_size(&self.scope, changes)
     }
 
     /// Saves now. Where the data travels in the cookie it leaves with the response: this says whether it can.

@@ -148,6 +148,24 @@ async fn two_different_valid_sessions_are_none_and_a_warning() {
     assert_eq!(client.send(request).await.text(), "alice");
 }
 
+#[tokio::test]
+async fn a_session_knows_how_much_of_its_cookie_it_takes() {
+    let size = |session: Session| async move {
+        let before = session.cookie_size();
+        session.insert("more", "x").unwrap();
+        format!("{before} {}", session.cookie_size())
+    };
+    for layer in [layer(), SessionLayer::encrypted(crate::support::app::keys())] {
+        let client = client(Router::new().route("/", get(size)).layer(layer));
+        let first = client.get("/").await.text().to_owned();
+        let sent = "__Host-session".len() + client.cookie("__Host-session").unwrap().len();
+        assert_eq!(first, format!("0 {sent}"));
+        assert_eq!(client.get("/").await.text(), format!("{sent} {sent}"));
+    }
+    let client = client(Router::new().route("/", get(size)).layer(SessionLayer::null()));
+    assert_eq!(client.get("/").await.text(), "0 0");
+}
+
 /// A session of `size` random-looking bytes, so that each state is told from the next.
 async fn fill(session: Session, size: usize) -> Result<(), Error> {
     session.insert("big", "x".repeat(size))

@@ -364,7 +364,7 @@ mod buffalo {
             page.text(),
             "the cookie __Host-session would have 6801 bytes, and 4096 are the most; \
              the largest keys: big (5009 bytes), small (10 bytes); \
-             keep less in the session, spread it with `chunked`, or keep it in a store"
+             keep less in it, or let a session spread over several cookies with `chunked`"
         );
         assert_eq!(page.set_cookies(), [""; 0]);
     }

@@ -1,0 +1,75 @@
+//! A list that changes: a cart whose keys have a prefix, so that it shares the session with anything else.
+//! `cargo run --example cart`, then
+//!
+//! ```text
+//! curl -Lb jar -c jar http://127.0.0.1:3000/add -d item=tea
+//! curl -Lb jar -c jar http://127.0.0.1:3000/remove -d item=tea
+//! ```
+
+use axum::{
+    Form, Router,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use session_axum::{Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+
+/// In the session: `cart.lines` and `cart.voucher`.
+#[derive(SessionData)]
+#[session(prefix = "cart.")]
+struct Cart {
+    #[session(default)]
+    lines: Vec<Line>,
+    voucher: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Line {
+    item: String,
+    count: u32,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    item: String,
+}
+
+async fn show(cart: Session<Cart>) -> String {
+    let lines = cart.lines.iter().map(|line| format!("{} x {}\n", line.count, line.item));
+    let voucher = cart.voucher.iter().map(|code| format!("voucher {code}\n"));
+    lines.chain(voucher).reduce(|all, line| all + &line).unwrap_or_else(|| "Your cart is empty.\n".to_owned())
+}
+
+async fn add(mut cart: Session<Cart>, Form(choice): Form<Choice>) -> impl IntoResponse {
+    match cart.lines.iter_mut().find(|line| line.item == choice.item) {
+        Some(line) => line.count += 1,
+        None => cart.lines.push(Line { item: choice.item, count: 1 }),
+    }
+    Redirect::to("/")
+}
+
+async fn remove(mut cart: Session<Cart>, Form(choice): Form<Choice>) -> impl IntoResponse {
+    cart.lines.retain(|line| line.item != choice.item);
+    Redirect::to("/")
+}
+
+async fn empty() -> impl IntoResponse {
+    // The rest of the session stays.
+    Redirect::to("/").removing_from_session(Cart::KEYS.iter().copied())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    // For a laptop. In production: `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`, over HTTPS.
+    let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
+    let app = Router::new()
+        .route("/", get(show))
+        .route("/add", post(add))
+        .route("/remove", post(remove))
+        .route("/empty", post(empty))
+        .layer(layer);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("The cart is at http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await
+}

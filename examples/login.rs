@@ -1,0 +1,85 @@
+//! A struct as the guard of a route: who is not logged in goes to the log-in page, and back when they are.
+//! `cargo run --example login`, then
+//!
+//! ```text
+//! curl -Lb jar -c jar http://127.0.0.1:3000/orders
+//! curl -Lb jar -c jar http://127.0.0.1:3000/login -d user=ada
+//! ```
+
+use axum::{
+    Form, Router,
+    extract::Request,
+    http::header,
+    middleware::{self, Next},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+
+/// A handler that takes `Session<Member>` is for members. Everybody else is sent to the log-in page.
+#[derive(SessionData)]
+#[session(redirect = "/login")]
+struct Member {
+    user: String,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    user: String,
+}
+
+async fn account(member: Session<Member>, flash: Flash) -> Html<String> {
+    let welcome = flash.get("success").unwrap_or_default();
+    Html(format!("{welcome} {} <form method=post action=/logout><button>Log out</button></form>", escape(&member.user)))
+}
+
+async fn orders(member: Session<Member>, flash: Flash) -> Html<String> {
+    Html(format!("{} {}, no orders yet.", flash.get("success").unwrap_or_default(), escape(&member.user)))
+}
+
+/// Notes where somebody wanted to go who is sent to the log-in page. The path is one of ours: a route has matched.
+async fn remember_the_way(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    if response.headers().get(header::LOCATION).is_some_and(|location| location == "/login") {
+        return response.adding_to_session([("return_to", path)]);
+    }
+    response
+}
+
+async fn login_page() -> Html<&'static str> {
+    Html("<form method=post><label>Name <input name=user required></label> <button>Log in</button></form>")
+}
+
+async fn login(session: Session, Form(login): Form<Login>) -> Result<impl IntoResponse, Error> {
+    let back = session.take::<String>("return_to")?;
+    session.renew(); // a new identity whenever somebody gets more rights
+    session.insert("user", &login.user)?;
+    Ok(Redirect::to(back.as_deref().unwrap_or("/account")).flashing(("success", "Welcome back,")))
+}
+
+async fn logout() -> impl IntoResponse {
+    Redirect::to("/login").with_new_session()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    // For a laptop. In production: `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`, over HTTPS.
+    let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
+    let app = Router::new()
+        .route("/account", get(account))
+        .route("/orders", get(orders))
+        .route_layer(middleware::from_fn(remember_the_way))
+        .route("/login", get(login_page).post(login))
+        .route("/logout", post(logout))
+        .layer(layer);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("The members' page is at http://{}/account", listener.local_addr()?);
+    axum::serve(listener, app).await
+}
