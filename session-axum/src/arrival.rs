@@ -166,4 +166,4 @@ const MAX_CANDIDATES: usize = 4;
 /// How many batches are opened.
 const MAX_BATCHES: usize = 8;
 /// A dot and 16 bytes as base64url.
-const FLASH_SUFFIX: usize = 1 + 22;
+pub(crate) const FLASH_SUFFIX: usize = 1 + 22;

@@ -3,20 +3,19 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum_core::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use session_core::{
-    Batch, Changes, Frame, Ring, SessionId, Terms, View,
+    Changes, Frame, Ring, SessionId, Terms, View,
     cookie::{MAX_SIZE, Spec, TooLarge},
     write_object,
 };
 
 use crate::{
-    arrival::flash_suffix,
+    batches,
     error::{Error, Failure},
-    flash::{Consumed, Fate},
     response::{Op, Ops},
     scope::{Scope, Staged},
-    settings::{FlashMode, Rings},
+    settings::Rings,
 };
 
 /// Settles the request's session and flash with its response.
@@ -24,7 +23,7 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
     let staged = scope.close();
     let mut ops = Ops::take(&mut response);
     let failure = response.extensions_mut().remove::<Failure>();
-    if failure.is_none() && ops.is_empty() && !scope.was_read() && !drops_flash(scope) {
+    if failure.is_none() && ops.is_empty() && !scope.was_read() && !batches::drops_flash(scope) {
         return response;
     }
     if let Some(Failure(error)) = &failure {
@@ -37,11 +36,6 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
         settle(scope, &staged, ops, response, saves).unwrap_or_else(|error| settle_failure(scope, &staged, &error));
     scope.keep(staged);
     with_headers(scope, response, cookies)
-}
-
-/// Whether the request carried messages that are gone with its response, whatever it did.
-fn drops_flash(scope: &Scope) -> bool {
-    scope.settings.told.flash_mode == FlashMode::NextRequest && !scope.incoming().batches.is_empty()
 }
 
 /// Nothing that could not be saved is answered as if it were: the application answers, and only an end stays an end.
@@ -67,7 +61,8 @@ fn settle(
     if about_the_session && (saves || !staged.changes.is_empty()) {
         cookies = session_cookies(scope, &staged)?;
     }
-    cookies.extend(flash_cookies(scope, &staged, consumption(scope, before, response.status(), saves))?);
+    let consumed = batches::consumption(scope, response.status(), saves);
+    cookies.extend(batches::flash_cookies(scope, &staged, consumed)?);
     Ok((response, cookies))
 }
 
@@ -206,142 +201,6 @@ fn stale_pieces(scope: &Scope, last: usize) -> Vec<String> {
     suffixes.filter(came).map(|suffix| spec.clear(&suffix)).collect()
 }
 
-/// What this response takes away of the flash that the request brought.
-fn consumption(scope: &Scope, staged: &Staged, status: StatusCode, saves: bool) -> Consumed {
-    if scope.settings.told.flash_mode == FlashMode::NextRequest {
-        return Consumed::All;
-    }
-    let has_page = status.is_success() || status.is_client_error();
-    let bodyless = status == StatusCode::NO_CONTENT || status == StatusCode::RESET_CONTENT;
-    let shown = saves && has_page && !bodyless && !scope.is_head && !staged.is_prefetch;
-    if shown { Consumed::Read } else { Consumed::Nothing }
-}
-
-/// The cookies that make the browser's flash what was staged.
-fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) -> Result<Vec<String>, Error> {
-    let touched = scope.flash_was_read() || !staged.flash.added.is_empty() || drops_flash(scope);
-    if scope.settings.rings.is_none() || !touched {
-        return Ok(Vec::new());
-    }
-    let mut outgoing = Outgoing::default();
-    for received in &scope.incoming().batches {
-        let untouched = consumed == Consumed::Nothing && staged.flash.fate == Fate::Open;
-        let rest = if untouched { received.batch.clone() } else { staged.flash.rest_of(received, consumed) };
-        let sealed = if rest == received.batch { Sealed::As(received.size) } else { Sealed::Not };
-        outgoing.carry(scope, received.frame, rest, sealed)?;
-    }
-    outgoing.merge(scope)?;
-    if !staged.flash.added.is_empty() {
-        let now = scope.settings.now();
-        let frame = Frame { id: SessionId::random()?, created_at: now, issued_at: now };
-        outgoing.carry(scope, frame, staged.flash.added.clone(), Sealed::Not)?;
-    }
-    outgoing.fit(scope);
-    Ok(outgoing.cookies(scope))
-}
-
-/// The flash cookies after this response, oldest first.
-#[derive(Default)]
-struct Outgoing {
-    batches: Vec<Leaving>,
-    /// Suffixes of cookies that go.
-    gone: Vec<String>,
-}
-
-struct Leaving {
-    frame: Frame,
-    batch: Batch,
-    size: usize,
-    /// The token to send; `None` when the browser has it already.
-    token: Option<String>,
-}
-
-/// Whether the browser has a batch's cookie already, and then its size.
-#[derive(Clone, Copy)]
-enum Sealed {
-    As(usize),
-    Not,
-}
-
-impl Outgoing {
-    fn carry(&mut self, scope: &Scope, frame: Frame, batch: Batch, sealed: Sealed) -> Result<(), Error> {
-        if batch.is_empty() {
-            self.gone.push(flash_suffix(&frame));
-            return Ok(());
-        }
-        let (size, token) = match sealed {
-            Sealed::As(size) => (size, None),
-            Sealed::Not => {
-                let token = seal_batch(scope, &frame, &batch)?;
-                (scope.settings.flash_cookie.name().len() + flash_suffix(&frame).len() + token.len(), Some(token))
-            }
-        };
-        self.batches.push(Leaving { frame, batch, size, token });
-        Ok(())
-    }
-
-    /// Many batches that came with the request become one, under the oldest one's name: two responses that do this at
-    /// the same time do the same, and neither loses nor doubles a message.
-    fn merge(&mut self, scope: &Scope) -> Result<(), Error> {
-        if self.batches.len() <= MOST_BATCHES {
-            return Ok(());
-        }
-        let mut merged = Batch::default();
-        let mut all = std::mem::take(&mut self.batches).into_iter().peekable();
-        let id = all.peek().map(|oldest| oldest.frame.id);
-        let newest = all.fold(None, |_, leaving| {
-            self.gone.push(flash_suffix(&leaving.frame));
-            merged.extend(leaving.batch);
-            Some(leaving.frame)
-        });
-        let (Some(id), Some(newest)) = (id, newest) else { return Ok(()) };
-        let frame = Frame { id, ..newest };
-        self.gone.retain(|suffix| *suffix != flash_suffix(&frame));
-        self.carry(scope, frame, merged, Sealed::Not)
-    }
-
-    /// Drops the oldest batches until all flash cookies together are as small as one may be.
-    fn fit(&mut self, scope: &Scope) {
-        while self.batches.iter().map(|leaving| leaving.size).sum::<usize>() > MAX_SIZE {
-            let oldest = self.batches.remove(0);
-            tracing::warn!(
-                cookie = scope.settings.flash_cookie.name(),
-                "flash messages that nobody read were dropped to make room for newer ones"
-            );
-            let browser_has_it = scope.incoming().batches.iter().any(|received| received.frame.id == oldest.frame.id);
-            if browser_has_it {
-                self.gone.push(flash_suffix(&oldest.frame));
-            }
-        }
-    }
-
-    fn cookies(self, scope: &Scope) -> Vec<String> {
-        let (spec, now) = (&scope.settings.flash_cookie, scope.settings.now());
-        let removed = self.gone.iter().map(|suffix| spec.clear(suffix));
-        let sent = self.batches.iter().filter_map(|leaving| {
-            let last_second = leaving.frame.created_at.saturating_add(scope.settings.told.flash_lifetime);
-            let max_age = last_second.saturating_sub(now).max(1);
-            spec.set(&flash_suffix(&leaving.frame), leaving.token.as_deref()?, Some(max_age)).ok()
-        });
-        removed.chain(sent).collect()
-    }
-}
-
-fn seal_batch(scope: &Scope, frame: &Frame, batch: &Batch) -> Result<String, Error> {
-    let Some(Rings { flash: ring, .. }) = &scope.settings.rings else { return Ok(String::new()) };
-    let mut body = frame.begin_body(256);
-    batch.write(&mut body);
-    let token = ring.seal(&body)?;
-    let name = scope.settings.flash_cookie.name();
-    let size = name.len() + flash_suffix(frame).len() + token.len();
-    if size > MAX_SIZE {
-        let entries = batch.to_entries();
-        let entries = entries.iter().map(|(key, text)| (*key, text.as_str()));
-        return Err(TooLarge::new(name, size, MAX_SIZE).naming(entries).into());
-    }
-    Ok(token)
-}
-
 /// Adds the cookies, and what caches must know of them.
 fn with_headers(scope: &Scope, mut response: Response, cookies: Vec<String>) -> Response {
     let headers = response.headers_mut();
@@ -390,7 +249,5 @@ fn forbid_storing(headers: &mut HeaderMap) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// How many batches may stay apart.
-const MOST_BATCHES: usize = 4;
 /// A dot and a digit.
 const PIECE_SUFFIX: usize = 2;

@@ -6,11 +6,19 @@ use axum_core::extract::FromRequestParts;
 use http::{HeaderMap, request::Parts};
 use serde::{
     Serialize, Serializer,
+    de::DeserializeOwned,
     ser::{SerializeMap, SerializeSeq},
 };
-use session_core::{Batch, Lists};
+use session_core::{Batch, Lists, RESERVED_PREFIX, Texts};
 
-use crate::{arrival::Received, rejection::MissingLayer, scope::Scope};
+use crate::{
+    arrival::Received,
+    error::Error,
+    form::{self, Choice, FormValues, errors::IntoErrors},
+    rejection::MissingLayer,
+    scope::Scope,
+    settings::FlashMode,
+};
 
 /// The flash messages of a request: those that came with it, and those for the next page.
 ///
@@ -18,7 +26,9 @@ use crate::{arrival::Received, rejection::MissingLayer, scope::Scope};
 /// [`SessionLayer`](crate::SessionLayer) it rejects with a 500 that says so.
 ///
 /// A message is gone once a handler has read it and the answer was shown to a person: a 2xx or 4xx with a body, not to
-/// a HEAD, not to a prefetch. A redirect, a 304 and a 5xx keep it, and so does a request that does not read it.
+/// a HEAD. A redirect, a 304 and a 5xx keep it, and so does a request that does not read it. To a prefetch there is no
+/// message: a browser may show that page later without asking again, and the message waits for a page that it asks for.
+/// With [`FlashMode::NextRequest`] any request shows and takes all messages.
 ///
 /// ```
 /// use session_axum::Flash;
@@ -29,7 +39,10 @@ use crate::{arrival::Received, rejection::MissingLayer, scope::Scope};
 /// ```
 pub struct Flash {
     scope: Arc<Scope>,
-    now: Lists,
+    /// For this page only.
+    now: Batch,
+    /// Whether the browser only prepares this page.
+    is_prefetch: bool,
 }
 
 impl Flash {
@@ -78,17 +91,28 @@ impl Flash {
     }
 
     /// The values of a form that was refused, and reads them.
+    ///
+    /// ```
+    /// # use session_axum::Flash;
+    /// async fn page(flash: Flash) -> String {
+    ///     format!("Your name: {}", flash.input().get("name").unwrap_or_default())
+    /// }
+    /// ```
     #[must_use]
     pub fn input(&self) -> Input<'_> {
-        self.scope.stage_or_log(|staged| staged.flash.input_was_read = true);
-        Input(self.carried().map(|batch| &batch.input).collect())
+        if self.carried().any(Batch::has_form) {
+            self.scope.stage_or_log(|staged| staged.flash.input_was_read = true);
+        }
+        Input(self.forms())
     }
 
     /// What was wrong with a form, and reads it.
     #[must_use]
     pub fn errors(&self) -> FormErrors<'_> {
-        self.scope.stage_or_log(|staged| staged.flash.errors_were_read = true);
-        FormErrors(self.carried().map(|batch| &batch.errors).collect())
+        if self.carried().any(Batch::has_form) {
+            self.scope.stage_or_log(|staged| staged.flash.errors_were_read = true);
+        }
+        FormErrors(self.forms())
     }
 
     /// A message of success for the next page, under the key `success`.
@@ -111,15 +135,41 @@ impl Flash {
         self.add("info", text);
     }
 
-    /// A message for the next page.
+    /// A message for the next page. A key that begins with `$` is refused: the response becomes an [`Error`].
     pub fn add(&self, key: &str, text: impl Into<String>) {
         let text = text.into();
-        self.scope.stage_or_log(|staged| staged.flash.added.messages.add(key, text));
+        self.scope.stage_or_log(|staged| {
+            if key.starts_with(RESERVED_PREFIX) {
+                staged.error.get_or_insert_with(|| Error::reserved(key));
+            } else {
+                staged.flash.added.messages.add(key, text);
+            }
+        });
     }
 
     /// A message for this page only: this handle shows it like one that came with the request.
     pub fn now(&mut self, key: &str, text: impl Into<String>) {
-        self.now.add(key, text.into());
+        self.now.messages.add(key, text.into());
+    }
+
+    /// A refused form's values and errors for this page only, without a redirect: this handle shows them like those
+    /// that come with one. What [`with_input`](crate::SessionResponseExt::with_input) leaves out is left out.
+    ///
+    /// ```
+    /// # use session_axum::Flash;
+    /// use axum::{Form, http::StatusCode, response::IntoResponse};
+    ///
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Settings { name: String }
+    /// # fn page(_: &Flash) -> String { String::new() }
+    /// async fn save(mut flash: Flash, form: Form<Settings>) -> impl IntoResponse {
+    ///     flash.show(&form, [("name", "is already taken")]);
+    ///     (StatusCode::UNPROCESSABLE_ENTITY, page(&flash))
+    /// }
+    /// ```
+    pub fn show<Kind, OfErrors>(&mut self, form: &(impl FormValues<Kind> + ?Sized), errors: impl IntoErrors<OfErrors>) {
+        let (input, errors) = (form::fields(form, &Choice::Usual), form::errors::lists(errors));
+        self.now.extend(Batch { input, errors, ..Batch::default() });
     }
 
     /// Keeps all that came with the request for one more page, read or not.
@@ -156,13 +206,25 @@ impl Flash {
         self.carried().any(|batch| batch.messages.get(key).is_some())
     }
 
-    fn carried(&self) -> impl Iterator<Item = &Batch> {
-        self.scope.incoming().batches.iter().map(|received| &received.batch)
+    fn carried(&self) -> impl DoubleEndedIterator<Item = &Batch> {
+        let batches = if self.is_prefetch { &[] } else { self.scope.incoming().batches.as_slice() };
+        batches.iter().map(|received| &received.batch)
+    }
+
+    /// The refused forms, the newest first, without those that were sent again.
+    fn forms(&self) -> Vec<&Batch> {
+        let mut forms: Vec<&Batch> = Vec::new();
+        for batch in self.carried().chain([&self.now]).rev().filter(|batch| batch.has_form()) {
+            if !forms.iter().any(|newer| newer.shares_a_field_with(batch)) {
+                forms.push(batch);
+            }
+        }
+        forms
     }
 
     fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lists = self.carried().map(|batch| &batch.messages).chain([&self.now]);
-        lists.flat_map(Lists::iter).flat_map(|(key, texts)| texts.iter().map(move |text| (key, text.as_str())))
+        let lists = self.carried().chain([&self.now]).flat_map(|batch| batch.messages.iter());
+        lists.flat_map(|(key, texts)| texts.iter().map(move |text| (key, text.as_str())))
     }
 }
 
@@ -172,8 +234,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Flash {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
         let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Flash"))?;
         scope.incoming();
-        scope.staged().is_prefetch = is_prefetch(&parts.headers);
-        Ok(Self { scope: Arc::clone(scope), now: Lists::default() })
+        let is_prefetch = scope.settings.told.flash_mode == FlashMode::UntilRead && is_prefetch(&parts.headers);
+        Ok(Self { scope: Arc::clone(scope), now: Batch::default(), is_prefetch })
     }
 }
 
@@ -263,10 +325,12 @@ impl Serialize for Message<'_> {
     }
 }
 
-/// The values of a refused form by field, the newest form's first. For a template a map to a text, or to a list where
-/// a field came several times.
+/// The values of a refused form by field. For a template a map to a text, or to a list where the form has a list.
+///
+/// Where several forms were refused, each field is the newest form's that has it; a form that was sent again counts
+/// only as it was sent last.
 #[derive(Clone)]
-pub struct Input<'a>(Vec<&'a Lists>);
+pub struct Input<'a>(Vec<&'a Batch>);
 
 impl<'a> Input<'a> {
     /// What was typed into a field.
@@ -278,25 +342,50 @@ impl<'a> Input<'a> {
     /// All that was chosen in a field.
     #[must_use]
     pub fn get_all(&self, field: &str) -> &'a [String] {
-        newest(&self.0, field)
+        first_list(self.0.iter().map(|form| form.input.get_all(field)))
     }
 
-    /// Whether no form was refused.
+    /// Whether a value was chosen in a field: `checked` and `selected` are told by it.
+    #[must_use]
+    pub fn has(&self, field: &str, value: &str) -> bool {
+        self.get_all(field).iter().any(|chosen| chosen == value)
+    }
+
+    /// The form as a struct; `None` when no form was refused, when a field is missing or is no text of its type.
+    ///
+    /// What was left out is missing: give such a field `#[serde(default)]`.
+    #[must_use]
+    pub fn parse<T: DeserializeOwned>(&self) -> Option<T> {
+        if self.is_empty() { None } else { form::typed::parse(self.texts()) }
+    }
+
+    /// The fields whose values were too large to travel, for the page to say so. After many there is a `…`.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<&'a str> {
+        self.0.iter().flat_map(|form| form.dropped.iter().map(String::as_str)).collect()
+    }
+
+    /// Whether there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|lists| lists.is_empty())
+        self.0.iter().all(|form| form.input.is_empty())
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (&'a str, &'a Texts)> {
+        self.0.iter().flat_map(|form| form.input.texts())
     }
 }
 
 impl Serialize for Input<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(fields(&self.0).into_iter().map(|field| (field, OneOrMany(self.get_all(field)))))
+        serializer.collect_map(self.texts())
     }
 }
 
-/// What was wrong with a form, by field; under the empty field what concerns the whole of it.
+/// What was wrong with a form, by field; under the empty field what concerns the whole of it. For a template a map to
+/// lists.
 #[derive(Clone)]
-pub struct FormErrors<'a>(Vec<&'a Lists>);
+pub struct FormErrors<'a>(Vec<&'a Batch>);
 
 impl<'a> FormErrors<'a> {
     /// The first thing wrong with a field.
@@ -308,19 +397,25 @@ impl<'a> FormErrors<'a> {
     /// All that is wrong with a field.
     #[must_use]
     pub fn get_all(&self, field: &str) -> &'a [String] {
-        newest(&self.0, field)
+        first_list(self.0.iter().map(|form| form.errors.get_all(field)))
+    }
+
+    /// All that is wrong, with its fields.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let lists = self.0.iter().flat_map(|form| form.errors.iter());
+        lists.flat_map(|(field, texts)| texts.iter().map(move |text| (field, text.as_str())))
     }
 
     /// Whether nothing was wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|lists| lists.is_empty())
+        self.0.iter().all(|form| form.errors.is_empty())
     }
 }
 
 impl Serialize for FormErrors<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(fields(&self.0).into_iter().map(|field| (field, self.get_all(field))))
+        serializer.collect_map(self.0.iter().flat_map(|form| form.errors.iter()))
     }
 }
 
@@ -335,30 +430,8 @@ macro_rules! debug_shows_nothing {
 }
 debug_shows_nothing!(Messages, Message, Input, FormErrors);
 
-/// The newest form that has something under a field: values of two forms are never mixed in one field.
-fn newest<'a>(forms: &[&'a Lists], field: &str) -> &'a [String] {
-    forms.iter().rev().map(|lists| lists.get_all(field)).find(|texts| !texts.is_empty()).unwrap_or(&[])
-}
-
-fn fields<'a>(forms: &[&'a Lists]) -> Vec<&'a str> {
-    let mut fields: Vec<&str> = Vec::new();
-    for (field, _) in forms.iter().flat_map(|lists| lists.iter()) {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
-    fields
-}
-
-struct OneOrMany<'a>(&'a [String]);
-
-impl Serialize for OneOrMany<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            [only] => only.serialize(serializer),
-            many => many.serialize(serializer),
-        }
-    }
+fn first_list<'a>(mut lists: impl Iterator<Item = &'a [String]>) -> &'a [String] {
+    lists.find(|texts| !texts.is_empty()).unwrap_or(&[])
 }
 
 /// What a request did with the flash.
@@ -388,26 +461,28 @@ impl FlashChanges {
     /// What stays of a batch that came with the request. `consumed`: what was read is gone.
     pub(crate) fn rest_of(&self, received: &Received, consumed: Consumed) -> Batch {
         let mut rest = received.batch.clone();
-        let gone = |was_read: bool| consumed == Consumed::All || (consumed == Consumed::Read && was_read);
         match &self.fate {
             Fate::Kept => {}
             Fate::Discarded => rest = Batch::default(),
             Fate::KeptOnly(keys) => {
+                rest.drop_form();
                 rest.messages.retain(|key| keys.iter().any(|kept| kept == key));
-                rest.input = Lists::default();
-                rest.errors = Lists::default();
             }
-            Fate::Open => {
-                rest.messages.retain(|key| !gone(self.read.iter().any(|read| read == key)));
-                if gone(self.input_was_read) {
-                    rest.input = Lists::default();
-                }
-                if gone(self.errors_were_read) {
-                    rest.errors = Lists::default();
-                }
-            }
+            Fate::Open => self.consume(&mut rest, consumed),
         }
         rest
+    }
+
+    fn consume(&self, batch: &mut Batch, consumed: Consumed) {
+        let gone = |was_read: bool| consumed == Consumed::All || (consumed == Consumed::Read && was_read);
+        batch.messages.retain(|key| !gone(self.read.iter().any(|read| read == key)));
+        if gone(self.input_was_read) {
+            batch.input = Lists::default();
+            batch.dropped.clear();
+        }
+        if gone(self.errors_were_read) {
+            batch.errors = Lists::default();
+        }
     }
 }
 

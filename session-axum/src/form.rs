@@ -1,23 +1,120 @@
-//! A form's values as texts, without those that must not travel.
+//! A refused form on its way to the next page: what of it may travel, and as which texts.
 
+use std::{fmt, ops::Deref};
+
+use axum_core::extract::FromRequest;
 use serde::Serialize;
 use serde_json::Value;
-use session_core::Lists;
+use session_core::{Lists, Texts};
 
-/// The fields of a form: of a struct, of a map, or of a list of pairs.
+pub(crate) mod errors;
+mod sensitive;
+pub(crate) mod typed;
+
+use sensitive::is_sensitive;
+
+/// What has the values of a form: a struct, a map, pairs of name and value, or an extractor around one of these.
 ///
-/// Numbers and booleans become texts, lists stay lists, what is absent is left out, and so is everything under a
-/// [sensitive](is_sensitive) name.
-pub(crate) fn fields<F: Serialize + ?Sized>(form: &F) -> Lists {
-    let mut fields = Lists::default();
-    match serde_json::to_value(form) {
-        Ok(Value::Object(object)) => object.into_iter().for_each(|(name, value)| add(&mut fields, &name, value)),
-        Ok(Value::Array(pairs)) => pairs.into_iter().filter_map(pair).for_each(|(name, value)| {
-            add(&mut fields, &name, value);
-        }),
-        Ok(_) | Err(_) => tracing::warn!("the form given to `with_input` has no fields: give a struct, a map or pairs"),
+/// `Kind` tells these apart for the compiler; nobody has to write it. An extractor is a [`Form`] of axum or of
+/// axum-extra, a `Query`, a `Json`, or one of your own that derefs to what it holds.
+///
+/// [`Form`]: https://docs.rs/axum/latest/axum/struct.Form.html
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no form values",
+    note = "give a reference to a struct with `#[derive(Serialize)]`, a map, pairs of name and value, or a `Form` of these"
+)]
+pub trait FormValues<Kind> {
+    /// Hands the values over.
+    fn values(&self) -> Values;
+}
+
+/// The values of a form on their way: see [`FormValues`].
+pub struct Values(Result<Value, serde_json::Error>);
+
+impl Values {
+    fn of<F: Serialize + ?Sized>(form: &F) -> Self {
+        Self(serde_json::to_value(form))
     }
-    fields
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").finish_non_exhaustive()
+    }
+}
+
+/// [`FormValues`] of what serializes to fields.
+#[derive(Debug)]
+pub struct OfFields(());
+/// [`FormValues`] of an extractor around what serializes to fields.
+#[derive(Debug)]
+pub struct OfExtractor<M>(std::marker::PhantomData<M>);
+
+impl<F: Serialize + ?Sized> FormValues<OfFields> for F {
+    fn values(&self) -> Values {
+        Values::of(self)
+    }
+}
+
+impl<F, M> FormValues<OfExtractor<M>> for F
+where
+    F: FromRequest<(), M> + Deref,
+    F::Target: Serialize + Sized,
+{
+    fn values(&self) -> Values {
+        Values::of(&**self)
+    }
+}
+
+/// Which fields travel.
+pub(crate) enum Choice {
+    /// All but the sensitive ones.
+    Usual,
+    /// These and no others, also a sensitive one that is named itself.
+    Only(Vec<String>),
+    /// All but these and the sensitive ones.
+    Except(Vec<String>),
+}
+
+impl Choice {
+    pub(crate) fn only<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::Only(names.into_iter().map(Into::into).collect())
+    }
+
+    pub(crate) fn except<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self::Except(names.into_iter().map(Into::into).collect())
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        let is_chosen = |names: &[String]| names.iter().any(|chosen| is_or_holds(chosen, name));
+        match self {
+            Self::Usual => !is_sensitive(name),
+            Self::Only(names) if names.iter().any(|chosen| chosen == name) => true,
+            Self::Only(names) => !is_sensitive(name) && is_chosen(names),
+            Self::Except(names) => !is_sensitive(name) && !is_chosen(names),
+        }
+    }
+}
+
+/// `address` is the field itself, and holds `address[city]`.
+fn is_or_holds(chosen: &str, name: &str) -> bool {
+    name.strip_prefix(chosen).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+}
+
+/// The fields of a form.
+///
+/// Numbers and booleans become texts, lists stay lists, what is absent is left out. A struct in a struct has names with
+/// brackets, as HTML forms write them: `address[city]`, `guests[0][name]`.
+pub(crate) fn fields<Kind>(form: &(impl FormValues<Kind> + ?Sized), choice: &Choice) -> Lists {
+    let mut fields = Vec::new();
+    match form.values().0 {
+        Ok(Value::Object(object)) => object.into_iter().for_each(|(name, value)| add(&mut fields, name, value)),
+        Ok(Value::Array(pairs)) => {
+            pairs.into_iter().filter_map(pair).for_each(|(name, value)| add(&mut fields, name, value));
+        }
+        Ok(_) | Err(_) => tracing::warn!("a form given as input has no fields: give a struct, a map or pairs"),
+    }
+    fields.into_iter().filter(|(name, _)| choice.takes(name)).collect()
 }
 
 fn pair(value: Value) -> Option<(String, Value)> {
@@ -26,50 +123,32 @@ fn pair(value: Value) -> Option<(String, Value)> {
     Some((name, value))
 }
 
-fn add(fields: &mut Lists, name: &str, value: Value) {
-    if is_sensitive(name) {
-        return;
-    }
+fn add(fields: &mut Vec<(String, Texts)>, name: String, value: Value) {
     match value {
-        Value::Null | Value::Object(_) => {}
-        Value::Array(values) => values.into_iter().for_each(|value| add(fields, name, value)),
-        Value::String(text) => fields.add(name, text),
-        Value::Bool(_) | Value::Number(_) => fields.add(name, value.to_string()),
+        Value::Null => {}
+        Value::Object(object) => {
+            object.into_iter().for_each(|(key, value)| add(fields, format!("{name}[{key}]"), value));
+        }
+        Value::Array(values) if values.iter().any(is_nested) => {
+            let values = values.into_iter().enumerate();
+            values.for_each(|(index, value)| add(fields, format!("{name}[{index}]"), value));
+        }
+        Value::Array(values) => fields.push((name, Texts::Many(values.into_iter().filter_map(text).collect()))),
+        value => fields.extend(text(value).map(|text| (name, Texts::One(text)))),
     }
 }
 
-/// Whether a field's name says that its value must not be shown again or stored.
-pub(crate) fn is_sensitive(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    SENSITIVE.iter().any(|word| plain.contains(word)) || SENSITIVE_WHOLE.contains(&plain.as_str())
+const fn is_nested(value: &Value) -> bool {
+    matches!(value, Value::Object(_) | Value::Array(_))
 }
 
-/// Anywhere in a name, regardless of case and of what stands between words.
-const SENSITIVE: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "secret",
-    "token",
-    "csrf",
-    "xsrf",
-    "apikey",
-    "privatekey",
-    "credential",
-    "cardnumber",
-    "cardno",
-    "creditcard",
-    "ccnumber",
-    "ccnum",
-    "securitycode",
-    "cvv",
-    "cvc",
-    "otp",
-    "ssn",
-];
-/// As the whole name.
-const SENSITIVE_WHOLE: &[&str] = &["card", "pass", "pin", "pwd", "pan", "tan"];
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Object(_) | Value::Array(_) => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -77,50 +156,50 @@ mod tests {
 
     use super::*;
 
-    fn read(form: &Value) -> Vec<(String, Vec<String>)> {
-        fields(form).iter().map(|(name, texts)| (name.to_owned(), texts.to_vec())).collect()
-    }
-
-    fn field(name: &str, texts: &[&str]) -> (String, Vec<String>) {
-        (name.to_owned(), texts.iter().map(|text| (*text).to_owned()).collect())
+    fn read(form: &Value, choice: &Choice) -> Value {
+        serde_json::to_value(fields(form, choice)).unwrap()
     }
 
     #[test]
     fn values_become_texts_and_lists_stay_lists() {
-        let form = json!({"age": 7, "colour": ["red", "blue"], "name": "", "nothing": null, "ok": true});
-        assert_eq!(
-            read(&form),
-            [field("age", &["7"]), field("colour", &["red", "blue"]), field("name", &[""]), field("ok", &["true"])]
-        );
+        let form =
+            json!({"age": 7, "all": ["a"], "colour": ["red", 2], "name": "", "no": null, "none": [], "ok": true});
+        let texts = json!({"age": "7", "all": ["a"], "colour": ["red", "2"], "name": "", "none": [], "ok": "true"});
+        assert_eq!(read(&form, &Choice::Usual), texts);
     }
 
     #[test]
     fn pairs_with_one_name_are_a_list() {
-        assert_eq!(read(&json!([["a", "1"], ["b", "2"], ["a", "3"]])), [field("a", &["1", "3"]), field("b", &["2"])]);
+        let pairs = json!([["a", "1"], ["b", "2"], ["a", "3"], ["no pair"], ["c", null]]);
+        assert_eq!(read(&pairs, &Choice::Usual), json!({"a": ["1", "3"], "b": "2"}));
     }
 
     #[test]
-    fn sensitive_names_are_left_out() {
-        for name in [
-            "password",
-            "Password",
-            "user[password]",
-            "new-password",
-            "password_confirmation",
-            "csrf_token",
-            "authenticityToken",
-            "client.secret",
-            "card_number",
-            "cc-number",
-            "CVV2",
-            "pin",
-            "pwd",
-            "api_key",
-        ] {
-            assert_eq!(read(&json!({ name: "x" })), [], "{name}");
-        }
-        for name in ["name", "email", "shipping", "opinion", "passenger", "postcard"] {
-            assert_eq!(read(&json!({ name: "x" })).len(), 1, "{name}");
+    fn a_struct_in_a_struct_has_names_with_brackets() {
+        let form = json!({"address": {"city": "Rome", "password": "x"}, "guests": [{"name": "Ann"}, {"name": "Bo"}]});
+        let names = json!({"address[city]": "Rome", "guests[0][name]": "Ann", "guests[1][name]": "Bo"});
+        assert_eq!(read(&form, &Choice::Usual), names);
+    }
+
+    #[test]
+    fn what_is_asked_for_by_name_travels_alone() {
+        let form = json!({"name": "Ann", "password": "x", "address": {"city": "Rome", "token": "y"}, "addressee": "z"});
+        assert_eq!(read(&form, &Choice::only(["password"])), json!({"password": "x"}));
+        assert_eq!(read(&form, &Choice::only(["address"])), json!({"address[city]": "Rome"}));
+        assert_eq!(read(&form, &Choice::only(["address[city]"])), json!({"address[city]": "Rome"}));
+    }
+
+    #[test]
+    fn what_is_excepted_stays_behind_with_all_that_is_sensitive() {
+        let form = json!({"name": "Ann", "password": "x", "address": {"city": "Rome"}, "addressee": "z"});
+        assert_eq!(read(&form, &Choice::except(["address"])), json!({"name": "Ann", "addressee": "z"}));
+        assert_eq!(read(&form, &Choice::except::<String>([])), read(&form, &Choice::Usual));
+    }
+
+    #[test]
+    fn what_has_no_fields_gives_none() {
+        for form in [json!("text"), json!(7), json!(null), json!(["a", "b"])] {
+            assert_eq!(read(&form, &Choice::Usual), json!({}));
         }
     }
 }

@@ -63,6 +63,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `encrypted` | `SessionLayer::encrypted`: the same cookie, unreadable for the browser |
+//! | `validator`, `garde` | `.with_errors(report)`: what these crates found wrong with a form |
 //! | `testing` | `session_axum::testing`: a client that keeps cookies, forged sessions, a clock to move |
 //!
 //! # What it does not do
@@ -70,6 +71,7 @@
 //! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
 
 mod arrival;
+mod batches;
 mod cookies;
 mod departure;
 mod error;
@@ -91,6 +93,10 @@ pub mod testing;
 pub use cookie::{Cookie, SameSite};
 pub use error::{Error, ErrorKind};
 pub use flash::{Flash, FormErrors, Input, Message, Messages};
+pub use form::{
+    FormValues, OfExtractor, OfFields, Values,
+    errors::{IntoErrors, OfMessages, OfReport},
+};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use rejection::{MissingLayer, SessionRejection};
@@ -113,3 +119,8 @@ pub use settings::FlashMode;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The programs of the page about forms compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/forms.md")]
+struct Forms;

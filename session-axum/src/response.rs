@@ -12,7 +12,7 @@ use session_core::{Batch, Changes, Lists, RESERVED_PREFIX, SessionData, Writer, 
 
 use crate::{
     error::Error,
-    form,
+    form::{self, Choice, FormValues, errors::IntoErrors},
     scope::{Scope, Staged},
     session::Session,
 };
@@ -56,13 +56,48 @@ pub trait SessionResponseExt: IntoResponse + Sized {
         (Flashing::new(messages), self).into_response()
     }
 
-    /// A form's values for the next page: a struct, a map, or pairs. Passwords and the like are left out.
-    fn with_input<F: Serialize + ?Sized>(self, form: &F) -> Response {
+    /// A form's values for the next page, where [`Flash::input`](crate::Flash::input) has them: those of a struct, a
+    /// map, pairs, or a `Form` of these.
+    ///
+    /// Passwords and the like are [left out](WithInput#left-out). What does not fit into a cookie is left out too, the
+    /// largest field first, and [`Input::dropped`](crate::Input::dropped) says so; messages and errors always travel.
+    ///
+    /// ```
+    /// use axum::{Form, response::{IntoResponse, Redirect}};
+    /// use session_axum::SessionResponseExt;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Settings { name: String }
+    ///
+    /// async fn save(form: Form<Settings>) -> impl IntoResponse {
+    ///     Redirect::to("/settings").with_input(&form).with_errors([("name", "is already taken")])
+    /// }
+    /// ```
+    fn with_input<Kind>(self, form: &(impl FormValues<Kind> + ?Sized)) -> Response {
         (WithInput::new(form), self).into_response()
     }
 
-    /// What is wrong with a form, for the next page: pairs of field and message.
-    fn with_errors<F: Into<String>, M: Into<String>>(self, errors: impl IntoIterator<Item = (F, M)>) -> Response {
+    /// These fields of a form for the next page and no others, also sensitive ones.
+    fn with_input_only<Kind, N: Into<String>>(
+        self,
+        form: &(impl FormValues<Kind> + ?Sized),
+        names: impl IntoIterator<Item = N>,
+    ) -> Response {
+        (WithInput::only(form, names), self).into_response()
+    }
+
+    /// A form's values for the next page without these fields and without the sensitive ones.
+    fn with_input_except<Kind, N: Into<String>>(
+        self,
+        form: &(impl FormValues<Kind> + ?Sized),
+        names: impl IntoIterator<Item = N>,
+    ) -> Response {
+        (WithInput::except(form, names), self).into_response()
+    }
+
+    /// What is wrong with a form, for the next page, where [`Flash::errors`](crate::Flash::errors) has it: pairs of
+    /// field and message, or the report of a validator.
+    fn with_errors<Kind>(self, errors: impl IntoErrors<Kind>) -> Response {
         (WithErrors::new(errors), self).into_response()
     }
 }
@@ -120,13 +155,38 @@ impl Flashing {
 }
 
 /// [`SessionResponseExt::with_input`] as a part of a response.
+///
+/// # Left out
+///
+/// Values under these names do not travel, unless [`WithInput::only`] names them:
+///
+#[doc = include_str!("form/sensitive.md")]
+///
+/// Parts of a name are told apart by brackets and dots, words by whatever is no letter and by capitals: `card[number]`,
+/// `newPassword` and `user.pin` are left out.
 #[derive(Debug)]
 pub struct WithInput(Lists);
 
 impl WithInput {
     /// A form's values for the next page.
-    pub fn new<F: Serialize + ?Sized>(form: &F) -> Self {
-        Self(form::fields(form))
+    pub fn new<Kind>(form: &(impl FormValues<Kind> + ?Sized)) -> Self {
+        Self(form::fields(form, &Choice::Usual))
+    }
+
+    /// These fields of a form and no others, also sensitive ones. `address` also names `address[city]`.
+    pub fn only<Kind, N: Into<String>>(
+        form: &(impl FormValues<Kind> + ?Sized),
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        Self(form::fields(form, &Choice::only(names)))
+    }
+
+    /// A form's values without these fields and without the sensitive ones.
+    pub fn except<Kind, N: Into<String>>(
+        form: &(impl FormValues<Kind> + ?Sized),
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        Self(form::fields(form, &Choice::except(names)))
     }
 }
 
@@ -136,10 +196,8 @@ pub struct WithErrors(Lists);
 
 impl WithErrors {
     /// What is wrong with a form, for the next page.
-    pub fn new<F: Into<String>, M: Into<String>>(errors: impl IntoIterator<Item = (F, M)>) -> Self {
-        let mut lists = Lists::default();
-        errors.into_iter().for_each(|(field, message)| lists.add(&field.into(), message.into()));
-        Self(lists)
+    pub fn new<Kind>(errors: impl IntoErrors<Kind>) -> Self {
+        Self(form::errors::lists(errors))
     }
 }
 
@@ -339,7 +397,12 @@ impl Op {
                 let entries = entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
                 Self::Replace(entries).apply(scope, staged, before)?;
             }
-            Self::Flash(batch) => staged.flash.added.extend(batch),
+            Self::Flash(batch) => {
+                if let Some((key, _)) = batch.messages.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
+                    return Err(Error::reserved(key));
+                }
+                staged.flash.added.extend(batch);
+            }
             Self::Fail(error) => return Err(error),
         }
         Ok(())

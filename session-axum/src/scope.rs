@@ -152,8 +152,6 @@ pub(crate) struct Staged {
     /// A change that could not be staged, and so fails the response.
     pub(crate) error: Option<Error>,
     pub(crate) closed: bool,
-    /// The browser only prepares this page.
-    pub(crate) is_prefetch: bool,
 }
 
 impl Staged {

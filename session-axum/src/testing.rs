@@ -41,7 +41,7 @@ use crate::{
     SessionLayer,
     arrival::{Arrived, Incoming, flash_suffix, read_flash, read_session},
     cookies::Cookies,
-    form,
+    form::{self, Choice, FormValues, errors::IntoErrors},
     settings::{Rings, Settings},
 };
 
@@ -340,8 +340,15 @@ impl TestSession {
 
     /// Adds the values of a refused form.
     #[must_use]
-    pub fn input<F: Serialize + ?Sized>(mut self, form: &F) -> Self {
-        self.flash.input.extend(form::fields(form));
+    pub fn input<Kind>(mut self, form: &(impl FormValues<Kind> + ?Sized)) -> Self {
+        self.flash.input.replace(form::fields(form, &Choice::Usual));
+        self
+    }
+
+    /// Adds what was wrong with it.
+    #[must_use]
+    pub fn errors<Kind>(mut self, errors: impl IntoErrors<Kind>) -> Self {
+        self.flash.errors.extend(form::errors::lists(errors));
         self
     }
 

@@ -37,6 +37,17 @@ impl Form {
             Self::Encrypted => PREFIX + base64_len(NONCE + body + TAG),
         }
     }
+
+    /// The reverse: how many bytes a payload may have whose token has at most `token` characters.
+    #[must_use]
+    pub const fn payload_room(self, token: usize) -> usize {
+        let (overhead, frame) = match self {
+            Self::Signed => (PREFIX + 1 + MAC, FRAME),
+            #[cfg(feature = "encrypted")]
+            Self::Encrypted => (PREFIX, NONCE + FRAME + TAG),
+        };
+        (token.saturating_sub(overhead) * 3 / 4).saturating_sub(frame)
+    }
 }
 
 /// The text of a token, taken apart. Its shape is right; nothing in it is to be believed yet.
@@ -194,6 +205,20 @@ mod tests {
             format!(".1.kidk.{body}.{mac}"),
         ] {
             assert!(!parse(text.clone()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_room_for_a_payload_is_used_up() {
+        let mut forms = vec![Form::Signed];
+        #[cfg(feature = "encrypted")]
+        forms.push(Form::Encrypted);
+        for form in forms {
+            for token in 200..300 {
+                let payload = form.payload_room(token);
+                assert!(form.token_len(FRAME + payload) <= token, "{form:?} {token}");
+                assert!(form.token_len(FRAME + payload + 1) > token, "{form:?} {token}");
+            }
         }
     }
 }

@@ -13,6 +13,10 @@ mod cookies;
 #[cfg(test)]
 mod derive;
 #[cfg(test)]
+mod flash;
+#[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod lifetimes;

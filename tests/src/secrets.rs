@@ -26,7 +26,8 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
     let frame = Frame { id: SessionId::from_bytes([0xCA; 16]), created_at: NOW, issued_at: NOW };
     let mut lists = Lists::default();
     lists.add("success", VALUE.into());
-    let batch = Batch { messages: lists.clone(), input: lists.clone(), errors: lists.clone() };
+    let (messages, input, errors) = (lists.clone(), lists.clone(), lists.clone());
+    let batch = Batch { messages, input, errors, dropped: vec![VALUE.into()] };
     let mut changes = Changes::default();
     changes.insert("key", format!("{VALUE:?}"));
     let entries = Entries::parse(format!(r#"{{"key":{VALUE:?}}}"#).into()).unwrap();

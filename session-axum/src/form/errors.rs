@@ -1,0 +1,124 @@
+//! What is wrong with a form, from whoever found it out.
+
+/// What is wrong with a form: pairs of field and message, or the report of a validator.
+///
+/// A field may have several messages; under the empty field stands what concerns the form as a whole. With the features
+/// `validator` and `garde` the reports of these crates are taken as they are. A struct in a struct has names with
+/// brackets, like the form's values: `address[city]`.
+///
+/// `Kind` tells these apart for the compiler; nobody has to write it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says nothing that is wrong with a form",
+    note = "give pairs of field and message",
+    note = "a report of `validator` or `garde` needs the feature of that name"
+)]
+pub trait IntoErrors<Kind> {
+    /// Hands each field and message over.
+    fn add_to(self, add: &mut dyn FnMut(String, String));
+}
+
+/// [`IntoErrors`] of pairs of field and message.
+#[derive(Debug)]
+pub struct OfMessages(());
+/// [`IntoErrors`] of a validator's report.
+#[derive(Debug)]
+pub struct OfReport(());
+
+impl<I, F, M> IntoErrors<OfMessages> for I
+where
+    I: IntoIterator<Item = (F, M)>,
+    F: Into<String>,
+    M: Into<String>,
+{
+    fn add_to(self, add: &mut dyn FnMut(String, String)) {
+        self.into_iter().for_each(|(field, message)| add(field.into(), message.into()));
+    }
+}
+
+pub(crate) fn lists<Kind>(errors: impl IntoErrors<Kind>) -> session_core::Lists {
+    let mut pairs = Vec::new();
+    errors.add_to(&mut |field, message| pairs.push((field, message)));
+    pairs.into_iter().collect()
+}
+
+#[cfg(feature = "validator")]
+mod of_validator {
+    use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
+
+    use super::{IntoErrors, OfReport};
+
+    /// An error without a `message` is told by its code. Its parameters stay behind: one of them is what was typed.
+    impl IntoErrors<OfReport> for &ValidationErrors {
+        fn add_to(self, add: &mut dyn FnMut(String, String)) {
+            add_fields(self, "", add);
+        }
+    }
+
+    impl IntoErrors<OfReport> for ValidationErrors {
+        fn add_to(self, add: &mut dyn FnMut(String, String)) {
+            (&self).add_to(add);
+        }
+    }
+
+    fn add_fields(errors: &ValidationErrors, parent: &str, add: &mut dyn FnMut(String, String)) {
+        let mut fields: Vec<_> = errors.errors().iter().collect();
+        fields.sort_by_key(|(field, _)| *field);
+        for (field, kind) in fields {
+            let name = name(parent, field);
+            match kind {
+                ValidationErrorsKind::Field(errors) => {
+                    errors.iter().for_each(|error| add(name.clone(), message(error)));
+                }
+                ValidationErrorsKind::Struct(errors) => add_fields(errors, &name, add),
+                ValidationErrorsKind::List(list) => {
+                    list.iter().for_each(|(index, errors)| add_fields(errors, &format!("{name}[{index}]"), add));
+                }
+            }
+        }
+    }
+
+    fn name(parent: &str, field: &str) -> String {
+        match (parent, field) {
+            (_, WHOLE_STRUCT) => parent.to_owned(),
+            ("", _) => field.to_owned(),
+            _ => format!("{parent}[{field}]"),
+        }
+    }
+
+    fn message(error: &ValidationError) -> String {
+        error.message.as_ref().unwrap_or(&error.code).to_string()
+    }
+
+    /// Where validator puts what `#[validate(schema(..))]` found.
+    const WHOLE_STRUCT: &str = "__all__";
+}
+
+#[cfg(feature = "garde")]
+mod of_garde {
+    use garde::{Path, Report};
+
+    use super::{IntoErrors, OfReport};
+
+    impl IntoErrors<OfReport> for &Report {
+        fn add_to(self, add: &mut dyn FnMut(String, String)) {
+            self.iter().for_each(|(path, error)| add(name(path), error.message().to_owned()));
+        }
+    }
+
+    impl IntoErrors<OfReport> for Report {
+        fn add_to(self, add: &mut dyn FnMut(String, String)) {
+            (&self).add_to(add);
+        }
+    }
+
+    /// `guests[0].name` is `guests[0][name]` in a form.
+    fn name(path: &Path) -> String {
+        let path = path.to_string();
+        let mut parts = path.split('.');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |name, part| match part.split_once('[') {
+            Some((key, index)) => format!("{name}[{key}][{index}"),
+            None => format!("{name}[{part}]"),
+        })
+    }
+}
