@@ -9,7 +9,7 @@ use session_core::{
 use crate::{
     arrival::{FLASH_SUFFIX, Received, flash_suffix},
     error::Error,
-    flash::{Consumed, Fate},
+    flash::changes::{Consumed, Fate},
     scope::{Scope, Staged},
     settings::{FlashMode, Rings},
 };
@@ -41,7 +41,7 @@ pub(crate) fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) 
     let mut outgoing = Outgoing::default();
     for received in &scope.incoming().batches {
         let untouched = consumed == Consumed::Nothing && staged.flash.fate == Fate::Open;
-        let rest = if untouched { received.batch.clone() } else { staged.flash.rest_of(received, consumed) };
+        let rest = if untouched { received.batch.clone() } else { staged.flash.rest_of(&received.batch, consumed) };
         outgoing.carry(scope, received, rest);
     }
     outgoing.begin(scope, staged.flash.added.clone())?;

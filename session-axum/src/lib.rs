@@ -78,6 +78,7 @@ mod error;
 mod flash;
 mod form;
 mod future;
+mod issue;
 mod layer;
 mod notices;
 mod rejection;

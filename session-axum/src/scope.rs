@@ -12,7 +12,7 @@ use crate::{
     arrival::{Arrived, Incoming, read_flash, read_session},
     cookies::Cookies,
     error::Error,
-    flash::FlashChanges,
+    flash::changes::FlashChanges,
     notices::Origin,
     settings::Settings,
 };
@@ -115,12 +115,17 @@ impl Scope {
         })
     }
 
+    /// From now on nothing can be staged.
+    pub(crate) fn close(&self) {
+        self.staged().closed = true;
+    }
+
     /// Takes what was staged. From now on nothing can be.
-    pub(crate) fn close(&self) -> Staged {
+    pub(crate) fn take(&self) -> Staged {
         std::mem::replace(&mut *self.staged(), Staged { closed: true, ..Staged::default() })
     }
 
-    /// Gives back what [`Scope::close`] took, for handles that outlive the response to read.
+    /// Gives back what [`Scope::take`] took, for handles that outlive the response to read.
     pub(crate) fn keep(&self, staged: Staged) {
         *self.staged() = Staged { closed: true, ..staged };
     }

@@ -254,7 +254,7 @@ impl Session {
         if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {
             return 0;
         }
-        crate::departure::cookie_size(&self.scope, changes)
+        crate::issue::cookie_size(&self.scope, changes)
     }
 
     /// Saves now. Where the data travels in the cookie it leaves with the response: this says whether it can.
@@ -264,7 +264,7 @@ impl Session {
     /// When the session cannot be saved, for example because it is too large.
     pub async fn save(&self) -> Result<(), Error> {
         let staged = self.scope.stage(|staged| staged.clone())?;
-        crate::departure::session_cookies(&self.scope, &staged).map(drop)
+        crate::issue::session_cookies(&self.scope, &staged).map(drop)
     }
 
     fn change_terms(&self, change: impl FnOnce(&mut Terms)) {
