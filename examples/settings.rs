@@ -54,7 +54,7 @@ struct Settings {
     colour: String,
 }
 
-/// `with_input` shows it again after a mistake, all but the password: that is left out by its name.
+/// After a mistake it is shown again, all but the password: that is left out by its name.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Login {
@@ -65,7 +65,11 @@ struct Login {
 
 async fn home(mut visitor: Session<Visitor>, flash: Flash) -> Result<Response, Error> {
     visitor.visits += 1; // saved with the response
-    let session = Session::untyped(&visitor);
+    show(StatusCode::OK, &visitor, &flash)
+}
+
+fn show(status: StatusCode, visitor: &Session<Visitor>, flash: &Flash) -> Result<Response, Error> {
+    let session = Session::untyped(visitor);
     let values = json!({
         "connected": visitor.connected,
         "settings": visitor.settings,
@@ -77,7 +81,7 @@ async fn home(mut visitor: Session<Visitor>, flash: Flash) -> Result<Response, E
         "held": held(&session)?,
         "bytes": session.cookie_size(),
     });
-    Ok(page(StatusCode::OK, "settings.html", &values))
+    Ok(page(status, "settings.html", &values))
 }
 
 async fn save(mut visitor: Session<Visitor>, flash: Flash, Form(settings): Form<Settings>) -> Response {
@@ -91,12 +95,14 @@ async fn save(mut visitor: Session<Visitor>, flash: Flash, Form(settings): Form<
     Redirect::to("/").into_response()
 }
 
-async fn login(session: Session, flash: Flash, Form(login): Form<Login>) -> Result<Response, Error> {
+async fn login(visitor: Session<Visitor>, mut flash: Flash, Form(login): Form<Login>) -> Result<Response, Error> {
     let mistakes = login.mistakes();
     if !mistakes.is_empty() {
-        flash.error("That log-in did not work.");
-        return Ok(Redirect::to("/").with_input(&login).with_errors(mistakes));
+        flash.now("error", "That log-in did not work.");
+        flash.show(&login, mistakes); // without a redirect: the same page, with what was typed
+        return show(StatusCode::UNPROCESSABLE_ENTITY, &visitor, &flash);
     }
+    let session = Session::untyped(&visitor);
     session.renew(); // a new identity whenever somebody gets more rights
     session.insert("connected", &login.user)?;
     if login.remember.is_some() {

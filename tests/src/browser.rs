@@ -303,7 +303,10 @@ async fn walk_through_the_settings(browser: &Browser) -> Outcome {
     browser.type_into("#password", "a-password").await?;
     browser.click("[name=remember]").await?;
     browser.follow("form[action='/login'] button").await?;
+    assert!(browser.url().await?.ends_with("/login"), "without a redirect");
     assert_eq!(browser.text("#user-mistake").await?, "Enter a name: any will do.");
+    assert_eq!(browser.attribute("#user", "aria-invalid").await?, "true");
+    assert_fits(browser).await?;
     assert_eq!(browser.value("#password").await?, "");
     assert_eq!(browser.texts("[name=remember]:checked").await?.len(), 1);
     browser.type_into("#user", "Ada").await?;
