@@ -12,8 +12,12 @@ use crate::{
 pub(crate) struct Arrived {
     pub(crate) frame: Option<Frame>,
     pub(crate) entries: Entries,
+    /// What the session says of itself.
+    pub(crate) terms: Terms,
     /// An older key sealed it, so that the response wants to carry it again.
     pub(crate) by_old_key: bool,
+    /// An eighth of the idle window has passed, so that the response wants to carry it again.
+    pub(crate) is_due: bool,
 }
 
 /// Reads the session: exactly one distinct valid token is one, whatever else came under its name.
@@ -24,8 +28,11 @@ pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Arrived {
     let mut candidates = Candidates::default();
     whole.chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
 
+    if candidates.is_empty() {
+        return Arrived::default();
+    }
     let now = settings.now();
-    let mut valid = candidates.iter().filter_map(|text| admit(text, ring, settings.told.limits, now));
+    let mut valid = candidates.iter().filter_map(|(_, token)| admit(&token, ring, settings.told.limits, now));
     let Some(session) = valid.next() else { return Arrived::default() };
     if valid.next().is_some() {
         tracing::warn!(
@@ -59,42 +66,47 @@ fn piece<'a>(cookies: &'a Cookies, spec: &'a Spec, number: usize) -> Option<&'a 
 /// cryptography, and junk in front of a token does not keep it from being tried.
 #[derive(Clone, Copy, Default)]
 struct Candidates<'a> {
-    texts: [&'a [u8]; MAX_CANDIDATES],
-    len: usize,
+    tokens: [Option<(&'a [u8], Token<'a>)>; MAX_CANDIDATES],
 }
 
 impl<'a> Candidates<'a> {
     fn offer(&mut self, text: &'a [u8], ring: &Ring) {
-        let plausible = Token::parse(text, ring.form()).is_some_and(|token| ring.knows(&token));
-        if plausible && self.len < MAX_CANDIDATES && !self.iter().any(|known| known == text) {
-            self.texts[self.len] = text;
-            self.len += 1;
+        let Some(token) = Token::parse(text, ring.form()).filter(|token| ring.knows(token)) else { return };
+        if !self.iter().any(|(known, _)| known == text)
+            && let Some(place) = self.tokens.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some((text, token));
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.texts.into_iter().take(self.len)
+    fn iter(&self) -> impl Iterator<Item = (&'a [u8], Token<'a>)> {
+        self.tokens.into_iter().flatten()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
     }
 }
 
 /// Text to trust to meaning. What fails on the way is no session, and nothing of it is repeated anywhere.
-fn admit(text: &[u8], ring: &Ring, limits: Limits, now: u64) -> Option<Arrived> {
-    let verified = open(text, ring, now)?;
+fn admit(token: &Token<'_>, ring: &Ring, limits: Limits, now: u64) -> Option<Arrived> {
+    let verified = open(token, ring, now)?;
     let (frame, by_old_key) = (verified.frame(), !verified.by_newest_key());
     let Ok(entries) = verified.entries() else {
         tracing::error!("an authentic session makes no sense, and counts as none: who else holds this secret?");
         return None;
     };
-    if limits.is_over(&frame, &Terms::of(&entries), now) {
+    let terms = Terms::of(&entries);
+    if limits.is_over(&frame, &terms, now) {
         tracing::debug!("a session has expired");
         return None;
     }
-    Some(Arrived { frame: Some(frame), entries, by_old_key })
+    let is_due = limits.wants_extension(&frame, &terms, now);
+    Some(Arrived { frame: Some(frame), entries, terms, by_old_key, is_due })
 }
 
-fn open(text: &[u8], ring: &Ring, now: u64) -> Option<Verified> {
-    let verified = ring.open(&Token::parse(text, ring.form())?)?;
-    is_plausible(&verified.frame(), now).then_some(verified)
+fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {
+    ring.open(token).filter(|verified| is_plausible(&verified.frame(), now))
 }
 
 /// The flash messages that came with a request, oldest first.
@@ -117,9 +129,9 @@ pub(crate) fn read_flash(settings: &Settings, cookies: &Cookies) -> Incoming {
     let Some(Rings { flash: ring, .. }) = &settings.rings else { return Incoming::default() };
     let now = settings.now();
     let only_valid = |(suffix, candidates): (&[u8], Candidates<'_>)| {
-        let mut valid = candidates.iter().filter_map(|text| {
+        let mut valid = candidates.iter().filter_map(|(text, token)| {
             let size = settings.flash_cookie.name().len() + suffix.len() + text.len();
-            receive(text, suffix, size, ring, settings.told.flash_lifetime, now)
+            receive(&token, suffix, size, ring, settings.told.flash_lifetime, now)
         });
         let batch = valid.next()?;
         valid.next().is_none().then_some(batch)
@@ -138,15 +150,15 @@ fn flash_candidates<'a>(settings: &'a Settings, cookies: &'a Cookies, ring: &Rin
         candidates.offer(value, ring);
         if let Some((_, known)) = found.iter_mut().find(|(known, _)| *known == suffix) {
             known.offer(value, ring);
-        } else if candidates.len > 0 && found.len() < MAX_BATCHES {
+        } else if !candidates.is_empty() && found.len() < MAX_BATCHES {
             found.push((suffix, candidates));
         }
     }
     found
 }
 
-fn receive(text: &[u8], suffix: &[u8], size: usize, ring: &Ring, lifetime: u64, now: u64) -> Option<Received> {
-    let verified = open(text, ring, now)?;
+fn receive(token: &Token<'_>, suffix: &[u8], size: usize, ring: &Ring, lifetime: u64, now: u64) -> Option<Received> {
+    let verified = open(token, ring, now)?;
     let frame = verified.frame();
     let fresh = now <= frame.created_at.saturating_add(lifetime);
     if !fresh || flash_suffix(&frame).as_bytes() != suffix {

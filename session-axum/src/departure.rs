@@ -3,7 +3,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum_core::response::Response;
-use http::{HeaderMap, HeaderValue, header};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{self, Entry},
+};
 
 use crate::{
     batches,
@@ -28,26 +31,33 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
     }
     let failed = failure.is_some() || response.status().is_server_error();
     let saves = !failed || scope.settings.told.save_on_server_error;
-    let (response, cookies) =
-        settle(scope, &staged, ops, response, saves).unwrap_or_else(|error| settle_failure(scope, &staged, &error));
+    let cookies = settle(scope, &staged, ops, response.status(), saves);
+    let cookies = cookies.unwrap_or_else(|error| {
+        response = answer(scope, &error);
+        settle_failure(scope, &staged, &mut response)
+    });
     scope.keep(staged);
-    with_headers(scope, response, cookies)
+    add_headers(scope, response.headers_mut(), cookies);
+    response
 }
 
 /// Nothing that could not be saved is answered as if it were: the application answers, and only an end stays an end.
-fn settle_failure(scope: &Arc<Scope>, staged: &Staged, error: &Error) -> (Response, Vec<String>) {
-    let mut response = answer(scope, error);
-    let ops = Ops::take(&mut response);
-    settle(scope, staged, ops, response, false).unwrap_or_else(|error| (answer(scope, &error), Vec::new()))
+fn settle_failure(scope: &Arc<Scope>, staged: &Staged, response: &mut Response) -> Vec<String> {
+    let ops = Ops::take(response);
+    settle(scope, staged, ops, response.status(), false).unwrap_or_else(|error| {
+        *response = answer(scope, &error);
+        Ops::take(response);
+        Vec::new()
+    })
 }
 
 fn settle(
     scope: &Arc<Scope>,
     before: &Staged,
     ops: Vec<Op>,
-    response: Response,
+    status: StatusCode,
     saves: bool,
-) -> Result<(Response, Vec<String>), Error> {
+) -> Result<Vec<String>, Error> {
     let mut staged = if saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
     let about_the_session = scope.session_was_read() || ops.iter().any(Op::is_about_the_session);
     for op in ops {
@@ -57,9 +67,8 @@ fn settle(
     if about_the_session && (saves || !staged.changes.is_empty()) {
         cookies = session_cookies(scope, &staged)?;
     }
-    let consumed = batches::consumption(scope, response.status(), saves);
-    cookies.extend(batches::flash_cookies(scope, &staged, consumed)?);
-    Ok((response, cookies))
+    cookies.extend(batches::flash_cookies(scope, &staged, batches::consumption(scope, status, saves))?);
+    Ok(cookies)
 }
 
 fn answer(scope: &Scope, error: &Error) -> Response {
@@ -70,8 +79,7 @@ fn answer(scope: &Scope, error: &Error) -> Response {
 }
 
 /// Adds the cookies, and what caches must know of them.
-fn with_headers(scope: &Scope, mut response: Response, cookies: Vec<String>) -> Response {
-    let headers = response.headers_mut();
+fn add_headers(scope: &Scope, headers: &mut HeaderMap, cookies: Vec<String>) {
     if scope.was_read() || !cookies.is_empty() {
         add_vary(headers);
     }
@@ -79,40 +87,48 @@ fn with_headers(scope: &Scope, mut response: Response, cookies: Vec<String>) -> 
         forbid_storing(headers);
     }
     for cookie in cookies {
-        match HeaderValue::try_from(cookie) {
-            Ok(value) => {
-                headers.append(header::SET_COOKIE, value);
-            }
-            Err(_) => unreachable!("names, tokens and attributes are made of visible ASCII"),
-        }
+        let Ok(value) = HeaderValue::try_from(cookie) else {
+            unreachable!("names, tokens and attributes are made of visible ASCII")
+        };
+        headers.append(header::SET_COOKIE, value);
     }
-    response
 }
 
 fn add_vary(headers: &mut HeaderMap) {
-    let covers = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .map(<[u8]>::trim_ascii)
-            .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"))
-    };
-    if !headers.get_all(header::VARY).iter().any(covers) {
-        headers.append(header::VARY, HeaderValue::from_static("Cookie"));
+    let cookie = HeaderValue::from_static("Cookie");
+    match headers.entry(header::VARY) {
+        Entry::Vacant(vary) => {
+            vary.insert(cookie);
+        }
+        Entry::Occupied(mut vary) => {
+            if !vary.iter().flat_map(list).any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie")) {
+                vary.append(cookie);
+            }
+        }
     }
 }
 
 /// A stored `Set-Cookie` would give one visitor's session to the next.
 fn forbid_storing(headers: &mut HeaderMap) {
-    let shared = |value: &HeaderValue| {
-        value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|directive| {
-            directive.eq_ignore_ascii_case(b"public")
-                || directive.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"s-maxage"))
-        })
+    let no_store = HeaderValue::from_static("no-store");
+    let is_shared = |directive: &[u8]| {
+        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
     };
-    if headers.get_all(header::CACHE_CONTROL).iter().any(shared) {
-        tracing::warn!("a response that sets a cookie asked shared caches to store it; it says `no-store` instead");
-        headers.remove(header::CACHE_CONTROL);
+    match headers.entry(header::CACHE_CONTROL) {
+        Entry::Vacant(control) => {
+            control.insert(no_store);
+        }
+        Entry::Occupied(mut control) => {
+            if control.iter().flat_map(list).any(is_shared) {
+                tracing::warn!("a response with a cookie asked shared caches to store it; it says `no-store` instead");
+                control.insert_mult(no_store);
+            }
+        }
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The elements of a header that is a list (RFC 9110, section 5.6.1).
+fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use session_core::{
-    Changes, Frame, Ring, SessionId, Terms, View,
+    Changes, Frame, Ring, SessionId, View,
     cookie::{MAX_SIZE, Spec, TooLarge},
     write_object,
 };
@@ -23,20 +23,18 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
         return Err(error.clone());
     }
     let arrived = scope.arrived();
-    let (limits, now) = (scope.settings.told.limits, scope.settings.now());
-    let terms = Terms::of(&arrived.entries);
     let changes = &staged.changes;
-    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &terms, now));
+    let differs = changes.differs_from(&arrived.entries);
+    let begins = arrived.frame.is_none() && (differs || staged.id_was_asked);
+    if !differs && !begins && !arrived.is_due && !arrived.by_old_key {
+        return Ok(Vec::new());
+    }
+    let (limits, now) = (scope.settings.told.limits, scope.settings.now());
+    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &arrived.terms, now));
     if expired && !changes.destroys() {
         if !changes.is_empty() {
             tracing::info!("a session expired while its request ran, and what the request changed is dropped");
         }
-        return Ok(Vec::new());
-    }
-    let extends = arrived.frame.is_some_and(|frame| limits.wants_extension(&frame, &terms, now));
-    let differs = changes.differs_from(&arrived.entries);
-    let begins = arrived.frame.is_none() && (differs || staged.id_was_asked);
-    if !differs && !begins && !extends && !arrived.by_old_key {
         return Ok(Vec::new());
     }
     if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{Method, Request};
-use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId, Terms};
+use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId};
 
 use crate::{
     arrival::{Arrived, Incoming, read_flash, read_session},
@@ -84,10 +84,7 @@ impl Scope {
         let (arrived, now) = (self.arrived(), self.settings.now());
         match arrived.frame {
             Some(frame) if !staged.changes.needs_new_id() => {
-                let limits = self.settings.told.limits;
-                let leaves = staged.changes.differs_from(&arrived.entries)
-                    || arrived.by_old_key
-                    || limits.wants_extension(&frame, &Terms::of(&arrived.entries), now);
+                let leaves = staged.changes.differs_from(&arrived.entries) || arrived.by_old_key || arrived.is_due;
                 Frame { issued_at: if leaves { now } else { frame.issued_at }, ..frame }
             }
             _ => Frame { id: staged.new_id.unwrap_or(NO_ID), created_at: now, issued_at: now },

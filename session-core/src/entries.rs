@@ -54,7 +54,8 @@ impl Entries {
     /// The JSON text of the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+        let slot = self.slots.iter().find(|slot| self.key(slot) == key)?;
+        Some(&self.text[slot.value.clone()])
     }
 
     /// All keys with the JSON texts of their values, in the order of the text.
@@ -64,8 +65,7 @@ impl Entries {
 
     /// The entry of the key that has `rank` others before it.
     pub(crate) fn nth_by_key(&self, rank: usize) -> Option<(&str, &str)> {
-        let position = if self.order.is_empty() { rank } else { *self.order.get(rank)? };
-        self.slots.get(position).map(|slot| self.entry(slot))
+        self.slot_by_key(rank).map(|slot| self.entry(slot))
     }
 
     /// Whether there is none.
@@ -85,10 +85,16 @@ impl Entries {
         (self.key(slot), &self.text[slot.value.clone()])
     }
 
+    fn slot_by_key(&self, rank: usize) -> Option<&Slot> {
+        let position = if self.order.is_empty() { rank } else { *self.order.get(rank)? };
+        self.slots.get(position)
+    }
+
     /// Equal keys do not ascend either: no key stands twice.
     fn has_ascending_keys(&self) -> bool {
-        let keys = || (0..self.slots.len()).filter_map(|rank| self.nth_by_key(rank)).map(|(key, _)| key);
-        keys().zip(keys().skip(1)).all(|(key, next)| key < next)
+        let mut keys = (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank)).map(|slot| self.key(slot));
+        let first = keys.next();
+        first.is_none_or(|first| keys.try_fold(first, |last, key| (last < key).then_some(key)).is_some())
     }
 }
 

@@ -135,9 +135,14 @@ const fn base64_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// Folds instead of stopping at the first mismatch, so that the compiler can take many bytes at a time.
+/// Without a branch in the loop, so that the compiler takes many bytes at a time.
 fn is_base64url(text: &[u8]) -> bool {
-    text.iter().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (*byte == b'-') | (*byte == b'_')))
+    let in_alphabet = |byte: u8| {
+        let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let is_digit = byte.wrapping_sub(b'0') < 10;
+        is_letter | is_digit | (byte == b'-') | (byte == b'_')
+    };
+    text.iter().fold(0, |outside, byte| outside | u8::from(!in_alphabet(*byte))) == 0
 }
 
 pub(crate) const KID: usize = 4;
