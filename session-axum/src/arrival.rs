@@ -1,5 +1,7 @@
 //! The way in: from the request's cookies to the session and the flash messages that they prove.
 
+use std::fmt::Write as _;
+
 use session_core::{Batch, Entries, Frame, Limits, Ring, Terms, Token, Verified, cookie::Spec, is_plausible};
 
 use crate::{
@@ -170,7 +172,10 @@ fn receive(token: &Token<'_>, suffix: &[u8], size: usize, ring: &Ring, lifetime:
 
 /// A batch's cookie is named after the batch, so that no two batches share one.
 pub(crate) fn flash_suffix(frame: &Frame) -> String {
-    format!(".{}", frame.id)
+    let mut suffix = String::with_capacity(FLASH_SUFFIX);
+    // Writing to a String cannot fail.
+    let _ = write!(suffix, ".{}", frame.id);
+    suffix
 }
 
 /// How many texts under one name are verified.

@@ -1,5 +1,7 @@
 //! The flash's way out: what came and was not read, and what is for the next page, becomes `Set-Cookie` headers.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use session_core::{
     Batch, Frame, SessionId,
@@ -9,7 +11,7 @@ use session_core::{
 use crate::{
     arrival::{FLASH_SUFFIX, Received, flash_suffix},
     error::Error,
-    flash::changes::{Consumed, Fate},
+    flash::changes::Consumed,
     scope::{Scope, Staged},
     settings::{FlashMode, Rings},
 };
@@ -40,11 +42,9 @@ pub(crate) fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) 
     }
     let mut outgoing = Outgoing::default();
     for received in &scope.incoming().batches {
-        let untouched = consumed == Consumed::Nothing && staged.flash.fate == Fate::Open;
-        let rest = if untouched { received.batch.clone() } else { staged.flash.rest_of(&received.batch, consumed) };
-        outgoing.carry(scope, received, rest);
+        outgoing.carry(scope, received, staged.flash.rest_of(&received.batch, consumed));
     }
-    outgoing.begin(scope, staged.flash.added.clone())?;
+    outgoing.begin(scope, &staged.flash.added)?;
     outgoing.fit(scope);
     outgoing.merge(scope);
     outgoing.cookies(scope)
@@ -52,51 +52,61 @@ pub(crate) fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) 
 
 /// The flash cookies after this response, oldest first.
 #[derive(Default)]
-struct Outgoing {
-    batches: Vec<Leaving>,
+struct Outgoing<'a> {
+    batches: Vec<Leaving<'a>>,
     /// Suffixes of cookies that go.
     gone: Vec<String>,
 }
 
-struct Leaving {
+struct Leaving<'a> {
     frame: Frame,
-    batch: Batch,
+    batch: Cow<'a, Batch>,
     /// What its cookie takes of the room that all of them have.
     size: usize,
     /// Whether the request brought it.
     came: bool,
-    /// Whether the browser has another cookie for it, or none.
-    is_changed: bool,
+    /// What to seal; `None` where the browser has the cookie already.
+    body: Option<Vec<u8>>,
 }
 
-impl Outgoing {
-    fn carry(&mut self, scope: &Scope, received: &Received, rest: Batch) {
+impl<'a> Outgoing<'a> {
+    fn carry(&mut self, scope: &Scope, received: &'a Received, rest: Cow<'a, Batch>) {
         if rest.is_empty() {
             self.gone.push(flash_suffix(&received.frame));
             return;
         }
-        let is_changed = rest != received.batch;
-        let size = if is_changed { size(scope, received.frame, &rest) } else { received.size };
-        self.batches.push(Leaving { frame: received.frame, batch: rest, size, came: true, is_changed });
+        let is_changed = matches!(rest, Cow::Owned(_));
+        let mut leaving = Leaving { frame: received.frame, batch: rest, size: received.size, came: true, body: None };
+        if is_changed {
+            leaving.change(scope);
+        }
+        self.batches.push(leaving);
     }
 
     /// What is for the next page has to fit into one cookie: a form's values give way to what is wrong with them, and
     /// that to the messages.
-    fn begin(&mut self, scope: &Scope, mut batch: Batch) -> Result<(), Error> {
+    fn begin(&mut self, scope: &Scope, batch: &'a Batch) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
         }
         let now = scope.settings.now();
         let frame = Frame { id: SessionId::random()?, created_at: now, issued_at: now };
-        shrink_input(scope, &mut batch, MAX_SIZE);
-        if batch.shrink_errors(room(scope, MAX_SIZE)) > 0 {
-            tracing::warn!("what is wrong with a form is too much for a cookie: the longest messages were left out");
+        let mut leaving = Leaving { frame, batch: Cow::Borrowed(batch), size: 0, came: false, body: None };
+        leaving.change(scope);
+        if leaving.size > MAX_SIZE {
+            let batch = leaving.batch.to_mut();
+            shrink_input(scope, batch, MAX_SIZE);
+            if batch.shrink_errors(room(scope, MAX_SIZE)) > 0 {
+                tracing::warn!(
+                    "what is wrong with a form is too much for a cookie: the longest messages were left out"
+                );
+            }
+            leaving.change(scope);
         }
-        let size = size(scope, frame, &batch);
-        if size > MAX_SIZE {
-            return Err(too_large(scope, &batch, size));
+        if leaving.size > MAX_SIZE {
+            return Err(too_large(scope, &leaving.batch, leaving.size));
         }
-        self.batches.push(Leaving { frame, batch, size, came: false, is_changed: true });
+        self.batches.push(leaving);
         Ok(())
     }
 
@@ -112,7 +122,7 @@ impl Outgoing {
         if let (true, Some(place)) = (self.size() > MAX_SIZE, newest_form) {
             let others = self.size() - self.batches[place].size;
             let leaving = &mut self.batches[place];
-            shrink_input(scope, &mut leaving.batch, MAX_SIZE.saturating_sub(others));
+            shrink_input(scope, leaving.batch.to_mut(), MAX_SIZE.saturating_sub(others));
             leaving.change(scope);
         }
         while self.size() > MAX_SIZE {
@@ -125,7 +135,7 @@ impl Outgoing {
         let leaving = &mut self.batches[place];
         if leaving.batch.has_form() {
             say_dropped(scope);
-            leaving.batch.drop_form();
+            leaving.batch.to_mut().drop_form();
             leaving.change(scope);
         }
     }
@@ -142,7 +152,7 @@ impl Outgoing {
         for newer in all {
             self.gone.push(flash_suffix(&newer.frame));
             merged.frame = Frame { id: merged.frame.id, ..newer.frame };
-            merged.batch.absorb(newer.batch);
+            merged.batch.to_mut().absorb(newer.batch.into_owned());
         }
         merged.change(scope);
         self.batches.insert(0, merged);
@@ -155,30 +165,35 @@ impl Outgoing {
     fn cookies(self, scope: &Scope) -> Result<Vec<String>, Error> {
         let spec = &scope.settings.flash_cookie;
         let mut cookies: Vec<String> = self.gone.iter().map(|suffix| spec.clear(suffix)).collect();
-        for leaving in self.batches.iter().filter(|leaving| leaving.is_changed) {
-            cookies.extend(leaving.cookie(scope)?);
+        for leaving in &self.batches {
+            if let Some(body) = &leaving.body {
+                cookies.extend(leaving.cookie(scope, body)?);
+            }
         }
         Ok(cookies)
     }
 }
 
-impl Leaving {
+impl Leaving<'_> {
+    /// Another cookie has to leave for it. Its body and size are known from here on.
     fn change(&mut self, scope: &Scope) {
-        self.is_changed = true;
-        self.size = if self.batch.is_empty() { 0 } else { size(scope, self.frame, &self.batch) };
+        let Some(Rings { flash: ring, .. }) = &scope.settings.rings else { return };
+        let mut body = self.frame.begin_body(128);
+        self.batch.write(&mut body);
+        self.size = if self.batch.is_empty() { 0 } else { name_size(scope) + ring.form().token_len(body.len()) };
+        self.body = Some(body);
     }
 
     /// Its `Set-Cookie`; one that removes it when nothing of it is left.
-    fn cookie(&self, scope: &Scope) -> Result<Option<String>, Error> {
+    fn cookie(&self, scope: &Scope, body: &[u8]) -> Result<Option<String>, Error> {
         let Some(Rings { flash: ring, .. }) = &scope.settings.rings else { return Ok(None) };
         if self.batch.is_empty() {
             return Ok(Some(scope.settings.flash_cookie.clear(&flash_suffix(&self.frame))));
         }
         let last_second = self.frame.created_at.saturating_add(scope.settings.told.flash_lifetime);
         let max_age = last_second.saturating_sub(scope.settings.now()).max(1);
-        let body = body(self.frame, &self.batch);
         let len = ring.form().token_len(body.len());
-        let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, &body)?);
+        let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
         Ok(Some(scope.settings.flash_cookie.set_with(&flash_suffix(&self.frame), len, Some(max_age), seal)?))
     }
 }
@@ -201,18 +216,6 @@ fn too_large(scope: &Scope, batch: &Batch, size: usize) -> Error {
     let entries = batch.to_entries();
     let entries = entries.iter().map(|(key, text)| (*key, text.as_str()));
     TooLarge::new(scope.settings.flash_cookie.name(), size, MAX_SIZE).naming(entries).into()
-}
-
-/// How many bytes the name and the value of a batch's cookie have.
-fn size(scope: &Scope, frame: Frame, batch: &Batch) -> usize {
-    let Some(Rings { flash: ring, .. }) = &scope.settings.rings else { return 0 };
-    name_size(scope) + ring.form().token_len(body(frame, batch).len())
-}
-
-fn body(frame: Frame, batch: &Batch) -> Vec<u8> {
-    let mut body = frame.begin_body(256);
-    batch.write(&mut body);
-    body
 }
 
 /// How many bytes of payload fit into a cookie of this size.

@@ -24,6 +24,11 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
         scope.close();
         return response;
     }
+    if failure.is_none() && ops.is_empty() && scope.is_settled() {
+        scope.close();
+        add_vary(response.headers_mut());
+        return response;
+    }
     let staged = scope.take();
     if let Some(Failure(error)) = &failure {
         response = answer(scope, error);

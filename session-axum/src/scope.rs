@@ -112,6 +112,13 @@ impl Scope {
         })
     }
 
+    /// Whether the browser has everything already: the request was only read, and nothing is due.
+    pub(crate) fn is_settled(&self) -> bool {
+        let session_is_due = self.arrived.get().is_some_and(|arrived| arrived.is_due || arrived.by_old_key);
+        let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
+        !session_is_due && !has_flash && self.staged().is_empty()
+    }
+
     /// From now on nothing can be staged.
     pub(crate) fn close(&self) {
         self.staged().closed = true;
@@ -157,6 +164,10 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && !self.id_was_asked && self.error.is_none() && self.flash.added.is_empty()
+    }
+
     /// Forgets everything but the end of a session: what a failed request must not leave behind.
     pub(crate) fn rolled_back(&self) -> Self {
         let mut changes = Changes::default();

@@ -5,12 +5,9 @@ use std::{
     fmt, slice,
 };
 
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::{
-    changes::write_object,
-    entries::{Entries, Malformed, decode},
-};
+use crate::entries::{Entries, Malformed, decode};
 
 /// Lists of texts by name, in the order in which they were added.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -305,8 +302,8 @@ impl Batch {
 
     /// Appends the payload to `body`.
     pub fn write(&self, body: &mut Vec<u8>) {
-        let entries = self.to_entries();
-        write_object(entries.iter().map(|(key, text)| (*key, text.as_str())), body);
+        let written = serde_json::to_writer(body, &Payload(self));
+        debug_assert!(written.is_ok(), "texts always have a JSON text, and a Vec takes it");
     }
 
     /// The payload's keys with their JSON texts.
@@ -345,6 +342,26 @@ impl Batch {
         let name = if has_room { name } else { AND_MORE };
         self.dropped.push(name.to_owned());
         json(name).len() + 1
+    }
+}
+
+/// A batch as its token carries it.
+struct Payload<'a>(&'a Batch);
+
+impl Serialize for Payload<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Batch { messages, input, errors, dropped } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        for (key, lists) in [(INPUT, input), (ERRORS, errors)].into_iter().filter(|(_, lists)| !lists.is_empty()) {
+            map.serialize_entry(key, lists)?;
+        }
+        if !dropped.is_empty() {
+            map.serialize_entry(DROPPED, dropped)?;
+        }
+        for (key, texts) in messages.iter() {
+            map.serialize_entry(key, texts)?;
+        }
+        map.end()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base64url::base64url;
+use base64_simd::AsOut as _;
 
 /// A session's public and stable name: 16 random bytes, 22 characters as text.
 ///
@@ -40,7 +40,8 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base64url(&self.0))
+        let mut text = [0; 22];
+        f.write_str(base64_simd::URL_SAFE_NO_PAD.encode_as_str(&self.0, text.as_mut_slice().as_out()))
     }
 }
 

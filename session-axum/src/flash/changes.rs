@@ -1,6 +1,8 @@
 //! What a request did with the flash, and what is left of it then.
 
-use session_core::{Batch, Lists};
+use std::borrow::Cow;
+
+use session_core::Batch;
 
 /// What a request did with the flash.
 #[derive(Clone, Default)]
@@ -27,31 +29,50 @@ pub(crate) enum Fate {
 
 impl FlashChanges {
     /// What stays of a batch that came with the request. `consumed`: what was read is gone.
-    pub(crate) fn rest_of(&self, came: &Batch, consumed: Consumed) -> Batch {
-        let mut rest = came.clone();
-        match &self.fate {
-            Fate::Kept => {}
-            Fate::Discarded => rest = Batch::default(),
-            Fate::KeptOnly(keys) => {
-                rest.drop_form();
-                rest.messages.retain(|key| keys.iter().any(|kept| kept == key));
-            }
-            Fate::Open => self.consume(&mut rest, consumed),
+    pub(crate) fn rest_of<'a>(&self, came: &'a Batch, consumed: Consumed) -> Cow<'a, Batch> {
+        let goes = self.judge(came, consumed);
+        let nothing_goes = !goes.input && !goes.errors && !came.messages.iter().any(|(key, _)| (goes.message)(key));
+        if nothing_goes {
+            return Cow::Borrowed(came);
         }
-        rest
+        let mut rest = Batch::default();
+        if !came.messages.iter().all(|(key, _)| (goes.message)(key)) {
+            rest.messages = came.messages.clone();
+            rest.messages.retain(|key| !(goes.message)(key));
+        }
+        if !goes.input {
+            (rest.input, rest.dropped) = (came.input.clone(), came.dropped.clone());
+        }
+        if !goes.errors {
+            rest.errors = came.errors.clone();
+        }
+        Cow::Owned(rest)
     }
 
-    fn consume(&self, batch: &mut Batch, consumed: Consumed) {
-        let gone = |was_read: bool| consumed == Consumed::All || (consumed == Consumed::Read && was_read);
-        batch.messages.retain(|key| !gone(self.read.iter().any(|read| read == key)));
-        if gone(self.input_was_read) {
-            batch.input = Lists::default();
-            batch.dropped.clear();
-        }
-        if gone(self.errors_were_read) {
-            batch.errors = Lists::default();
-        }
+    fn judge(&self, came: &Batch, consumed: Consumed) -> Goes<impl Fn(&str) -> bool> {
+        let by_reading = move |was_read: bool| consumed == Consumed::All || (consumed == Consumed::Read && was_read);
+        let has_form = came.has_form();
+        let form = |was_read: bool| match &self.fate {
+            Fate::Open => by_reading(was_read),
+            Fate::Kept => false,
+            Fate::KeptOnly(_) | Fate::Discarded => true,
+        };
+        let (input, errors) = (has_form && form(self.input_was_read), has_form && form(self.errors_were_read));
+        let message = move |key: &str| match &self.fate {
+            Fate::Open => by_reading(self.read.iter().any(|read| read == key)),
+            Fate::Kept => false,
+            Fate::KeptOnly(keys) => !keys.iter().any(|kept| kept == key),
+            Fate::Discarded => true,
+        };
+        Goes { message, input, errors }
     }
+}
+
+/// What of a batch is gone after this response.
+struct Goes<M> {
+    message: M,
+    input: bool,
+    errors: bool,
 }
 
 /// What this response takes away of the messages that came with the request.
