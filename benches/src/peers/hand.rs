@@ -20,23 +20,13 @@ use guard::{FLASH, Variant, next_visit, saw};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use pin_project_lite::pin_project;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::Sha256;
 use tower::{Layer, Service};
 
 use super::json;
 
-/// All of the session.
-#[derive(Deserialize, Serialize)]
-struct Data {
-    csrf: String,
-    email: String,
-    visits: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flash: Option<String>,
-}
-
-/// One key of it; the others are skipped.
+/// One key of the session; the others are skipped.
 #[derive(Deserialize)]
 struct Visits {
     visits: u64,
@@ -105,7 +95,7 @@ impl Session {
         self.parse::<Visits>().map(|data| data.visits)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Data)) {
+    fn change(&self, change: impl FnOnce(&mut guard::Session)) {
         let Some(mut data) = self.parse() else { return };
         change(&mut data);
         self.save(serde_json::to_vec(&data).unwrap_or_default());
@@ -123,11 +113,11 @@ impl Session {
     }
 
     fn seed(&self, values: &guard::Session) {
-        self.save(json::to_text(&json::data(values)).into_bytes());
+        self.save(json::write(values).into_bytes());
     }
 
     fn read_flash(&self) {
-        self.change(|data| saw(data.flash.take().map(|text| text.len() as u64)));
+        self.change(|data| saw(json::take_flash(data)));
     }
 }
 
