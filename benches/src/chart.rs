@@ -70,5 +70,5 @@ const SHOWN: [&str; 9] = [
 const WIDTH: usize = 760;
 const TOP: usize = 54;
 const ROW: usize = 32;
-const LEFT: usize = 300;
-const LONGEST: f64 = 410.0;
+const LEFT: usize = 320;
+const LONGEST: f64 = 390.0;

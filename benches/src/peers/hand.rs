@@ -33,7 +33,6 @@ struct Visits {
 }
 
 /// Signs and verifies, its key schedule kept.
-#[derive(Clone)]
 struct Signer(Hmac<Sha256>);
 
 impl Signer {
@@ -75,12 +74,15 @@ impl Signer {
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    pairs.flat_map(|text| text.split("; ")).find_map(|pair| pair.strip_prefix("session=")).map(str::to_owned)
+    pairs
+        .flat_map(|text| text.split(';'))
+        .find_map(|pair| pair.trim_start().strip_prefix("session="))
+        .map(str::to_owned)
 }
 
 /// A request's session.
 struct Session {
-    signer: Signer,
+    signer: Arc<Signer>,
     cookie: Option<String>,
     /// What the response is to carry.
     saved: Mutex<Option<Vec<u8>>>,
@@ -155,25 +157,25 @@ pub fn as_layer() -> Variant {
                 "ok"
             }),
         )
-        .layer(HandLayer(Signer::new()));
+        .layer(HandLayer(Arc::new(Signer::new())));
     Variant::new("minimum by hand, as a tower layer", router)
 }
 
 #[derive(Clone)]
-struct HandLayer(Signer);
+struct HandLayer(Arc<Signer>);
 
 impl<S> Layer<S> for HandLayer {
     type Service = HandService<S>;
 
     fn layer(&self, inner: S) -> HandService<S> {
-        HandService { inner, signer: self.0.clone() }
+        HandService { inner, signer: Arc::clone(&self.0) }
     }
 }
 
 #[derive(Clone)]
 struct HandService<S> {
     inner: S,
-    signer: Signer,
+    signer: Arc<Signer>,
 }
 
 impl<S: Service<Request, Response = Response>> Service<Request> for HandService<S> {
@@ -187,7 +189,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for HandService<
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let session =
-            Session { signer: self.signer.clone(), cookie: cookie(request.headers()), saved: Mutex::default() };
+            Session { signer: Arc::clone(&self.signer), cookie: cookie(request.headers()), saved: Mutex::default() };
         let session = Arc::new(session);
         request.extensions_mut().insert(Arc::clone(&session));
         HandFuture { inner: self.inner.call(request), session }
@@ -257,6 +259,6 @@ impl FromRequestParts<Arc<Signer>> for Session {
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<Signer>) -> Result<Self, Self::Rejection> {
         let Ok(State(signer)) = State::<Arc<Signer>>::from_request_parts(parts, state).await;
-        Ok(Self { signer: Signer::clone(&signer), cookie: cookie(&parts.headers), saved: Mutex::default() })
+        Ok(Self { signer, cookie: cookie(&parts.headers), saved: Mutex::default() })
     }
 }
