@@ -75,4 +75,3 @@ const PLAIN_AXUM: usize = 0;
 const PLAIN_ACTIX: usize = 1;
 /// Ours as most will use it: what the ratios are to.
 pub const OURS: usize = 2;
-pub const BY_HAND: usize = 6;

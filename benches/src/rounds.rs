@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use guard::{Scenario, heap};
+use guard::{Scenario, heap, instructions};
 
 use crate::{contender::Contender, table::Figures};
 
@@ -73,6 +73,30 @@ pub fn heap(contenders: &mut [Contender]) -> (Figures, Figures) {
     let bytes = costs.iter().map(|row| row.iter().map(|cost| cost.1).collect()).collect();
     (Figures::over_baseline(calls, contenders), Figures::over_baseline(bytes, contenders))
 }
+
+/// Instructions over baseline; none without valgrind.
+pub fn instructions(contenders: &[Contender]) -> std::io::Result<Figures> {
+    let counts = instructions::of(COUNT)?;
+    let rows = counts.chunks(Scenario::ALL.len());
+    let rows = rows.map(|row| row.iter().map(|count| *count as f64 / FEW as f64).collect()).collect();
+    Ok(Figures::over_baseline(rows, contenders))
+}
+
+/// What [`instructions`] runs under valgrind.
+pub fn count(contenders: &[Contender]) {
+    for contender in contenders {
+        // The layer looks harder at its first requests.
+        contender.run(Scenario::Untouched, 1_001, |run| run());
+        for scenario in Scenario::ALL {
+            contender.run(scenario, 1, |run| run());
+            contender.run(scenario, FEW, |run| instructions::counted(run));
+        }
+    }
+}
+
+/// The program's argument for it.
+pub const COUNT: &str = "count";
+const FEW: usize = 16;
 
 /// Xorshift (Marsaglia 2003): enough to shuffle with.
 struct Random(u64);

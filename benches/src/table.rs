@@ -27,7 +27,7 @@ impl Figures {
             let is_baseline = contenders[who].baseline == who;
             let name = contenders[who].name();
             let name = if is_baseline { format!("*{name}, all of it*") } else { name.to_owned() };
-            line(&mut text, &name, row.iter().map(|figure| format!("{figure:.0}")));
+            line(&mut text, &name, row.iter().map(|figure| thousands(*figure)));
         }
         text
     }
@@ -43,6 +43,19 @@ impl Figures {
         }
         text
     }
+}
+
+/// A whole number, its thousands apart.
+fn thousands(figure: f64) -> String {
+    let digits = format!("{:.0}", figure.abs());
+    let mut text = String::from(if figure <= -0.5 { "-" } else { "" });
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn heading(corner: &str) -> String {

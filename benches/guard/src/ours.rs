@@ -76,7 +76,9 @@ fn seed(session: &Session, values: &scenario::Session) -> Result<&'static str, s
     session.insert("csrf", &values.csrf)?;
     session.insert("email", &values.email)?;
     session.insert("visits", values.visits)?;
-    values.notes.iter().try_for_each(|(key, text)| session.insert(key, text))?;
+    if !values.cart.is_empty() {
+        session.insert("cart", &values.cart)?;
+    }
     Ok("ok")
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use serde::{Deserialize, Serialize};
+
 /// A request, or two, whose cost is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
@@ -11,7 +13,7 @@ pub enum Scenario {
     Read,
     /// The handler puts another number in its place.
     Write,
-    /// The handler reads one number of 26 keys.
+    /// The same, beside a cart of 23 items.
     ReadLarge,
     /// The handler that reads, and no cookie.
     NoCookie,
@@ -39,14 +41,25 @@ impl Scenario {
     }
 }
 
-/// The session of the scenarios: three keys, or 26 with the notes.
-#[derive(Clone, Debug)]
+/// The session of the scenarios: three keys, or four with the cart.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Session {
+    /// What nobody asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cart: Vec<Item>,
     pub csrf: String,
     pub email: String,
+    /// Where a peer has no flash of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash: Option<String>,
     pub visits: u64,
-    /// Keys and values that nobody asks for.
-    pub notes: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Item {
+    pub quantity: u8,
+    pub sku: String,
+    pub title: String,
 }
 
 /// The sessions' sizes as JSON objects.
@@ -62,38 +75,19 @@ impl Session {
             csrf: "Zk3vT0q8WnYc1rJmHs6bXeLd9uPgAi2fOtCy5KzRwQM".into(),
             email: "augusta.ada.king.byron@lovelace.example".into(),
             visits: 1_041,
-            notes: Vec::new(),
+            ..Self::default()
         }
     }
 
     pub fn large() -> Self {
-        let note = |n: usize| {
-            let length = if n == 0 { NOTE + FIRST_NOTE_MORE } else { NOTE };
-            (format!("note{n:02}"), "a-note-that-nobody-reads.".chars().cycle().take(length).collect())
+        let item = |n: usize| Item {
+            quantity: 2,
+            sku: format!("SKU-{n:06}"),
+            title: "a-thing-that-somebody-wants-to-buy-and-keep".chars().take(if n == 0 { 41 } else { 37 }).collect(),
         };
-        Self { notes: (0..23).map(note).collect(), ..Self::small() }
-    }
-
-    /// Its keys with the JSON texts of their values.
-    pub fn entries(&self) -> Vec<(String, String)> {
-        let texts = [("csrf", &self.csrf), ("email", &self.email)];
-        let texts = texts.into_iter().map(|(key, text)| (key.to_owned(), text));
-        let texts = texts.chain(self.notes.iter().map(|(key, text)| (key.clone(), text)));
-        texts
-            .map(|(key, text)| (key, format!("\"{text}\"")))
-            .chain([("visits".to_owned(), self.visits.to_string())])
-            .collect()
-    }
-
-    /// The length of its JSON object.
-    pub fn size(&self) -> usize {
-        self.entries().iter().map(|(key, text)| key.len() + text.len() + "\"\":,".len()).sum::<usize>() + 1
+        Self { cart: (0..23).map(item).collect(), ..Self::small() }
     }
 }
-
-/// Makes the large session [`LARGE_SIZE`] bytes.
-const NOTE: usize = 70;
-const FIRST_NOTE_MORE: usize = 13;
 
 /// What a handler found; measured handlers say it here, so that reading is not optimized away and can be checked.
 pub fn saw(value: Option<u64>) {
@@ -121,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_sessions_have_the_sizes_they_are_said_to_have() {
-        assert_eq!((Session::small().size(), Session::small().entries().len()), (SMALL_SIZE, 3));
-        assert_eq!((Session::large().size(), Session::large().entries().len()), (LARGE_SIZE, 26));
+        let size = |session: Session| serde_json::to_string(&session).map_or(0, |text| text.len());
+        assert_eq!(size(Session::small()), SMALL_SIZE);
+        assert_eq!(size(Session::large()), LARGE_SIZE);
     }
 }

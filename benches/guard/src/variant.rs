@@ -20,6 +20,7 @@ pub struct Variant {
 impl Variant {
     /// Fetches the cookies, and checks that the routes do what they should.
     pub fn new(name: &'static str, router: Router) -> Self {
+        let router = settled(router);
         let cookies = Cookies::fetch(&router);
         let variant = Self { name, router, cookies };
         variant.check();
@@ -28,7 +29,7 @@ impl Variant {
 
     /// Plain axum: the same requests, and nothing that looks at the cookies.
     pub fn baseline(name: &'static str, router: Router) -> Self {
-        Self { name, router, cookies: Cookies::nobodys() }
+        Self { name, router: settled(router), cookies: Cookies::nobodys() }
     }
 
     pub fn router(&self) -> &Router {
@@ -68,6 +69,11 @@ impl Variant {
             assert_eq!(seen(), found, "{}, {}", self.name, scenario.name());
         }
     }
+}
+
+/// As `axum::serve` does: makes routes of handlers and layers once, and not with every request.
+fn settled(router: Router) -> Router {
+    router.with_state(())
 }
 
 /// One request.

@@ -109,7 +109,7 @@ where
 }
 
 fn seed(session: &Session, values: &guard::Session) -> HttpResponse {
-    for (key, value) in super::json::data(values) {
+    for (key, value) in super::json::values(values) {
         session.insert(key, value).unwrap_or_default();
     }
     HttpResponse::Ok().body("ok")

@@ -50,7 +50,7 @@ pub fn axum_session() -> Variant {
 }
 
 fn seed(session: &Handle, values: &guard::Session) {
-    for (key, value) in super::json::data(values) {
+    for (key, value) in super::json::values(values) {
         session.set(&key, value);
     }
 }

@@ -5,12 +5,9 @@ use axum_extra::extract::{
     PrivateCookieJar, SignedCookieJar,
     cookie::{Cookie, Key, SameSite},
 };
-use guard::{FLASH, Variant, next_visit, saw};
+use guard::{FLASH, Session, Variant, next_visit, saw};
 
-use super::{
-    NAME,
-    json::{self, Data},
-};
+use super::{NAME, json};
 
 #[derive(Clone)]
 struct AppState(Key);
@@ -27,20 +24,20 @@ pub(super) fn cookie(text: String) -> Cookie<'static> {
 
 macro_rules! variant {
     ($name:literal, $jar:ident) => {{
-        fn data(jar: &$jar) -> Option<Data> {
-            serde_json::from_str(jar.get(NAME)?.value()).ok()
+        fn data(jar: &$jar) -> Option<Session> {
+            json::read(jar.get(NAME)?.value())
         }
-        fn save(jar: $jar, data: &Data) -> $jar {
-            jar.add(cookie(json::to_text(data)))
+        fn save(jar: $jar, data: &Session) -> $jar {
+            jar.add(cookie(json::write(data)))
         }
         let router = Router::new()
-            .route("/seed/small", get(async |jar: $jar| save(jar, &json::data(&guard::Session::small()))))
-            .route("/seed/large", get(async |jar: $jar| save(jar, &json::data(&guard::Session::large()))))
+            .route("/seed/small", get(async |jar: $jar| save(jar, &Session::small())))
+            .route("/seed/large", get(async |jar: $jar| save(jar, &Session::large())))
             .route("/untouched", get(async |_: $jar| "ok"))
             .route(
                 "/read",
                 get(async |jar: $jar| {
-                    saw(data(&jar).as_ref().and_then(json::visits));
+                    saw(data(&jar).map(|data| data.visits));
                     "ok"
                 }),
             )
@@ -48,7 +45,7 @@ macro_rules! variant {
                 "/write",
                 get(async |jar: $jar| {
                     let mut data = data(&jar).unwrap_or_default();
-                    data.insert("visits".to_owned(), next_visit().into());
+                    data.visits = next_visit();
                     (save(jar, &data), "ok")
                 }),
             )
@@ -56,7 +53,7 @@ macro_rules! variant {
                 "/flash",
                 get(async |jar: $jar| {
                     let mut data = data(&jar).unwrap_or_default();
-                    data.insert("flash".to_owned(), FLASH.into());
+                    data.flash = Some(FLASH.to_owned());
                     (save(jar, &data), Redirect::to("/page"))
                 }),
             )
@@ -64,7 +61,7 @@ macro_rules! variant {
                 "/page",
                 get(async |jar: $jar| {
                     let mut data = data(&jar).unwrap_or_default();
-                    saw(json::flash_size(&mut data));
+                    saw(json::take_flash(&mut data));
                     (save(jar, &data), "ok")
                 }),
             )

@@ -20,30 +20,19 @@ use guard::{FLASH, Variant, next_visit, saw};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use pin_project_lite::pin_project;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::Sha256;
 use tower::{Layer, Service};
 
 use super::json;
 
-/// All of the session.
-#[derive(Deserialize, Serialize)]
-struct Data {
-    csrf: String,
-    email: String,
-    visits: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flash: Option<String>,
-}
-
-/// One key of it; the others are skipped.
+/// One key of the session; the others are skipped.
 #[derive(Deserialize)]
 struct Visits {
     visits: u64,
 }
 
 /// Signs and verifies, its key schedule kept.
-#[derive(Clone)]
 struct Signer(Hmac<Sha256>);
 
 impl Signer {
@@ -85,12 +74,15 @@ impl Signer {
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    pairs.flat_map(|text| text.split("; ")).find_map(|pair| pair.strip_prefix("session=")).map(str::to_owned)
+    pairs
+        .flat_map(|text| text.split(';'))
+        .find_map(|pair| pair.trim_start().strip_prefix("session="))
+        .map(str::to_owned)
 }
 
 /// A request's session.
 struct Session {
-    signer: Signer,
+    signer: Arc<Signer>,
     cookie: Option<String>,
     /// What the response is to carry.
     saved: Mutex<Option<Vec<u8>>>,
@@ -105,7 +97,7 @@ impl Session {
         self.parse::<Visits>().map(|data| data.visits)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Data)) {
+    fn change(&self, change: impl FnOnce(&mut guard::Session)) {
         let Some(mut data) = self.parse() else { return };
         change(&mut data);
         self.save(serde_json::to_vec(&data).unwrap_or_default());
@@ -123,11 +115,11 @@ impl Session {
     }
 
     fn seed(&self, values: &guard::Session) {
-        self.save(json::to_text(&json::data(values)).into_bytes());
+        self.save(json::write(values).into_bytes());
     }
 
     fn read_flash(&self) {
-        self.change(|data| saw(data.flash.take().map(|text| text.len() as u64)));
+        self.change(|data| saw(json::take_flash(data)));
     }
 }
 
@@ -165,25 +157,25 @@ pub fn as_layer() -> Variant {
                 "ok"
             }),
         )
-        .layer(HandLayer(Signer::new()));
+        .layer(HandLayer(Arc::new(Signer::new())));
     Variant::new("minimum by hand, as a tower layer", router)
 }
 
 #[derive(Clone)]
-struct HandLayer(Signer);
+struct HandLayer(Arc<Signer>);
 
 impl<S> Layer<S> for HandLayer {
     type Service = HandService<S>;
 
     fn layer(&self, inner: S) -> HandService<S> {
-        HandService { inner, signer: self.0.clone() }
+        HandService { inner, signer: Arc::clone(&self.0) }
     }
 }
 
 #[derive(Clone)]
 struct HandService<S> {
     inner: S,
-    signer: Signer,
+    signer: Arc<Signer>,
 }
 
 impl<S: Service<Request, Response = Response>> Service<Request> for HandService<S> {
@@ -197,7 +189,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for HandService<
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let session =
-            Session { signer: self.signer.clone(), cookie: cookie(request.headers()), saved: Mutex::default() };
+            Session { signer: Arc::clone(&self.signer), cookie: cookie(request.headers()), saved: Mutex::default() };
         let session = Arc::new(session);
         request.extensions_mut().insert(Arc::clone(&session));
         HandFuture { inner: self.inner.call(request), session }
@@ -267,6 +259,6 @@ impl FromRequestParts<Arc<Signer>> for Session {
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<Signer>) -> Result<Self, Self::Rejection> {
         let Ok(State(signer)) = State::<Arc<Signer>>::from_request_parts(parts, state).await;
-        Ok(Self { signer: Signer::clone(&signer), cookie: cookie(&parts.headers), saved: Mutex::default() })
+        Ok(Self { signer, cookie: cookie(&parts.headers), saved: Mutex::default() })
     }
 }

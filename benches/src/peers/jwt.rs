@@ -4,13 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::{Router, response::Redirect, routing::get};
 use axum_extra::extract::CookieJar;
-use guard::{FLASH, Variant, next_visit, saw};
+use guard::{FLASH, Session, Variant, next_visit, saw};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
 
-use super::{
-    NAME, extra,
-    json::{self, Data},
-};
+use super::{NAME, extra, json};
 
 /// Kept for the program's life, as `static`s would be.
 struct Keys {
@@ -19,16 +17,22 @@ struct Keys {
     validation: Validation,
 }
 
+#[derive(Deserialize, Serialize)]
+struct Claims {
+    exp: u64,
+    data: Session,
+}
+
 impl Keys {
-    fn data(&self, jar: &CookieJar) -> Option<Data> {
+    fn data(&self, jar: &CookieJar) -> Option<Session> {
         let token = jar.get(NAME)?.value();
-        decode::<Data>(token, &self.decoding, &self.validation).ok().map(|token| token.claims)
+        decode::<Claims>(token, &self.decoding, &self.validation).ok().map(|token| token.claims.data)
     }
 
-    fn save(&self, jar: CookieJar, mut data: Data) -> CookieJar {
+    fn save(&self, jar: CookieJar, data: Session) -> CookieJar {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        data.insert("exp".to_owned(), (now + 24 * 60 * 60).into());
-        jar.add(extra::cookie(encode(&Header::default(), &data, &self.encoding).unwrap_or_default()))
+        let claims = Claims { exp: now + 24 * 60 * 60, data };
+        jar.add(extra::cookie(encode(&Header::default(), &claims, &self.encoding).unwrap_or_default()))
     }
 }
 
@@ -40,13 +44,13 @@ pub fn jwt() -> Variant {
         validation: Validation::new(Algorithm::HS256),
     }));
     let router = Router::new()
-        .route("/seed/small", get(async |jar: CookieJar| keys.save(jar, json::data(&guard::Session::small()))))
-        .route("/seed/large", get(async |jar: CookieJar| keys.save(jar, json::data(&guard::Session::large()))))
+        .route("/seed/small", get(async |jar: CookieJar| keys.save(jar, Session::small())))
+        .route("/seed/large", get(async |jar: CookieJar| keys.save(jar, Session::large())))
         .route("/untouched", get(async |_: CookieJar| "ok"))
         .route(
             "/read",
             get(async |jar: CookieJar| {
-                saw(keys.data(&jar).as_ref().and_then(json::visits));
+                saw(keys.data(&jar).map(|data| data.visits));
                 "ok"
             }),
         )
@@ -54,7 +58,7 @@ pub fn jwt() -> Variant {
             "/write",
             get(async |jar: CookieJar| {
                 let mut data = keys.data(&jar).unwrap_or_default();
-                data.insert("visits".to_owned(), next_visit().into());
+                data.visits = next_visit();
                 (keys.save(jar, data), "ok")
             }),
         )
@@ -62,7 +66,7 @@ pub fn jwt() -> Variant {
             "/flash",
             get(async |jar: CookieJar| {
                 let mut data = keys.data(&jar).unwrap_or_default();
-                data.insert("flash".to_owned(), FLASH.into());
+                data.flash = Some(FLASH.to_owned());
                 (keys.save(jar, data), Redirect::to("/page"))
             }),
         )
@@ -70,7 +74,7 @@ pub fn jwt() -> Variant {
             "/page",
             get(async |jar: CookieJar| {
                 let mut data = keys.data(&jar).unwrap_or_default();
-                saw(json::flash_size(&mut data));
+                saw(json::take_flash(&mut data));
                 (keys.save(jar, data), "ok")
             }),
         );

@@ -46,7 +46,7 @@ fn routes() -> Router {
 }
 
 async fn seed(session: &Session, values: guard::Session) {
-    for (key, value) in super::json::data(&values) {
+    for (key, value) in super::json::values(&values) {
         session.insert_value(&key, value).await.unwrap_or_default();
     }
 }
