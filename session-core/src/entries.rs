@@ -54,7 +54,7 @@ impl Entries {
     /// The JSON text of the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        let slot = self.slots.iter().find(|slot| self.key(slot) == key)?;
+        let slot = self.slots.iter().find(|slot| self.key_bytes(slot) == key.as_bytes())?;
         Some(&self.text[slot.value.clone()])
     }
 
@@ -81,6 +81,14 @@ impl Entries {
         }
     }
 
+    /// For comparisons: text has the order of its bytes.
+    fn key_bytes<'a>(&'a self, slot: &'a Slot) -> &'a [u8] {
+        match &slot.key {
+            Key::At(range) => &self.text.as_bytes()[range.clone()],
+            Key::Unescaped(key) => key.as_bytes(),
+        }
+    }
+
     fn entry<'a>(&'a self, slot: &'a Slot) -> (&'a str, &'a str) {
         (self.key(slot), &self.text[slot.value.clone()])
     }
@@ -92,7 +100,8 @@ impl Entries {
 
     /// Equal keys do not ascend either: no key stands twice.
     fn has_ascending_keys(&self) -> bool {
-        let mut keys = (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank)).map(|slot| self.key(slot));
+        let keys = (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
+        let mut keys = keys.map(|slot| self.key_bytes(slot));
         let first = keys.next();
         first.is_none_or(|first| keys.try_fold(first, |last, key| (last < key).then_some(key)).is_some())
     }
@@ -193,7 +202,6 @@ impl<'de> Visitor<'de> for Slots<'de> {
 }
 
 /// Borrows a key where the text has it as it is.
-#[derive(PartialEq, Eq, Hash)]
 struct CowKey<'a>(Cow<'a, str>);
 
 impl<'de> serde::Deserialize<'de> for CowKey<'de> {
@@ -289,14 +297,37 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.inner()?;
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<CowKey<'de>>()? {
-            if !seen.insert(key) {
+        let mut seen = Seen::default();
+        while let Some(CowKey(key)) = map.next_key()? {
+            if !seen.is_new(key) {
                 return Err(A::Error::custom("a key stands twice"));
             }
             map.next_value_seed(inner)?;
         }
         Ok(())
+    }
+}
+
+/// The keys of one object so far: the first few on the stack, since most objects have no more.
+#[derive(Default)]
+struct Seen<'a> {
+    first: [Option<Cow<'a, str>>; 8],
+    others: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Seen<'a> {
+    fn is_new(&mut self, key: Cow<'a, str>) -> bool {
+        for place in &mut self.first {
+            match place {
+                Some(known) if *known == key => return false,
+                Some(_) => {}
+                None => {
+                    *place = Some(key);
+                    return true;
+                }
+            }
+        }
+        self.others.insert(key)
     }
 }
 
@@ -349,6 +380,8 @@ mod tests {
             "{\"x\":{\"a\":1,\"a\":2}}",
             "{\"x\":[{\"a\":{\"b\":1,\"\\u0062\":1}}]}",
             "{\"b\":1,\"a\":1,\"b\":1}",
+            r#"{"x":{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"i":1}}"#,
+            r#"{"x":{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"a":1}}"#,
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -125,6 +125,8 @@ impl fmt::Debug for Verified {
 #[derive(Clone)]
 pub(crate) struct SealingKey {
     kid: [u8; KID],
+    /// How each of its tokens begins.
+    prefix: String,
     cipher: Cipher,
 }
 
@@ -145,23 +147,23 @@ impl SealingKey {
             #[cfg(feature = "encrypted")]
             Form::Encrypted => Cipher::Aead(XChaCha20Poly1305::new(key.into())),
         };
-        Self { kid, cipher }
+        let prefix = [char::from(form.version()), '.'].into_iter().chain(kid.map(char::from)).chain(['.']).collect();
+        Self { kid, prefix, cipher }
     }
 
     fn seal_onto(&self, text: &mut String, body: &[u8]) -> Result<(), RandomError> {
         let start = text.len();
+        text.push_str(&self.prefix);
         match &self.cipher {
             Cipher::Mac(mac) => {
-                self.begin(Form::Signed, text);
                 base64_simd::URL_SAFE_NO_PAD.encode_append(body, text);
-                let tag = tag(mac, &text.as_bytes()[start..]);
+                let tag = mac.clone().chain_update(&text.as_bytes()[start..]).finalize().into_bytes();
                 text.push('.');
-                text.extend(tag.map(char::from));
+                base64_simd::URL_SAFE_NO_PAD.encode_append(tag, text);
             }
             #[cfg(feature = "encrypted")]
             Cipher::Aead(aead) => {
-                self.begin(Form::Encrypted, text);
-                let sealed = encrypt(aead, &text.as_bytes()[start..], body)?;
+                let sealed = encrypt(aead, self.prefix.as_bytes(), body)?;
                 base64_simd::URL_SAFE_NO_PAD.encode_append(&sealed, text);
             }
         }
@@ -176,12 +178,6 @@ impl SealingKey {
             #[cfg(feature = "encrypted")]
             _ => None,
         }
-    }
-
-    fn begin(&self, form: Form, text: &mut String) {
-        text.extend([char::from(form.version()), '.']);
-        text.extend(self.kid.map(char::from));
-        text.push('.');
     }
 }
 
