@@ -193,9 +193,8 @@ impl Flash {
     }
 
     fn mark<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
-        let keys: Vec<String> = keys.into_iter().filter(|key| self.came_with(key)).map(str::to_owned).collect();
-        if !keys.is_empty() {
-            self.scope.stage_or_log(|staged| staged.flash.read.extend(keys));
+        for key in keys.into_iter().filter(|key| self.came_with(key)) {
+            self.scope.stage_or_log(|staged| staged.flash.mark(key));
         }
     }
 

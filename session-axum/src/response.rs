@@ -149,7 +149,7 @@ impl Flashing {
     /// Messages for the next page.
     pub fn new(messages: impl IntoMessages) -> Self {
         let mut lists = Lists::default();
-        messages.add_to(&mut |key, text| lists.add(&key, text));
+        messages.add_to(&mut |key, text| lists.add(key, text));
         Self(lists)
     }
 }

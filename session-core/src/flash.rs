@@ -15,20 +15,28 @@ pub struct Lists(Vec<(String, Texts)>);
 
 impl Lists {
     /// Adds a text to the list under `name`.
-    pub fn add(&mut self, name: &str, text: String) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
+    pub fn add(&mut self, name: impl Into<String> + AsRef<str>, text: String) {
+        match self.0.iter_mut().find(|(known, _)| known == name.as_ref()) {
             Some((_, texts)) => texts.join(Texts::One(text)),
-            None => self.0.push((name.to_owned(), Texts::One(text))),
+            None => self.0.push((name.into(), Texts::One(text))),
         }
     }
 
     /// Adds all texts of `others`.
     pub fn extend(&mut self, others: Self) {
+        if self.is_empty() || others.is_empty() {
+            self.0.extend(others.0);
+            return;
+        }
         *self = std::mem::take(self).0.into_iter().chain(others.0).collect();
     }
 
     /// Puts the lists of `others` in the place of those with the same names.
     pub fn replace(&mut self, others: Self) {
+        if self.is_empty() || others.is_empty() {
+            self.0.extend(others.0);
+            return;
+        }
         let names: HashSet<&str> = others.0.iter().map(|(name, _)| name.as_str()).collect();
         self.0.retain(|(name, _)| !names.contains(name.as_str()));
         self.0.extend(others.0);
@@ -194,6 +202,10 @@ impl Batch {
 
     /// Adds what the same response carries too: a field's value given again counts, its errors add up.
     pub fn extend(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
         self.messages.extend(other.messages);
         self.input.replace(other.input);
         self.errors.extend(other.errors);

@@ -8,7 +8,7 @@ use session_core::Batch;
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
     /// The keys that were read.
-    pub(crate) read: Vec<String>,
+    read: Vec<String>,
     pub(crate) input_was_read: bool,
     pub(crate) errors_were_read: bool,
     pub(crate) fate: Fate,
@@ -28,6 +28,13 @@ pub(crate) enum Fate {
 }
 
 impl FlashChanges {
+    /// Notes that a key was read.
+    pub(crate) fn mark(&mut self, key: &str) {
+        if !self.read.iter().any(|read| read == key) {
+            self.read.push(key.to_owned());
+        }
+    }
+
     /// What stays of a batch that came with the request. `consumed`: what was read is gone.
     pub(crate) fn rest_of<'a>(&self, came: &'a Batch, consumed: Consumed) -> Cow<'a, Batch> {
         let goes = self.judge(came, consumed);
