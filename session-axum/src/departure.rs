@@ -24,8 +24,7 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
         scope.close();
         return response;
     }
-    if failure.is_none() && ops.is_empty() && scope.is_settled() {
-        scope.close();
+    if failure.is_none() && ops.is_empty() && scope.close_if_settled() {
         add_vary(response.headers_mut());
         return response;
     }

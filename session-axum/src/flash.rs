@@ -102,7 +102,7 @@ impl Flash {
     #[must_use]
     pub fn input(&self) -> Input<'_> {
         if self.carried().any(Batch::has_form) {
-            self.scope.stage_or_log(|staged| staged.flash.input_was_read = true);
+            self.scope.note(|staged| staged.flash.input_was_read = true);
         }
         Input(self.forms())
     }
@@ -111,7 +111,7 @@ impl Flash {
     #[must_use]
     pub fn errors(&self) -> FormErrors<'_> {
         if self.carried().any(Batch::has_form) {
-            self.scope.stage_or_log(|staged| staged.flash.errors_were_read = true);
+            self.scope.note(|staged| staged.flash.errors_were_read = true);
         }
         FormErrors(self.forms())
     }
@@ -194,7 +194,7 @@ impl Flash {
 
     fn mark<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         for key in keys.into_iter().filter(|key| self.came_with(key)) {
-            self.scope.stage_or_log(|staged| staged.flash.mark(key));
+            self.scope.note(|staged| staged.flash.mark(key));
         }
     }
 

@@ -104,7 +104,7 @@ impl Scope {
         if staged.closed { Err(Error::closed()) } else { Ok(change(&mut staged)) }
     }
 
-    /// The same for what cannot answer with an error: a change that is lost is said in the log.
+    /// The same for a change that cannot answer with an error: one that is lost is said in the log.
     pub(crate) fn stage_or_log<R: Default>(&self, change: impl FnOnce(&mut Staged) -> R) -> R {
         self.stage(change).unwrap_or_else(|error| {
             tracing::error!(%error, "a change was dropped");
@@ -112,11 +112,20 @@ impl Scope {
         })
     }
 
-    /// Whether the browser has everything already: the request was only read, and nothing is due.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// Notes what was read. After the response nothing is consumed any more, and there is nothing to say.
+    pub(crate) fn note(&self, read: impl FnOnce(&mut Staged)) {
+        let _ = self.stage(read);
+    }
+
+    /// Closes if the browser has everything already: the request was only read, and nothing is due.
+    ///
+    /// It looks and closes under one lock, so that no handle in another task stages what nobody would save.
+    pub(crate) fn close_if_settled(&self) -> bool {
         let session_is_due = self.arrived.get().is_some_and(|arrived| arrived.is_due || arrived.by_old_key);
         let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
-        !session_is_due && !has_flash && self.staged().is_empty()
+        let mut staged = self.staged();
+        staged.closed |= !session_is_due && !has_flash && staged.is_empty();
+        staged.closed
     }
 
     /// From now on nothing can be staged.
@@ -164,6 +173,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// Whether there is nothing to send. What was read or kept counts only where messages came.
     fn is_empty(&self) -> bool {
         self.changes.is_empty() && !self.id_was_asked && self.error.is_none() && self.flash.added.is_empty()
     }

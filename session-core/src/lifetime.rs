@@ -1,5 +1,7 @@
 //! Idle and absolute limits: derived from the live configuration and from the times in the token.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::{entries::Entries, token::Frame};
@@ -44,7 +46,7 @@ pub const fn is_plausible(frame: &Frame, now: u64) -> bool {
 }
 
 /// What a session says of itself, under the reserved key `$`: it travels with the entries and no accessor shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Its own last second, instead of the configured limits ("remember me").
     pub until: Option<u64>,
@@ -86,6 +88,17 @@ impl Terms {
             object.insert("id".to_owned(), true.into());
         }
         (!object.is_empty()).then(|| Value::Object(object).to_string())
+    }
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { until, browser_session, pinned, others: _ } = self;
+        f.debug_struct("Terms")
+            .field("until", until)
+            .field("browser_session", browser_session)
+            .field("pinned", pinned)
+            .finish_non_exhaustive()
     }
 }
 

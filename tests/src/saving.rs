@@ -249,6 +249,20 @@ async fn a_handle_that_is_used_after_the_response_gets_an_error() {
 }
 
 #[tokio::test]
+async fn a_message_can_be_read_after_the_response_without_a_word() {
+    let (send, receive) = tokio::sync::oneshot::channel::<Flash>();
+    let send = std::sync::Arc::new(std::sync::Mutex::new(Some(send)));
+    let handler = move |flash: Flash| async move { drop(send.lock().unwrap().take().unwrap().send(flash)) };
+    let layer = layer();
+    let client = client(Router::new().route("/", get(handler)).layer(layer.clone()));
+    client.enter(&alice(&layer));
+    client.get("/").await;
+    let late = receive.await.unwrap();
+    let (logs, _guard) = Logs::capture();
+    assert_eq!((late.get("success"), logs.take()), (Some("hi"), vec![]));
+}
+
+#[tokio::test]
 async fn a_streaming_body_cannot_change_the_session_any_more() {
     async fn stream(session: Session) -> Body {
         let chunk = async move { Ok::<_, Infallible>(format!("{:?}", session.insert("a", 1).is_err())) };

@@ -50,7 +50,8 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
         texts.push(format!("{ring:?} {token:?} {:?}", ring.open(&token).unwrap()));
         assert_silent(texts.clone(), &[&text, &text[7..40]]);
     }
-    texts.push(format!("{:?}", cookie::Settings::new("session").build()));
+    let terms = Entries::parse(format!(r#"{{"$":{{"later":{VALUE:?}}}}}"#).into()).unwrap();
+    texts.push(format!("{:?} {:?}", cookie::Settings::new("session").build(), session_core::Terms::of(&terms)));
     let id = frame.id.to_string();
     assert_silent(texts, &["CANARY", SECRET, VALUE, &id, "202, 202", "[67, 65, 78"]);
 }
@@ -84,9 +85,11 @@ async fn neither_debug_nor_any_log_line_shows_what_a_session_holds() {
         let client = Client::new(app.clone());
         let forged = TestSession::new(&layer).insert("key", VALUE).flash("success", VALUE).input(&[("name", VALUE)]);
         let cookies = forged.cookies();
+        let mut debug = Vec::new();
         for path in ["/wrong", "/big", "/", "/"] {
             client.enter(&forged);
-            client.get(path).await;
+            debug.push(format!("{client:?}"));
+            debug.push(format!("{:?}", client.get(path).await));
         }
         let hostile = format!("session={VALUE}; session={}; session={}x", cookies[0].1, cookies[0].1);
         let hostile = Request::get("/").header(header::COOKIE, hostile).body(Body::empty()).unwrap();
@@ -95,7 +98,7 @@ async fn neither_debug_nor_any_log_line_shows_what_a_session_holds() {
         let id = forged.id().to_string();
         let texts = logs.take();
         assert!(texts.len() >= 6, "the handlers logged what they saw: {texts:?}");
-        let debug = [format!("{layer:?} {forged:?} {client:?}")];
+        debug.push(format!("{layer:?} {forged:?} {client:?}"));
         let tokens: Vec<&str> = cookies.iter().map(|(_, token)| &token[7..47]).collect();
         assert_silent(texts.into_iter().chain(debug), &[&["CANARY", &id][..], &tokens].concat());
     }
