@@ -65,6 +65,17 @@ impl Changes {
         self.edit(RESERVED_KEY, terms.to_json());
     }
 
+    /// Whether the entries that arrived are gone.
+    #[must_use]
+    pub fn clears(&self) -> bool {
+        self.basis != Basis::Arrived
+    }
+
+    /// Every key that was changed with its JSON text, `None` where it was taken out, in the order of the keys.
+    pub fn edits(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.edits.iter().map(|(key, text)| (key.as_str(), text.as_deref()))
+    }
+
     /// Whether the session that arrived is over.
     #[must_use]
     pub fn destroys(&self) -> bool {

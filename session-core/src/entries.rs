@@ -8,6 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::changes::write_object;
+
 /// Key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting copies the others.
 #[derive(Clone, Default)]
 pub struct Entries {
@@ -49,6 +51,20 @@ impl Entries {
             entries.order = order;
         }
         if entries.has_ascending_keys() { Ok(entries) } else { Err(Malformed) }
+    }
+
+    /// Gathers keys with the JSON texts of their values, as a store keeps them one by one. As strict as
+    /// [`Entries::parse`].
+    ///
+    /// # Errors
+    ///
+    /// When a value is not JSON, or a key comes twice.
+    pub fn from_texts<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Malformed> {
+        let mut expected = 0;
+        let mut text = Vec::new();
+        write_object(entries.into_iter().inspect(|_| expected += 1), &mut text);
+        // A value such as `1,"b":2` would smuggle an entry in.
+        Self::parse(text).and_then(|entries| if entries.slots.len() == expected { Ok(entries) } else { Err(Malformed) })
     }
 
     /// The JSON text of the value under `key`.

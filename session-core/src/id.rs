@@ -31,6 +31,23 @@ impl SessionId {
         Ok(Self(bytes))
     }
 
+    /// A new id for the same session: as random as the first, but for the two bytes that say where a store that is
+    /// spread over several machines keeps it.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no randomness to give.
+    pub fn renewed(self) -> Result<Self, RandomError> {
+        let Self(mut bytes) = Self::random()?;
+        bytes[..2].copy_from_slice(&self.0[..2]);
+        Ok(Self(bytes))
+    }
+
+    /// What stays when the id is renewed.
+    pub(crate) const fn shard(self) -> u16 {
+        u16::from_be_bytes([self.0[0], self.0[1]])
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

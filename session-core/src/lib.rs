@@ -41,6 +41,7 @@ mod id;
 mod keys;
 mod lifetime;
 mod seal;
+mod store;
 mod token;
 
 pub use base64url::base64url;
@@ -53,4 +54,7 @@ pub use id::{RandomError, SessionId};
 pub use keys::{KeyError, KeyErrorKind, Keys, Purpose};
 pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, RESERVED_PREFIX, Terms, is_plausible};
 pub use seal::{Ring, Verified};
+pub use store::{
+    Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+};
 pub use token::{Form, Frame, Token};

@@ -1,0 +1,1 @@
+//! Server-side sessions: stores that keep what a session holds, while only its id travels.
