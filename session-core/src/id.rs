@@ -1,8 +1,11 @@
-//! The session's public name.
+//! The session's public name, and the secret that a store's sessions have besides.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use base64_simd::AsOut as _;
+use zeroize::Zeroizing;
+
+use crate::base64url::from_base64url;
 
 /// A session's public and stable name: 16 random bytes, 22 characters as text.
 ///
@@ -68,6 +71,64 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// Reads what [`Display`](fmt::Display) prints, as it comes back from a form.
+impl FromStr for SessionId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let bytes = from_base64url(text.as_bytes()).ok_or(InvalidId)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidId)
+    }
+}
+
+/// A text that is no [`SessionId`]'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a session's id is 22 characters of base64url")
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+/// What the cookie of a session in a store carries and nobody else knows: 32 random bytes. The store sees a hash of
+/// them, as a [`RecordKey`](crate::RecordKey).
+#[derive(Clone)]
+pub struct IdSecret(Zeroizing<[u8; 32]>);
+
+impl IdSecret {
+    /// A new one from the operating system's randomness.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no randomness to give.
+    pub fn random() -> Result<Self, RandomError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        fill(bytes.as_mut())?;
+        Ok(Self(bytes))
+    }
+
+    /// The one that a token's payload is.
+    #[must_use]
+    pub fn of_payload(payload: &[u8]) -> Option<Self> {
+        payload.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+
+    /// Its bytes: a token's payload.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for IdSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdSecret(..)")
+    }
+}
+
 /// The operating system gave no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RandomError(pub(crate) getrandom::Error);
@@ -97,5 +158,21 @@ mod tests {
         let id = SessionId::from_bytes([0xff; 16]);
         assert_eq!(format!("{id:?}"), "SessionId(..)");
         assert_eq!(id.to_string(), "_____________________w");
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn only_an_ids_own_text_is_read_as_one() {
+        for text in ["", "_____________________", "_____________________x", "______________________w", "  ", "é"] {
+            assert_eq!(text.parse::<SessionId>(), Err(InvalidId), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_renewed_id_is_another_one_at_the_same_place() {
+        let id = SessionId::random().unwrap();
+        let renewed = id.renewed().unwrap();
+        assert_ne!(renewed, id);
+        assert_eq!(renewed.shard(), id.shard());
     }
 }

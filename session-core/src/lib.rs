@@ -50,7 +50,7 @@ pub use clock::{Clock, SystemClock, system_time, unix_seconds};
 pub use data::{Field, MissingField, Reader, SessionData, Writer};
 pub use entries::{DecodeError, EncodeError, Entries, Malformed, decode, encode};
 pub use flash::{Batch, Lists, Texts};
-pub use id::{RandomError, SessionId};
+pub use id::{IdSecret, InvalidId, RandomError, SessionId};
 pub use keys::{KeyError, KeyErrorKind, Keys, Purpose};
 pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, RESERVED_PREFIX, Terms, is_plausible};
 pub use seal::{Ring, Verified};

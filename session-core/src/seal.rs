@@ -104,6 +104,12 @@ impl Verified {
         self.newest_key
     }
 
+    /// The payload as it travelled.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.body.get(FRAME..).unwrap_or_default()
+    }
+
     /// The payload's meaning.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The contract of a store: where sessions live when only their id travels.
 
-use std::{error::Error, fmt, pin::Pin};
+use std::{error::Error, fmt, pin::Pin, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 
@@ -63,6 +63,49 @@ pub trait SessionStore: Send + Sync + 'static {
     fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64>;
 }
 
+/// A store that is shared, and one that is chosen while the application runs: an `Arc<dyn SessionStore>`.
+impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+        (**self).load(key, now)
+    }
+
+    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        (**self).create(key, write)
+    }
+
+    fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        (**self).update(key, write)
+    }
+
+    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
+        (**self).touch(key, visit)
+    }
+
+    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        (**self).rename(from, to, write)
+    }
+
+    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
+        (**self).delete(key)
+    }
+
+    fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
+        (**self).delete_expired(now)
+    }
+
+    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        (**self).list(owner, now)
+    }
+
+    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        (**self).delete_by_id(id)
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
+        (**self).delete_by_owner(owner)
+    }
+}
+
 /// What an operation of a [`SessionStore`] answers with.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -79,6 +122,12 @@ impl RecordKey {
     #[must_use]
     pub fn of_secret(id: SessionId, secret: &[u8; 32]) -> Self {
         Self { id, hash: Sha256::digest(secret).into() }
+    }
+
+    /// Where a list of revocations notes that the session `id`, whose data travelled in its cookie, is over.
+    #[must_use]
+    pub fn of_revocation(id: SessionId) -> Self {
+        Self { id, hash: Sha256::new().chain_update(b"revoked").chain_update(id.as_bytes()).finalize().into() }
     }
 
     /// The key with these parts, as a store wrote them down.
