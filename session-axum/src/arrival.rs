@@ -1,50 +1,157 @@
 //! The way in: from the request's cookies to the session and the flash messages that they prove.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::OnceLock};
 
-use session_core::{Batch, Entries, Frame, Limits, Ring, Terms, Token, Verified, cookie::Spec, is_plausible};
+use session_core::{
+    Batch, Entries, Frame, IdSecret, Limits, Record, RecordKey, Ring, StoreErrorKind, Terms, Token, Verified,
+    cookie::Spec, is_plausible,
+};
 
 use crate::{
     cookies::Cookies,
-    settings::{Rings, Settings},
+    error::{Error, ErrorKind},
+    settings::{Remote, Rings, Settings},
+    store::Store,
 };
 
 /// The session that came with a request; without a frame there was none.
 #[derive(Debug, Default)]
 pub(crate) struct Arrived {
     pub(crate) frame: Option<Frame>,
-    pub(crate) entries: Entries,
+    /// The entries that travelled; those of a session in a store are in its record.
+    pub(crate) carried: Entries,
+    /// Where the session is if it is in a store.
+    pub(crate) stored: Option<Box<Stored>>,
     /// What the session says of itself.
     pub(crate) terms: Terms,
     /// An older key sealed it, so that the response wants to carry it again.
     pub(crate) by_old_key: bool,
     /// An eighth of the idle window has passed, so that the response wants to carry it again.
     pub(crate) is_due: bool,
+    /// It was saved while its request ran, under an id that the browser does not have.
+    pub(crate) is_news: bool,
+    /// The session as it was saved while its request ran.
+    pub(crate) next: OnceLock<Box<Self>>,
 }
 
-/// Reads the session: exactly one distinct valid token is one, whatever else came under its name.
+impl Arrived {
+    /// Its entries, and ours among them.
+    pub(crate) fn entries(&self) -> &Entries {
+        self.stored.as_ref().map_or(&self.carried, |stored| &stored.record.entries)
+    }
+
+    /// A session that travelled.
+    fn carried(frame: Frame, entries: Entries) -> Self {
+        Self { terms: Terms::of(&entries), frame: Some(frame), carried: entries, ..Self::default() }
+    }
+
+    /// A session out of a store.
+    pub(crate) fn loaded(key: RecordKey, secret: IdSecret, record: Record) -> Self {
+        let frame = Frame { id: record.id, created_at: record.created_at, issued_at: record.seen_at };
+        let terms = Terms::of(&record.entries);
+        Self { frame: Some(frame), terms, stored: Some(Box::new(Stored { key, secret, record })), ..Self::default() }
+    }
+
+    /// What is known of the browser's cookie from before.
+    pub(crate) fn following(self, before: &Self) -> Self {
+        Self { by_old_key: before.by_old_key, is_news: before.is_news, ..self }
+    }
+
+    /// The session as it stands now, unless it is over.
+    fn judged(self, limits: Limits, now: u64) -> Option<Self> {
+        let frame = self.frame?;
+        if limits.is_over(&frame, &self.terms, now) {
+            tracing::debug!("a session has expired");
+            return None;
+        }
+        Some(Self { is_due: limits.wants_extension(&frame, &self.terms, now), ..self })
+    }
+}
+
+/// A session's place in a store.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) key: RecordKey,
+    pub(crate) secret: IdSecret,
+    /// As it was read.
+    pub(crate) record: Record,
+}
+
+/// Reads the session where more than its cookie has to be asked.
+///
+/// What cannot be asked is an error, never an empty session.
+pub(crate) async fn read_remote(settings: &Settings, cookies: &Cookies, remote: &Remote) -> Result<Arrived, Error> {
+    match remote {
+        Remote::Records(store) => read_record(settings, cookies, store).await,
+        Remote::Revocations { list, lenient } => {
+            let arrived = read_session(settings, cookies);
+            let Some(frame) = arrived.frame else { return Ok(arrived) };
+            list.keep_swept(&settings.told.clock);
+            match list.load(&RecordKey::of_revocation(frame.id), settings.now()).await {
+                Ok(None) => Ok(arrived),
+                Ok(Some(_)) => {
+                    tracing::warn!("a session was used after its end: somebody kept a copy of its cookie");
+                    Ok(Arrived::default())
+                }
+                Err(error) if *lenient => {
+                    tracing::error!(%error, "the list of revoked sessions cannot be read, and a session is believed");
+                    Ok(arrived)
+                }
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// Loads the record that the cookie names: once a request, and only for a cookie that one of our keys made.
+async fn read_record(settings: &Settings, cookies: &Cookies, store: &Store) -> Result<Arrived, Error> {
+    let open = |token: Token<'_>, ring: &Ring| {
+        let verified = open(&token, ring, settings.now())?;
+        Some((IdSecret::of_payload(verified.payload())?, verified))
+    };
+    let Some((secret, verified)) = only_valid(settings, cookies, open) else { return Ok(Arrived::default()) };
+    store.keep_swept(&settings.told.clock);
+    let now = settings.now();
+    let key = RecordKey::of_secret(verified.frame().id, secret.as_bytes());
+    let record = match store.load(&key, now).await {
+        Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Unreadable) => {
+            tracing::error!(%error, "a stored session makes no sense, counts as none, and stays as it is");
+            None
+        }
+        answer => answer?,
+    };
+    let by_old_key = !verified.by_newest_key();
+    let loaded = record
+        .filter(|record| record.id == key.id())
+        .map(|record| Arrived { by_old_key, ..Arrived::loaded(key, secret, record) });
+    Ok(loaded.and_then(|loaded| loaded.judged(settings.told.limits, now)).unwrap_or_default())
+}
+
+/// Reads the session out of its cookie.
 pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Arrived {
-    let Some(Rings { session: ring, .. }) = &settings.rings else { return Arrived::default() };
+    let admit = |token: Token<'_>, ring: &Ring| admit(&token, ring, settings.told.limits, settings.now());
+    only_valid(settings, cookies, admit).unwrap_or_default()
+}
+
+/// Exactly one distinct valid token is the session, whatever else came under its name.
+fn only_valid<T>(settings: &Settings, cookies: &Cookies, admit: impl Fn(Token<'_>, &Ring) -> Option<T>) -> Option<T> {
+    let Rings { session: ring, .. } = settings.rings.as_ref()?;
     let assembled = assemble(settings, cookies);
     let whole = cookies.find(&settings.session_cookie).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value);
     let mut candidates = Candidates::default();
     whole.chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
 
-    if candidates.is_empty() {
-        return Arrived::default();
-    }
-    let now = settings.now();
-    let mut valid = candidates.iter().filter_map(|(_, token)| admit(&token, ring, settings.told.limits, now));
-    let Some(session) = valid.next() else { return Arrived::default() };
+    let mut valid = candidates.iter().filter_map(|(_, token)| admit(token, ring));
+    let session = valid.next()?;
     if valid.next().is_some() {
         tracing::warn!(
             cookie = settings.session_cookie.name(),
             "a request brought two different valid sessions, and gets neither: somebody may be planting a cookie"
         );
-        return Arrived::default();
+        return None;
     }
     settings.notices.saw_cookie();
-    session
+    Some(session)
 }
 
 /// The token that came in pieces under numbered names; empty when there is none.
@@ -98,13 +205,7 @@ fn admit(token: &Token<'_>, ring: &Ring, limits: Limits, now: u64) -> Option<Arr
         tracing::error!("an authentic session makes no sense, and counts as none: who else holds this secret?");
         return None;
     };
-    let terms = Terms::of(&entries);
-    if limits.is_over(&frame, &terms, now) {
-        tracing::debug!("a session has expired");
-        return None;
-    }
-    let is_due = limits.wants_extension(&frame, &terms, now);
-    Some(Arrived { frame: Some(frame), entries, terms, by_old_key, is_due })
+    Arrived { by_old_key, ..Arrived::carried(frame, entries) }.judged(limits, now)
 }
 
 fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {

@@ -13,21 +13,50 @@ use crate::{
     error::{Error, Failure},
     issue::session_cookies,
     response::{Op, Ops},
+    revocation::revoke,
+    saving::stored_cookies,
     scope::{Scope, Staged},
+    settings::Remote,
 };
 
-/// Settles the request's session and flash with its response.
-pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
-    let mut ops = Ops::take(&mut response);
-    let failure = response.extensions_mut().remove::<Failure>();
-    if failure.is_none() && ops.is_empty() && !scope.was_read() && !batches::drops_flash(scope) {
-        scope.close();
-        return response;
+/// How far a response is.
+pub(crate) enum Begun {
+    /// The browser has everything already.
+    Settled(Response),
+    Open(Departure),
+}
+
+/// A response, and what its handler said of the session and the flash.
+pub(crate) struct Departure {
+    response: Response,
+    ops: Vec<Op>,
+    failure: Option<Failure>,
+}
+
+impl Departure {
+    /// Lets a response go at once if it can: most requests only read, or not even that.
+    pub(crate) fn begin(scope: &Scope, mut response: Response) -> Begun {
+        let ops = Ops::take(&mut response);
+        let failure = response.extensions_mut().remove::<Failure>();
+        if failure.is_some() || !ops.is_empty() {
+            return Begun::Open(Self { response, ops, failure });
+        }
+        if !scope.was_read() && !batches::drops_flash(scope) {
+            scope.close();
+            return Begun::Settled(response);
+        }
+        if scope.close_if_settled() {
+            add_vary(response.headers_mut());
+            return Begun::Settled(response);
+        }
+        Begun::Open(Self { response, ops, failure })
     }
-    if failure.is_none() && ops.is_empty() && scope.close_if_settled() {
-        add_vary(response.headers_mut());
-        return response;
-    }
+}
+
+/// Settles the request's session and flash with its response. It only waits where a store is to be asked.
+pub(crate) async fn depart(scope: Arc<Scope>, departure: Departure) -> Response {
+    let scope = &scope;
+    let Departure { mut response, mut ops, failure } = departure;
     let staged = scope.take();
     if let Some(Failure(error)) = &failure {
         response = answer(scope, error);
@@ -35,27 +64,31 @@ pub(crate) fn depart(scope: &Arc<Scope>, mut response: Response) -> Response {
     }
     let failed = failure.is_some() || response.status().is_server_error();
     let saves = !failed || scope.settings.told.save_on_server_error;
-    let cookies = settle(scope, &staged, ops, response.status(), saves);
-    let cookies = cookies.unwrap_or_else(|error| {
-        response = answer(scope, &error);
-        settle_failure(scope, &staged, &mut response)
-    });
+    let cookies = match settle(scope, &staged, ops, response.status(), saves).await {
+        Ok(cookies) => cookies,
+        Err(error) => {
+            response = answer(scope, &error);
+            let staged = if error.is_about_the_store() { &Staged::default() } else { &staged };
+            settle_failure(scope, staged, &mut response).await
+        }
+    };
     scope.keep(staged);
     add_headers(scope, response.headers_mut(), cookies);
     response
 }
 
 /// Nothing that could not be saved is answered as if it were: the application answers, and only an end stays an end.
-fn settle_failure(scope: &Arc<Scope>, staged: &Staged, response: &mut Response) -> Vec<String> {
+async fn settle_failure(scope: &Arc<Scope>, staged: &Staged, response: &mut Response) -> Vec<String> {
     let ops = Ops::take(response);
-    settle(scope, staged, ops, response.status(), false).unwrap_or_else(|error| {
+    let settled = settle(scope, staged, ops, response.status(), false).await;
+    settled.unwrap_or_else(|error| {
         *response = answer(scope, &error);
         Ops::take(response);
         Vec::new()
     })
 }
 
-fn settle(
+async fn settle(
     scope: &Arc<Scope>,
     before: &Staged,
     ops: Vec<Op>,
@@ -64,15 +97,28 @@ fn settle(
 ) -> Result<Vec<String>, Error> {
     let mut staged = if saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
     let about_the_session = scope.session_was_read() || ops.iter().any(Op::is_about_the_session);
+    if about_the_session {
+        scope.arrive().await?;
+    }
     for op in ops {
         op.apply(scope, staged.to_mut(), before)?;
     }
-    let mut cookies = Vec::new();
-    if about_the_session && (saves || !staged.changes.is_empty()) {
-        cookies = session_cookies(scope, &staged)?;
-    }
+    let mut cookies = if about_the_session { settle_session(scope, &staged, saves).await? } else { Vec::new() };
     cookies.extend(batches::flash_cookies(scope, &staged, batches::consumption(scope, status, saves))?);
     Ok(cookies)
+}
+
+/// Of a response that does not save only an end that was staged counts, and what was saved before.
+async fn settle_session(scope: &Scope, staged: &Staged, saves: bool) -> Result<Vec<String>, Error> {
+    match &scope.settings.told.remote {
+        Some(Remote::Records(store)) => stored_cookies(scope, store, staged, saves).await,
+        _ if !saves && staged.changes.is_empty() => Ok(Vec::new()),
+        Some(Remote::Revocations { list, .. }) => {
+            let cookies = session_cookies(scope, staged)?;
+            revoke(scope, list, staged).await.map(|()| cookies)
+        }
+        None => session_cookies(scope, staged),
+    }
 }
 
 fn answer(scope: &Scope, error: &Error) -> Response {

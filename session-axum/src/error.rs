@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use session_core::{
-    RandomError,
+    RandomError, StoreError, StoreErrorKind,
     error::{DecodeError, EncodeError, TooLarge},
 };
 
@@ -44,6 +44,12 @@ pub enum ErrorKind {
     Closed,
     /// The operating system gave no randomness for an id or a nonce.
     NoRandomness,
+    /// The session store did not do what it was asked to. What was asked may have happened.
+    Store(StoreErrorKind),
+    /// The session ended while its request ran, by a log-out elsewhere or by its limits: nothing brings it back.
+    Gone,
+    /// The layer has no store, so that there is no list of sessions to ask.
+    NoStore,
 }
 
 impl Error {
@@ -53,10 +59,20 @@ impl Error {
         &self.kind
     }
 
-    /// The status of the answer unless the application chooses another.
+    /// The status of the answer unless the application chooses another: 503 while a store is not available, 409 when
+    /// the session is gone, 500 otherwise.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        StatusCode::INTERNAL_SERVER_ERROR
+        match &self.kind {
+            ErrorKind::Store(StoreErrorKind::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Gone => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Whether a store failed, which is then not asked again for the same request.
+    pub(crate) const fn is_about_the_store(&self) -> bool {
+        matches!(self.kind, ErrorKind::Store(_))
     }
 
     pub(crate) fn decode(key: &str, source: DecodeError) -> Self {
@@ -73,6 +89,14 @@ impl Error {
 
     pub(crate) const fn closed() -> Self {
         Self { kind: ErrorKind::Closed, source: None }
+    }
+
+    pub(crate) const fn gone() -> Self {
+        Self { kind: ErrorKind::Gone, source: None }
+    }
+
+    pub(crate) const fn no_store() -> Self {
+        Self { kind: ErrorKind::NoStore, source: None }
     }
 
     /// Names the largest of `entries` if the error is that they are too large.
@@ -101,6 +125,12 @@ impl From<RandomError> for Error {
     }
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self { kind: ErrorKind::Store(error.kind()), source: Some(Arc::new(error)) }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -117,12 +147,25 @@ impl fmt::Display for Error {
                  returns, not in a spawned task or a streamed body",
             ),
             ErrorKind::NoRandomness => f.write_str("the operating system gave no randomness"),
+            ErrorKind::Store(_) => match &self.source {
+                Some(error) => error.fmt(f),
+                None => f.write_str("the session store failed"),
+            },
+            ErrorKind::Gone => f.write_str("the session ended while its request ran, so this change is lost"),
+            ErrorKind::NoStore => f.write_str(
+                "sessions can only be listed and ended from outside where they are in a store: use \
+                 `SessionLayer::stored(store, keys)`",
+            ),
         }
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The store's error is this error; its source is what the database said.
+        if self.is_about_the_store() {
+            return self.source.as_deref()?.source();
+        }
         self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }

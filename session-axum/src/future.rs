@@ -1,8 +1,8 @@
-//! Between the way in and the way out: the handler's own future.
+//! Between the way in and the way out: the handler's own future, and the saving after it.
 
 use std::{
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -11,7 +11,10 @@ use axum_core::{BoxError, body::Body, response::Response};
 use bytes::Bytes;
 use http::Response as HttpResponse;
 
-use crate::{departure::depart, scope::Scope};
+use crate::{
+    departure::{Begun, Departure, depart},
+    scope::Scope,
+};
 
 pin_project_lite::pin_project! {
     /// The future of [`SessionService`](crate::SessionService).
@@ -19,12 +22,13 @@ pin_project_lite::pin_project! {
         #[pin]
         inner: F,
         scope: Option<Arc<Scope>>,
+        saving: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
     }
 }
 
 impl<F> ResponseFuture<F> {
     pub(crate) const fn new(inner: F, scope: Option<Arc<Scope>>) -> Self {
-        Self { inner, scope }
+        Self { inner, scope, saving: None }
     }
 }
 
@@ -38,11 +42,21 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if let Some(saving) = this.saving {
+            return saving.as_mut().poll(context).map(Ok);
+        }
         let response = ready!(this.inner.poll(context))?.map(Body::new);
-        Poll::Ready(Ok(match this.scope.take() {
-            Some(scope) => depart(&scope, response),
-            None => response,
-        }))
+        let Some(scope) = this.scope.take() else { return Poll::Ready(Ok(response)) };
+        let departure = match Departure::begin(&scope, response) {
+            Begun::Settled(response) => return Poll::Ready(Ok(response)),
+            Begun::Open(departure) => departure,
+        };
+        if scope.settings.told.remote.is_none() {
+            // Nobody is to be asked, so that it ends where it begins, and needs no box.
+            return pin!(depart(scope, departure)).poll(context).map(Ok);
+        }
+        let saving = this.saving.insert(Box::pin(depart(scope, departure)));
+        saving.as_mut().poll(context).map(Ok)
     }
 }
 

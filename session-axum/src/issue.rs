@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use session_core::{
-    Changes, Frame, Ring, SessionId, View,
+    Changes, Frame, Ring, Terms, View,
     cookie::{MAX_SIZE, Spec, TooLarge},
     write_object,
 };
 
 use crate::{
+    arrival::Arrived,
     error::Error,
     scope::{Scope, Staged},
     settings::Rings,
@@ -23,58 +24,76 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
         return Err(error.clone());
     }
     let arrived = scope.arrived();
-    let changes = &staged.changes;
-    let differs = changes.differs_from(&arrived.entries);
+    let differs = staged.differs_from(arrived);
     let begins = arrived.frame.is_none() && (differs || staged.id_was_asked);
     if !differs && !begins && !arrived.is_due && !arrived.by_old_key {
         return Ok(Vec::new());
     }
-    let (limits, now) = (scope.settings.told.limits, scope.settings.now());
-    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &arrived.terms, now));
-    if expired && !changes.destroys() {
-        if !changes.is_empty() {
-            tracing::info!("a session expired while its request ran, and what the request changed is dropped");
-        }
+    let now = scope.settings.now();
+    if expired_meanwhile(scope, staged, now) {
         return Ok(Vec::new());
     }
-    if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {
-        return Ok(removal(scope, staged));
+    if staged.leaves_nothing(arrived) {
+        let emptied = arrived.frame.is_some() && differs;
+        return Ok(if emptied || staged.changes.destroys() { removal(scope) } else { Vec::new() });
     }
-    issue(scope, staged, now)
+    let changes = lasting_changes(staged, arrived);
+    let (frame, terms) = (frame_to_issue(arrived, staged, now)?, changes.terms(arrived.entries()));
+    let view = changes.view(arrived.entries());
+    issue(scope, &frame, &terms, &body_of(&frame, &view)).map_err(|error| error.naming(view))
 }
 
-/// Removes the session's cookies if there is something to remove: a session that is now empty, or, where a handler
-/// asked for the end, whatever came under the name.
-fn removal(scope: &Scope, staged: &Staged) -> Vec<String> {
-    let emptied = scope.arrived().frame.is_some() && staged.changes.differs_from(&scope.arrived().entries);
-    if !emptied && !staged.changes.destroys() {
-        return Vec::new();
+/// Whether the session came to its end while its request ran: then what the request changed is dropped.
+pub(crate) fn expired_meanwhile(scope: &Scope, staged: &Staged, now: u64) -> bool {
+    let (arrived, limits) = (scope.arrived(), scope.settings.told.limits);
+    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &arrived.terms, now));
+    if expired && !staged.changes.destroys() && !staged.changes.is_empty() {
+        tracing::info!("a session expired while its request ran, and what the request changed is dropped");
     }
+    expired && !staged.changes.destroys()
+}
+
+/// What was staged, and that somebody holds the id where nothing else makes it a session.
+pub(crate) fn lasting_changes<'a>(staged: &'a Staged, arrived: &Arrived) -> Cow<'a, Changes> {
+    let mut changes = Cow::Borrowed(&staged.changes);
+    if staged.id_was_asked && changes.leave_nothing(arrived.entries()) {
+        let mut terms = changes.terms(arrived.entries());
+        terms.pinned = true;
+        changes.to_mut().set_terms(&terms);
+    }
+    changes
+}
+
+/// Whose session leaves.
+pub(crate) fn frame_to_issue(arrived: &Arrived, staged: &Staged, now: u64) -> Result<Frame, Error> {
+    match arrived.frame {
+        Some(frame) if !staged.changes.needs_new_id() => Ok(Frame { issued_at: now.max(frame.created_at), ..frame }),
+        _ => Ok(Frame { id: staged.draw_id(arrived)?, created_at: now, issued_at: now }),
+    }
+}
+
+/// Removes whatever came under the session's name.
+pub(crate) fn removal(scope: &Scope) -> Vec<String> {
     let spec = &scope.settings.session_cookie;
     let whole = scope.cookies.has(spec, "").then(|| spec.clear(""));
     whole.into_iter().chain(stale_pieces(scope, 0)).collect()
 }
 
-fn issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Vec<String>, Error> {
+/// The cookies of a body that begins with `frame`.
+pub(crate) fn issue(scope: &Scope, frame: &Frame, terms: &Terms, body: &[u8]) -> Result<Vec<String>, Error> {
     let Some(Rings { session: ring, .. }) = &scope.settings.rings else { return Ok(Vec::new()) };
     let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
-    let entries = &scope.arrived().entries;
-    let mut changes = Cow::Borrowed(&staged.changes);
-    let mut terms = changes.terms(entries);
-    if staged.id_was_asked && changes.leave_nothing(entries) {
-        terms.pinned = true;
-        changes.to_mut().set_terms(&terms);
-    }
-    let frame = frame_to_issue(scope, staged, now)?;
-    let view = changes.view(entries);
-    let body = body_of(&frame, &view);
-    let persists = (told.persistent || terms.until.is_some()) && !terms.browser_session;
-    let max_age = persists.then(|| told.limits.last_second(&frame, &terms).saturating_sub(now));
-    let cookies = spread(scope, ring, &body, max_age).map_err(|error| error.naming(view))?;
+    let left = || told.limits.last_second(frame, terms).saturating_sub(scope.settings.now());
+    let cookies = spread(scope, ring, body, outlives_browser(scope, terms).then(left))?;
     if scope.arrived().frame.is_none() && !scope.cookies.has(spec, "") {
         scope.settings.notices.issued(spec.name(), spec.is_secure(), scope.origin);
     }
     Ok(cookies)
+}
+
+/// Whether the cookie has a `Max-Age`.
+pub(crate) fn outlives_browser(scope: &Scope, terms: &Terms) -> bool {
+    (scope.settings.told.persistent || terms.until.is_some()) && !terms.browser_session
 }
 
 fn body_of(frame: &Frame, view: &View<'_>) -> Vec<u8> {
@@ -88,18 +107,11 @@ fn body_of(frame: &Frame, view: &View<'_>) -> Vec<u8> {
 pub(crate) fn cookie_size(scope: &Scope, changes: &Changes) -> usize {
     let Some(Rings { session: ring, .. }) = &scope.settings.rings else { return 0 };
     let frame = scope.frame_after(&Staged::default());
-    let body = body_of(&frame, &changes.view(&scope.arrived().entries));
-    scope.settings.session_cookie.name().len() + ring.form().token_len(body.len())
-}
-
-fn frame_to_issue(scope: &Scope, staged: &Staged, now: u64) -> Result<Frame, Error> {
-    match scope.arrived().frame {
-        Some(frame) if !staged.changes.needs_new_id() => Ok(Frame { issued_at: now.max(frame.created_at), ..frame }),
-        _ => {
-            let id = staged.new_id.map_or_else(SessionId::random, Ok)?;
-            Ok(Frame { id, created_at: now, issued_at: now })
-        }
-    }
+    let body = match scope.settings.records() {
+        Some(_) => frame.begin_body(0).len() + ID_SECRET,
+        None => body_of(&frame, &changes.view(scope.arrived().entries())).len(),
+    };
+    scope.settings.session_cookie.name().len() + ring.form().token_len(body)
 }
 
 /// One cookie if the token fits into one; otherwise as many as are allowed. What is not needed any more is removed.
@@ -142,3 +154,5 @@ fn stale_pieces(scope: &Scope, last: usize) -> Vec<String> {
 
 /// A dot and a digit.
 const PIECE_SUFFIX: usize = 2;
+/// The bytes that the cookie of a session in a store carries.
+const ID_SECRET: usize = 32;

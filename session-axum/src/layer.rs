@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum_core::response::Response;
 use cookie::SameSite;
 use session_core::{
-    Clock, Form, Keys, Limits,
+    Clock, Form, Keys, Limits, SessionStore,
     cookie::{Settings as CookieSettings, SettingsError},
 };
 use tower_layer::Layer;
@@ -13,7 +13,9 @@ use tower_layer::Layer;
 use crate::{
     error::Error,
     service::SessionService,
-    settings::{FlashMode, Sealing, Settings, Told},
+    sessions::Sessions,
+    settings::{FlashMode, Remote, Sealing, Settings, Told},
+    store::Store,
 };
 
 /// The layer that gives every request below it a [`Session`](crate::Session) and a [`Flash`](crate::Flash).
@@ -46,20 +48,77 @@ impl SessionLayer {
     /// Sessions whose data travels in a signed cookie: the browser can read it and cannot change it.
     #[must_use]
     pub fn signed(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Signed }))
+        Self::of(Some(Sealing { keys, form: Form::Signed }), None)
     }
 
     /// Sessions whose data travels in an encrypted cookie: the browser can neither read nor change it.
     #[cfg(feature = "encrypted")]
     #[must_use]
     pub fn encrypted(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Encrypted }))
+        Self::of(Some(Sealing { keys, form: Form::Encrypted }), None)
+    }
+
+    /// Sessions that stay in a store while a signed id travels: for what outgrows a cookie, and for log-outs that hold
+    /// everywhere.
+    ///
+    /// The crate `session-stores` has stores in memory, in `SQLite`, Postgres and Redis; `store` can also be an
+    /// `Arc<dyn SessionStore>` that is chosen while the application starts. Expired records are removed in the
+    /// background: see [`SessionLayer::sweep_every`].
+    #[must_use]
+    pub fn stored(store: impl SessionStore, keys: Keys) -> Self {
+        Self::of(Some(Sealing { keys, form: Form::Signed }), Some(Remote::Records(Store::new(store))))
     }
 
     /// For APIs: every session is empty and nothing is written, whatever the handlers do.
     #[must_use]
     pub fn null() -> Self {
-        Self::of(None)
+        Self::of(None, None)
+    }
+
+    /// Keeps the ids of sessions whose data travels and that ended early, so that a copied cookie is dead after a
+    /// log-out. A read then asks this store once.
+    ///
+    /// While the list cannot be read, a request that uses its session is refused with a 503, unless
+    /// [`SessionLayer::trust_when_unlisted`] says otherwise. With [`SessionLayer::stored`] and
+    /// [`SessionLayer::null`] there is nothing to revoke, and it changes nothing.
+    #[must_use]
+    pub fn revocations(self, store: impl SessionStore) -> Self {
+        self.with_safe(|told| {
+            if told.sealing.is_some() && !matches!(told.remote, Some(Remote::Records(_))) {
+                told.remote = Some(Remote::Revocations { list: Store::new(store), lenient: false });
+            }
+        })
+    }
+
+    /// Believes sessions while the list of [`SessionLayer::revocations`] cannot be read: also those that were ended.
+    #[must_use]
+    pub fn trust_when_unlisted(self) -> Self {
+        self.with_safe(|told| {
+            if let Some(Remote::Revocations { lenient, .. }) = &mut told.remote {
+                *lenient = true;
+            }
+        })
+    }
+
+    /// How long an operation of the store may take before it counts as failed: 2 seconds unless told otherwise,
+    /// 1 millisecond to 1 minute.
+    #[must_use]
+    pub fn store_timeout(self, timeout: Duration) -> Self {
+        let timeout = timeout.clamp(Duration::from_millis(1), ONE_MINUTE);
+        self.with_store(|store| store.timeout = timeout)
+    }
+
+    /// How often expired records are removed from the store: every 5 minutes unless told otherwise, 1 second to 1 day.
+    #[must_use]
+    pub fn sweep_every(self, interval: Duration) -> Self {
+        let interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(ONE_DAY));
+        self.with_store(|store| store.sweep_every = interval)
+    }
+
+    /// The sessions of every visitor, to list and to end them: what the extractor [`Sessions`] gives to handlers.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(Arc::clone(&self.settings))
     }
 
     /// The session cookie's name instead of `__Host-session`.
@@ -192,7 +251,7 @@ impl SessionLayer {
 
     /// Makes the response when a session cannot be read or saved, and for an [`Error`] that a handler returns.
     ///
-    /// Unless told otherwise it is a 500 with one calm sentence.
+    /// Unless told otherwise it is one calm sentence, with a 503 while a store is not available and a 500 otherwise.
     #[must_use]
     pub fn on_error(self, respond: impl Fn(&Error) -> Response + Send + Sync + 'static) -> Self {
         self.with_safe(|told| told.on_error = Arc::new(respond))
@@ -209,8 +268,8 @@ impl SessionLayer {
         &self.settings
     }
 
-    fn of(sealing: Option<Sealing>) -> Self {
-        match Settings::new(Told::new(sealing)) {
+    fn of(sealing: Option<Sealing>, remote: Option<Remote>) -> Self {
+        match Settings::new(Told::new(sealing, remote)) {
             Ok(settings) => Self { settings: Arc::new(settings) },
             Err(error) => unreachable!("the defaults are valid: {error}"),
         }
@@ -226,6 +285,13 @@ impl SessionLayer {
         self.with(|told| {
             told.session = change(told.session.clone());
             told.flash = change(told.flash.clone());
+        })
+    }
+
+    fn with_store(self, change: impl FnOnce(&mut Store)) -> Self {
+        self.with_safe(|told| match &mut told.remote {
+            Some(Remote::Records(store) | Remote::Revocations { list: store, .. }) => change(store),
+            None => {}
         })
     }
 
@@ -256,5 +322,6 @@ fn seconds(duration: Duration, most: u64) -> u64 {
     duration.as_secs().clamp(1, most)
 }
 
+const ONE_MINUTE: Duration = Duration::from_secs(60);
 const ONE_DAY: u64 = 24 * 60 * 60;
 const TEN_YEARS: u64 = 3_652 * ONE_DAY;

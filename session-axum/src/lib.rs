@@ -83,10 +83,14 @@ mod layer;
 mod notices;
 mod rejection;
 mod response;
+mod revocation;
+mod saving;
 mod scope;
 mod service;
 mod session;
+mod sessions;
 mod settings;
+mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -110,10 +114,12 @@ pub use session::{Destroyed, Session, Untyped};
 #[doc(hidden)]
 pub use session_core::__private;
 pub use session_core::{
-    Clock, KeyError, KeyErrorKind, Keys, SessionData, SessionId, SystemClock,
+    Clock, InvalidId, KeyError, KeyErrorKind, Keys, SessionData, SessionId, SessionStore, StoreError, StoreErrorKind,
+    SystemClock,
     cookie::{SettingsError, TooLarge},
 };
 pub use session_macros::SessionData;
+pub use sessions::{LiveSession, Sessions};
 pub use settings::FlashMode;
 
 /// The README's programs compile.

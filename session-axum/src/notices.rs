@@ -10,6 +10,7 @@ pub(crate) struct Notices {
     two_layers: Once,
     plain_http: Once,
     never_back: Once,
+    owner_without_store: Once,
     requests: AtomicU32,
     issued: AtomicU32,
     came_back: AtomicBool,
@@ -22,6 +23,15 @@ impl Notices {
                 cookie,
                 "two session layers with one cookie name are around one route, and the inner one is ignored: keep one \
                  of them, or give one of them another `name` and `flash_name`"
+            );
+        });
+    }
+
+    pub(crate) fn owner_without_store(&self) {
+        self.owner_without_store.run(|| {
+            tracing::warn!(
+                "a session's owner or label was set and there is no store to keep it: use \
+                 `SessionLayer::stored(store, keys)`"
             );
         });
     }

@@ -376,9 +376,7 @@ impl Op {
     pub(crate) fn apply(self, scope: &Arc<Scope>, staged: &mut Staged, before: &Staged) -> Result<(), Error> {
         match self {
             Self::Replace(entries) => {
-                staged.changes.destroy();
-                staged.new_id = None;
-                staged.id_was_asked = false;
+                staged.destroy();
                 entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
             }
             Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text)),
@@ -386,13 +384,9 @@ impl Op {
                 let ours = |key: &String| key.starts_with(RESERVED_PREFIX);
                 keys.iter().filter(|key| !ours(key)).for_each(|key| staged.changes.remove(key));
             }
-            Self::Adopt(from, _) if Arc::ptr_eq(&from, scope) => {
-                staged.changes = before.changes.clone();
-                staged.new_id = before.new_id;
-                staged.id_was_asked = before.id_was_asked;
-            }
+            Self::Adopt(from, _) if Arc::ptr_eq(&from, scope) => staged.adopt(before),
             Self::Adopt(from, changes) => {
-                let entries = changes.view(&from.arrived().entries);
+                let entries = changes.view(from.arrived().entries());
                 let entries = entries.into_iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
                 let entries = entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
                 Self::Replace(entries).apply(scope, staged, before)?;

@@ -6,10 +6,10 @@ use std::{
 };
 
 use http::{Method, Request};
-use session_core::{Changes, Frame, RESERVED_PREFIX, SessionId};
+use session_core::{Changes, Frame, RESERVED_PREFIX, RandomError, SessionId};
 
 use crate::{
-    arrival::{Arrived, Incoming, read_flash, read_session},
+    arrival::{Arrived, Incoming, read_flash, read_remote, read_session},
     cookies::Cookies,
     error::Error,
     flash::changes::FlashChanges,
@@ -25,6 +25,8 @@ pub(crate) struct Scope {
     /// Known while the layer still watches for set-up that cannot work.
     pub(crate) origin: Option<Origin>,
     arrived: OnceLock<Arrived>,
+    /// Where more than the cookie has to be asked: held meanwhile, and why there was no answer.
+    asking: Option<Box<tokio::sync::Mutex<Option<Error>>>>,
     incoming: OnceLock<Incoming>,
     staged: Mutex<Staged>,
 }
@@ -39,14 +41,37 @@ impl Scope {
             is_head,
             origin,
             arrived: OnceLock::new(),
+            asking: settings.told.remote.is_some().then(Box::default),
             incoming: OnceLock::new(),
             staged: Mutex::default(),
         })
     }
 
-    /// The session that came with the request.
+    /// Reads the session that came with the request, once, and asks who has to be asked about it.
+    ///
+    /// After a failure nobody is asked again: the request has waited long enough.
+    pub(crate) async fn arrive(&self) -> Result<&Arrived, Error> {
+        if let (Some(asking), Some(remote), None) = (&self.asking, &self.settings.told.remote, self.arrived.get()) {
+            let mut failure = asking.lock().await;
+            if let Some(error) = &*failure {
+                return Err(error.clone());
+            }
+            if self.arrived.get().is_none() {
+                let answer = read_remote(&self.settings, &self.cookies, remote).await;
+                let arrived = answer.inspect_err(|error| *failure = Some(error.clone()))?;
+                self.arrived.get_or_init(|| arrived);
+            }
+        }
+        Ok(self.arrived())
+    }
+
+    /// The session as it arrived, or as it was last saved. Whoever asks has seen to it that it [arrived](Self::arrive).
     pub(crate) fn arrived(&self) -> &Arrived {
-        self.arrived.get_or_init(|| read_session(&self.settings, &self.cookies))
+        let mut arrived = self.arrived.get_or_init(|| read_session(&self.settings, &self.cookies));
+        while let Some(next) = arrived.next.get() {
+            arrived = next;
+        }
+        arrived
     }
 
     /// The flash messages that came with the request.
@@ -75,7 +100,7 @@ impl Scope {
         let edited = self.staged().changes.edited(key).map(|text| text.map(str::to_owned));
         match edited {
             Some(text) => read(text.as_deref()),
-            None => read(self.arrived().entries.get(key)),
+            None => read(self.arrived().entries().get(key)),
         }
     }
 
@@ -84,7 +109,7 @@ impl Scope {
         let (arrived, now) = (self.arrived(), self.settings.now());
         match arrived.frame {
             Some(frame) if !staged.changes.needs_new_id() => {
-                let leaves = staged.changes.differs_from(&arrived.entries) || arrived.by_old_key || arrived.is_due;
+                let leaves = staged.changes.differs_from(arrived.entries()) || arrived.by_old_key || arrived.is_due;
                 Frame { issued_at: if leaves { now } else { frame.issued_at }, ..frame }
             }
             _ => Frame { id: staged.new_id.unwrap_or(NO_ID), created_at: now, issued_at: now },
@@ -117,11 +142,20 @@ impl Scope {
         let _ = self.stage(read);
     }
 
+    /// Goes on from the session as it was saved just now. `settle` takes out of what is staged what was saved.
+    pub(crate) fn advance(&self, next: Arrived, settle: impl FnOnce(&mut Staged)) {
+        let mut staged = self.staged();
+        if self.arrived().next.set(Box::new(next)).is_ok() {
+            settle(&mut staged);
+        }
+    }
+
     /// Closes if the browser has everything already: the request was only read, and nothing is due.
     ///
     /// It looks and closes under one lock, so that no handle in another task stages what nobody would save.
     pub(crate) fn close_if_settled(&self) -> bool {
-        let session_is_due = self.arrived.get().is_some_and(|arrived| arrived.is_due || arrived.by_old_key);
+        let is_due = |arrived: &Arrived| arrived.is_due || arrived.by_old_key || arrived.next.get().is_some();
+        let session_is_due = self.arrived.get().is_some_and(is_due);
         let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
         let mut staged = self.staged();
         staged.closed |= !session_is_due && !has_flash && staged.is_empty();
@@ -166,6 +200,9 @@ pub(crate) struct Staged {
     pub(crate) new_id: Option<SessionId>,
     /// Whether somebody holds the id.
     pub(crate) id_was_asked: bool,
+    /// Whose session it is from now on, and what that visitor is shown of it.
+    pub(crate) owner: Option<String>,
+    pub(crate) label: Option<String>,
     pub(crate) flash: FlashChanges,
     /// A change that could not be staged, and so fails the response.
     pub(crate) error: Option<Error>,
@@ -175,7 +212,79 @@ pub(crate) struct Staged {
 impl Staged {
     /// Whether there is nothing to send. What was read or kept counts only where messages came.
     fn is_empty(&self) -> bool {
-        self.changes.is_empty() && !self.id_was_asked && self.error.is_none() && self.flash.added.is_empty()
+        let says_nothing = self.owner.is_none() && self.label.is_none();
+        let session = self.changes.is_empty() && !self.id_was_asked && says_nothing;
+        session && self.error.is_none() && self.flash.added.is_empty()
+    }
+
+    /// Ends the session. What is staged afterwards belongs to a new one.
+    pub(crate) fn destroy(&mut self) {
+        self.changes.destroy();
+        self.forget_identity();
+    }
+
+    /// Takes all values out, and what tied the session to anybody.
+    pub(crate) fn clear(&mut self, arrived: &Arrived) {
+        self.changes.clear(arrived.entries());
+        (self.owner, self.label) = (None, None);
+    }
+
+    /// Takes what another handle of the same request staged about the session.
+    pub(crate) fn adopt(&mut self, other: &Self) {
+        let Self { changes, new_id, id_was_asked, owner, label, flash: _, error: _, closed: _ } = other.clone();
+        *self = Self {
+            changes,
+            new_id,
+            id_was_asked,
+            owner,
+            label,
+            flash: std::mem::take(&mut self.flash),
+            error: self.error.take(),
+            closed: self.closed,
+        };
+    }
+
+    /// Takes out what `saved` said, unless something else was said since.
+    pub(crate) fn forget(&mut self, saved: &Self) {
+        self.changes = self.changes.since(&saved.changes);
+        self.id_was_asked &= !saved.id_was_asked;
+        self.new_id = self.new_id.filter(|id| saved.new_id != Some(*id));
+        self.owner.take_if(|owner| saved.owner.as_ref() == Some(owner));
+        self.label.take_if(|label| saved.label.as_ref() == Some(label));
+    }
+
+    /// Whether the session is another one than arrived.
+    pub(crate) fn differs_from(&self, arrived: &Arrived) -> bool {
+        let record = arrived.stored.as_ref().map(|stored| &stored.record);
+        let changes = |new: &Option<String>, old: Option<&String>| new.is_some() && new.as_ref() != old;
+        self.changes.differs_from(arrived.entries())
+            || changes(&self.owner, record.and_then(|record| record.owner.as_ref()))
+            || changes(&self.label, record.and_then(|record| record.label.as_ref()))
+            || (self.changes.clears() && record.is_some_and(|record| record.owner.is_some()))
+    }
+
+    /// Whether nothing makes it a session: no entry, no owner, and nobody who holds its id.
+    pub(crate) fn leaves_nothing(&self, arrived: &Arrived) -> bool {
+        let keeps_owner = || {
+            let stored = arrived.stored.as_ref().filter(|_| !self.changes.clears());
+            stored.is_some_and(|stored| stored.record.owner.is_some())
+        };
+        self.changes.leave_nothing(arrived.entries()) && !self.id_was_asked && self.owner.is_none() && !keeps_owner()
+    }
+
+    /// The id of the session if it needs a new one: near the old one's place if it is the same session.
+    pub(crate) fn draw_id(&self, arrived: &Arrived) -> Result<SessionId, RandomError> {
+        match (self.new_id, arrived.frame) {
+            (Some(id), _) => Ok(id),
+            (None, Some(frame)) if !self.changes.destroys() => frame.id.renewed(),
+            _ => SessionId::random(),
+        }
+    }
+
+    fn forget_identity(&mut self) {
+        self.new_id = None;
+        self.id_was_asked = false;
+        (self.owner, self.label) = (None, None);
     }
 
     /// Forgets everything but the end of a session: what a failed request must not leave behind.

@@ -11,13 +11,15 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    Entries, Field, MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Terms, Writer,
-    decode, encode, system_time,
+    Field, MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Terms, Writer, decode,
+    encode, system_time,
 };
 
 use crate::{
     error::Error,
+    issue::{cookie_size, session_cookies},
     rejection::{MissingLayer, SessionRejection},
+    saving::{save_now, update_now},
     scope::{Scope, Staged},
 };
 
@@ -137,7 +139,7 @@ impl Session {
 
     /// Takes all values out. The session keeps its id if it gets others.
     pub fn clear(&self) {
-        self.scope.stage_or_log(|staged| staged.changes.clear(&self.scope.arrived().entries));
+        self.scope.stage_or_log(|staged| staged.clear(self.scope.arrived()));
     }
 
     /// Replaces the value under `key` by what `change` makes of it, as one step that nobody else's comes between.
@@ -155,12 +157,20 @@ impl Session {
         if key.starts_with(RESERVED_PREFIX) {
             return Err(Error::reserved(key));
         }
+        let mut change = |old: Option<&str>| {
+            let new = change(old.map(decode).transpose().map_err(|error| Error::decode(key, error))?);
+            let text = encode(&new).map_err(|error| Error::encode(key, error))?;
+            Ok((new, text))
+        };
+        if let Some(store) = self.scope.settings.records()
+            && let Some(new) = update_now(&self.scope, store, key, &mut change).await?
+        {
+            return Ok(new);
+        }
         loop {
             let before = self.scope.with_text(key, |text| text.map(str::to_owned));
-            let old = before.as_deref().map(decode).transpose().map_err(|error| Error::decode(key, error))?;
-            let new = change(old);
-            let text = encode(&new).map_err(|error| Error::encode(key, error))?;
-            let entries = &self.scope.arrived().entries;
+            let (new, text) = change(before.as_deref())?;
+            let entries = self.scope.arrived().entries();
             let written = self.scope.stage(|staged| {
                 let unchanged = staged.changes.get(entries, key) == before.as_deref();
                 if unchanged {
@@ -186,12 +196,11 @@ impl Session {
     ///
     /// The answer says how far that reaches.
     pub fn destroy(&self) -> Destroyed {
-        self.scope.stage_or_log(|staged| {
-            staged.changes.destroy();
-            staged.new_id = None;
-            staged.id_was_asked = false;
-        });
-        Destroyed::InThisBrowser
+        self.scope.stage_or_log(Staged::destroy);
+        match self.scope.settings.told.remote {
+            Some(_) => Destroyed::Everywhere,
+            None => Destroyed::InThisBrowser,
+        }
     }
 
     /// The session's public and stable name, for caches and logs. Asking for it makes the session exist.
@@ -206,7 +215,11 @@ impl Session {
         staged.id_was_asked = true;
         match arrived.frame {
             Some(frame) if !staged.changes.needs_new_id() => frame.id,
-            _ => *staged.new_id.get_or_insert_with(|| SessionId::random().unwrap_or_else(|error| panic!("{error}"))),
+            _ => {
+                let id = staged.draw_id(arrived).unwrap_or_else(|error| panic!("{error}"));
+                staged.new_id = Some(id);
+                id
+            }
         }
     }
 
@@ -221,7 +234,7 @@ impl Session {
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         let staged = self.scope.staged();
-        let terms = staged.changes.terms(&self.scope.arrived().entries);
+        let terms = staged.changes.terms(self.scope.arrived().entries());
         system_time(self.scope.settings.told.limits.last_second(&self.scope.frame_after(&staged), &terms))
     }
 
@@ -249,12 +262,10 @@ impl Session {
     #[must_use]
     pub fn cookie_size(&self) -> usize {
         let staged = self.scope.staged();
-        let changes = &staged.changes;
-        let arrived = self.scope.arrived();
-        if changes.leave_nothing(&arrived.entries) && !staged.id_was_asked {
+        if staged.leaves_nothing(self.scope.arrived()) {
             return 0;
         }
-        crate::issue::cookie_size(&self.scope, changes)
+        cookie_size(&self.scope, &staged.changes)
     }
 
     /// Saves now. Where the data travels in the cookie it leaves with the response: this says whether it can.
@@ -263,12 +274,32 @@ impl Session {
     ///
     /// When the session cannot be saved, for example because it is too large.
     pub async fn save(&self) -> Result<(), Error> {
+        if let Some(store) = self.scope.settings.records() {
+            return save_now(&self.scope, store).await;
+        }
         let staged = self.scope.stage(|staged| staged.clone())?;
-        crate::issue::session_cookies(&self.scope, &staged).map(drop)
+        session_cookies(&self.scope, &staged).map(drop)
+    }
+
+    /// Says whose session this is, for [`Sessions`](crate::Sessions): a user's id, as a rule. It needs a store.
+    pub fn set_owner(&self, owner: impl Into<String>) {
+        self.say(|staged| staged.owner = Some(owner.into()));
+    }
+
+    /// Says what its owner is shown of this session: "Firefox on Linux". It needs a store.
+    pub fn set_label(&self, label: impl Into<String>) {
+        self.say(|staged| staged.label = Some(label.into()));
+    }
+
+    fn say(&self, say: impl FnOnce(&mut Staged)) {
+        match self.scope.settings.records() {
+            Some(_) => self.scope.stage_or_log(say),
+            None => self.scope.settings.notices.owner_without_store(),
+        }
     }
 
     fn change_terms(&self, change: impl FnOnce(&mut Terms)) {
-        let entries = &self.scope.arrived().entries;
+        let entries = self.scope.arrived().entries();
         self.scope.stage_or_log(|staged| {
             let mut terms = staged.changes.terms(entries);
             change(&mut terms);
@@ -278,7 +309,7 @@ impl Session {
 
     fn with_keys<R>(&self, read: impl FnOnce(Vec<&str>) -> R) -> R {
         let staged = self.scope.staged();
-        let view = staged.changes.view(&self.scope.arrived().entries);
+        let view = staged.changes.view(self.scope.arrived().entries());
         read(view.map(|(key, _)| key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
     }
 }
@@ -298,7 +329,7 @@ impl<T: SessionData> Session<T> {
     }
 
     fn read(scope: &Arc<Scope>) -> Result<Self, MissingField> {
-        let entries: &Entries = &scope.arrived().entries;
+        let entries = scope.arrived().entries();
         let changes = scope.staged().changes.clone();
         let reader = Reader::new(entries, &changes);
         let data = T::read(&reader);
@@ -374,7 +405,7 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let scope = scope_of(parts).map_err(SessionRejection::MissingLayer)?;
+        let scope = scope_of(parts).await?;
         Self::read(&scope).map_err(|error| SessionRejection::MissingField { key: error.key(), redirect: T::REDIRECT })
     }
 }
@@ -383,14 +414,15 @@ impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> 
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
-        let scope = scope_of(parts).map_err(SessionRejection::MissingLayer)?;
+        let scope = scope_of(parts).await?;
         Ok(Self::read(&scope).ok())
     }
 }
 
-fn scope_of(parts: &Parts) -> Result<Arc<Scope>, MissingLayer> {
-    let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Session"))?;
-    scope.arrived();
+async fn scope_of(parts: &Parts) -> Result<Arc<Scope>, SessionRejection> {
+    let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Session"));
+    let scope = scope.map_err(SessionRejection::MissingLayer)?;
+    scope.arrive().await.map_err(SessionRejection::Failed)?;
     Ok(Arc::clone(scope))
 }
 
@@ -407,4 +439,7 @@ pub enum Destroyed {
     /// This browser drops its cookie. Somebody who copied the cookie before can use the copy until the session's
     /// limits end it: the data travels with the cookie, and nobody is asked.
     InThisBrowser,
+    /// Everywhere, with the response: a store, or a list of revocations, is told that the session is over, and a copy
+    /// of the cookie opens nothing. If it cannot be told, the response is an error.
+    Everywhere,
 }

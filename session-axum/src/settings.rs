@@ -9,7 +9,7 @@ use session_core::{
     unix_seconds,
 };
 
-use crate::{error::Error, notices::Notices};
+use crate::{error::Error, notices::Notices, store::Store};
 
 /// All that requests need to know, and how it came to be.
 #[derive(Clone)]
@@ -28,10 +28,18 @@ impl Settings {
         let flash_cookie = told.flash.build()?;
         cookie::check_distinct(&session_cookie, &flash_cookie)?;
         let rings = told.sealing.as_ref().map(|sealing| Rings {
-            session: sealing.ring(Purpose::Session, session_cookie.name(), &told.application),
+            session: sealing.ring(told.session_purpose(), session_cookie.name(), &told.application),
             flash: sealing.ring(Purpose::Flash, flash_cookie.name(), &told.application),
         });
         Ok(Self { told, session_cookie, flash_cookie, rings, notices: Arc::default() })
+    }
+
+    /// Where the sessions are, unless their data travels.
+    pub(crate) const fn records(&self) -> Option<&Store> {
+        match &self.told.remote {
+            Some(Remote::Records(store)) => Some(store),
+            _ => None,
+        }
     }
 
     /// The time now, in seconds since 1970.
@@ -61,6 +69,8 @@ pub(crate) struct Rings {
 #[derive(Clone)]
 pub(crate) struct Told {
     pub(crate) sealing: Option<Sealing>,
+    /// What has to be asked about a session besides its cookie.
+    pub(crate) remote: Option<Remote>,
     pub(crate) session: cookie::Settings,
     pub(crate) flash: cookie::Settings,
     pub(crate) application: String,
@@ -76,9 +86,10 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    pub(crate) fn new(sealing: Option<Sealing>) -> Self {
+    pub(crate) fn new(sealing: Option<Sealing>, remote: Option<Remote>) -> Self {
         Self {
             sealing,
+            remote,
             session: cookie::Settings::new("session"),
             flash: cookie::Settings::new("flash"),
             application: String::new(),
@@ -92,6 +103,26 @@ impl Told {
             clock: Arc::new(SystemClock),
         }
     }
+
+    const fn session_purpose(&self) -> Purpose {
+        match self.remote {
+            Some(Remote::Records(_)) => Purpose::Id,
+            _ => Purpose::Session,
+        }
+    }
+}
+
+/// A store, and what it is for.
+#[derive(Clone)]
+pub(crate) enum Remote {
+    /// The sessions are there, and the cookie carries what they are found by.
+    Records(Store),
+    /// The data travels, and the ids of sessions that were ended early are there.
+    Revocations {
+        list: Store,
+        /// Whether a session is believed while the list cannot be read.
+        lenient: bool,
+    },
 }
 
 /// Makes the response to a request whose session could not be read or saved.

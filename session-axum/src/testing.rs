@@ -26,6 +26,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
@@ -34,15 +35,20 @@ use cookie::Cookie;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use serde::{Serialize, de::DeserializeOwned};
-use session_core::{Batch, Clock, Frame, Lists, SessionId, decode, encode, system_time, write_object};
+use session_core::{
+    Batch, Changes, Clock, Frame, IdSecret, Limits, Lists, RecordKey, SessionId, Visit, Write, decode, encode,
+    system_time, write_object,
+};
 use tower_service::Service;
 
 use crate::{
     SessionLayer,
-    arrival::{Arrived, Incoming, flash_suffix, read_flash, read_session},
+    arrival::{Incoming, flash_suffix, read_flash, read_remote, read_session},
     cookies::Cookies,
+    error::Error,
     form::{self, Choice, FormValues, errors::IntoErrors},
     settings::{Rings, Settings},
+    store::Store,
 };
 
 /// A clock that stands still until it is moved. Its clones move together.
@@ -288,6 +294,8 @@ impl fmt::Debug for TestResponse {
 }
 
 /// A session and its flash messages outside any request: to forge one that a layer will take, or to read what it sent.
+///
+/// Where sessions are in a store it needs one that answers at once, such as `MemoryStore`, and panics with another.
 pub struct TestSession {
     settings: Arc<Settings>,
     id: SessionId,
@@ -424,7 +432,10 @@ impl TestSession {
         let mut cookies = Vec::new();
         if !self.entries.is_empty() {
             let mut body = Frame { id: self.id, created_at: now, issued_at: now }.begin_body(0);
-            write_object(self.entries.iter().map(|(key, text)| (key.as_str(), text.as_str())), &mut body);
+            match self.settings.records() {
+                Some(store) => body.extend_from_slice(self.store(store, now).as_bytes()),
+                None => write_object(self.entries.iter().map(|(key, text)| (key.as_str(), text.as_str())), &mut body),
+            }
             cookies.push((self.settings.session_cookie.name().to_owned(), seal(session, &body)));
         }
         if !self.flash.is_empty() {
@@ -437,13 +448,36 @@ impl TestSession {
         cookies
     }
 
+    /// Puts the session into the layer's store, under a secret of its own.
+    fn store(&self, store: &Store, now: u64) -> IdSecret {
+        let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
+        let mut changes = Changes::default();
+        self.entries.iter().for_each(|(key, text)| changes.insert(key, text.clone()));
+        let Limits { idle, lifetime } = self.settings.told.limits;
+        let write = Write {
+            changes: &changes,
+            read: None,
+            owner: None,
+            label: None,
+            created_at: now,
+            visit: Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) },
+            exact: false,
+        };
+        at_once(store.create(&RecordKey::of_secret(self.id, secret.as_bytes()), write));
+        secret
+    }
+
     fn read(layer: &SessionLayer, cookies: &str) -> Self {
         let mut session = Self::new(layer);
         let Ok(header) = HeaderValue::try_from(cookies) else { return session };
         let cookies = Cookies::One(header);
-        let Arrived { frame, entries, .. } = read_session(&session.settings, &cookies);
-        session.id = frame.map_or(session.id, |frame| frame.id);
-        session.entries = entries
+        let arrived = match &session.settings.told.remote {
+            Some(remote) => at_once(read_remote(&session.settings, &cookies, remote)),
+            None => read_session(&session.settings, &cookies),
+        };
+        session.id = arrived.frame.map_or(session.id, |frame| frame.id);
+        session.entries = arrived
+            .entries()
             .iter()
             .filter(|(key, _)| !key.starts_with(session_core::RESERVED_PREFIX))
             .map(|(key, text)| (key.to_owned(), text.to_owned()))
@@ -451,6 +485,16 @@ impl TestSession {
         let Incoming { batches } = read_flash(&session.settings, &cookies);
         batches.into_iter().for_each(|received| session.flash.extend(received.batch));
         session
+    }
+}
+
+/// The answer of a store that needs not wait for it.
+fn at_once<T>(answer: impl Future<Output = Result<T, Error>>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(answer).poll(&mut context) {
+        Poll::Ready(Ok(answer)) => answer,
+        Poll::Ready(Err(error)) => panic!("the session store: {error}"),
+        Poll::Pending => panic!("`TestSession` needs a store that answers at once: use `MemoryStore` in this test"),
     }
 }
 

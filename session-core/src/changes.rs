@@ -60,6 +60,24 @@ impl Changes {
         *self = Self { basis: Basis::New, ..Self::default() };
     }
 
+    /// What was changed since these were `saved`: all of it if the session was cleared or ended meanwhile.
+    #[must_use]
+    pub fn since(&self, saved: &Self) -> Self {
+        if self.basis != saved.basis {
+            return self.clone();
+        }
+        let is_news = |(key, text): &&(String, Option<String>)| saved.edited(key) != Some(text.as_deref());
+        let edits = self.edits.iter().filter(is_news).cloned().collect();
+        Self { basis: Basis::Arrived, renewed: self.renewed && !saved.renewed, edits }
+    }
+
+    /// Takes out what was changed under `key` unless it was changed again since `saved`: it is saved on its own.
+    pub fn settle(&mut self, key: &str, saved: &Self) {
+        if self.basis == saved.basis && self.edited(key) == saved.edited(key) {
+            self.edits.retain(|(edited, _)| edited != key);
+        }
+    }
+
     /// Says something else under the reserved key.
     pub fn set_terms(&mut self, terms: &Terms) {
         self.edit(RESERVED_KEY, terms.to_json());

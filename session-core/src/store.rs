@@ -178,7 +178,7 @@ pub struct Record {
     pub label: Option<String>,
     /// Its values, and what it says of itself under the reserved key.
     pub entries: Entries,
-    /// Another number after every change of the entries, the owner or the label, and never one it had before.
+    /// One more after every change of the entries, the owner or the label; the first is 1.
     pub version: u64,
 }
 
