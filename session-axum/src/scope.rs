@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     flash::changes::FlashChanges,
     notices::Origin,
-    settings::Settings,
+    settings::{Remote, Settings},
 };
 
 /// Shared by the layer and by every extractor of one request.
@@ -48,21 +48,26 @@ impl Scope {
     }
 
     /// Reads the session that came with the request, once, and asks who has to be asked about it.
-    ///
-    /// After a failure nobody is asked again: the request has waited long enough.
     pub(crate) async fn arrive(&self) -> Result<&Arrived, Error> {
         if let (Some(asking), Some(remote), None) = (&self.asking, &self.settings.told.remote, self.arrived.get()) {
-            let mut failure = asking.lock().await;
-            if let Some(error) = &*failure {
-                return Err(error.clone());
-            }
-            if self.arrived.get().is_none() {
-                let answer = read_remote(&self.settings, &self.cookies, remote).await;
-                let arrived = answer.inspect_err(|error| *failure = Some(error.clone()))?;
-                self.arrived.get_or_init(|| arrived);
-            }
+            // In a box, so that every handler's future is not as large as this one.
+            Box::pin(self.ask(asking, remote)).await?;
         }
         Ok(self.arrived())
+    }
+
+    /// After a failure nobody is asked again: the request has waited long enough.
+    async fn ask(&self, asking: &tokio::sync::Mutex<Option<Error>>, remote: &Remote) -> Result<(), Error> {
+        let mut failure = asking.lock().await;
+        if let Some(error) = &*failure {
+            return Err(error.clone());
+        }
+        if self.arrived.get().is_none() {
+            let answer = read_remote(&self.settings, &self.cookies, remote).await;
+            let arrived = answer.inspect_err(|error| *failure = Some(error.clone()))?;
+            self.arrived.get_or_init(|| arrived);
+        }
+        Ok(())
     }
 
     /// The session as it arrived, or as it was last saved. Whoever asks has seen to it that it [arrived](Self::arrive).

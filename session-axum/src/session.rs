@@ -163,7 +163,7 @@ impl Session {
             Ok((new, text))
         };
         if let Some(store) = self.scope.settings.records()
-            && let Some(new) = update_now(&self.scope, store, key, &mut change).await?
+            && let Some(new) = Box::pin(update_now(&self.scope, store, key, &mut change)).await?
         {
             return Ok(new);
         }
@@ -275,7 +275,7 @@ impl Session {
     /// When the session cannot be saved, for example because it is too large.
     pub async fn save(&self) -> Result<(), Error> {
         if let Some(store) = self.scope.settings.records() {
-            return save_now(&self.scope, store).await;
+            return Box::pin(save_now(&self.scope, store)).await;
         }
         let staged = self.scope.stage(|staged| staged.clone())?;
         session_cookies(&self.scope, &staged).map(drop)
