@@ -1,6 +1,6 @@
 //! The way in: from the request's cookies to the session and the flash messages that they prove.
 
-use std::{fmt::Write as _, sync::OnceLock};
+use std::sync::OnceLock;
 
 use session_core::{
     Batch, Entries, Frame, IdSecret, Limits, Record, RecordKey, Ring, StoreErrorKind, Terms, Token, Verified,
@@ -180,7 +180,7 @@ struct Candidates<'a> {
 
 impl<'a> Candidates<'a> {
     fn offer(&mut self, text: &'a [u8], ring: &Ring) {
-        let Some(token) = Token::parse(text, ring.form()).filter(|token| ring.knows(token)) else { return };
+        let Some(token) = candidate(text, ring) else { return };
         if !self.iter().any(|(known, _)| known == text)
             && let Some(place) = self.tokens.iter_mut().find(|place| place.is_none())
         {
@@ -191,10 +191,11 @@ impl<'a> Candidates<'a> {
     fn iter(&self) -> impl Iterator<Item = (&'a [u8], Token<'a>)> {
         self.tokens.into_iter().flatten()
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
-    }
+/// What can be a token of one of our keys.
+fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Option<Token<'a>> {
+    Token::parse(text, ring.form()).filter(|token| ring.knows(token))
 }
 
 /// Text to trust to meaning. What fails on the way is no session, and nothing of it is repeated anywhere.
@@ -230,53 +231,81 @@ pub(crate) struct Received {
 /// Reads the flash messages: each batch that its cookie's name and its own id agree on.
 pub(crate) fn read_flash(settings: &Settings, cookies: &Cookies) -> Incoming {
     let Some(Rings { flash: ring, .. }) = &settings.rings else { return Incoming::default() };
-    let now = settings.now();
-    let only_valid = |(suffix, candidates): (&[u8], Candidates<'_>)| {
-        let mut valid = candidates.iter().filter_map(|(text, token)| {
-            let size = settings.flash_cookie.name().len() + suffix.len() + text.len();
-            receive(&token, suffix, size, ring, settings.told.flash_lifetime, now)
-        });
-        let batch = valid.next()?;
-        valid.next().is_none().then_some(batch)
-    };
-    let mut batches: Vec<_> = flash_candidates(settings, cookies, ring).into_iter().filter_map(only_valid).collect();
-    batches.sort_by_key(|batch| batch.frame.created_at);
+    let mut batches = Vec::new();
+    for name in names(settings, cookies, ring).into_iter().flatten() {
+        batches.extend(read_batch(settings, cookies, ring, name));
+    }
+    batches.sort_by_key(|batch: &Received| batch.frame.created_at);
     Incoming { batches }
 }
 
-/// The first 8 names that can be a batch's, each with the tokens under it.
-fn flash_candidates<'a>(settings: &'a Settings, cookies: &'a Cookies, ring: &Ring) -> Vec<(&'a [u8], Candidates<'a>)> {
-    let mut found: Vec<(&[u8], Candidates<'_>)> = Vec::new();
+/// A name that can be a batch's, and the first value under it that can be a token.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    suffix: &'a [u8],
+    first: &'a [u8],
+    /// Whether something came after it under the same name.
+    is_repeated: bool,
+}
+
+/// The first 8 names that can be a batch's.
+fn names<'a>(settings: &'a Settings, cookies: &'a Cookies, ring: &Ring) -> [Option<Name<'a>>; MAX_BATCHES] {
+    let mut names: [Option<Name<'_>>; MAX_BATCHES] = [None; MAX_BATCHES];
     let is_batch = |suffix: &[u8]| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".");
     for (suffix, value) in cookies.find(&settings.flash_cookie).filter(|(suffix, _)| is_batch(suffix)) {
-        let mut candidates = Candidates::default();
-        candidates.offer(value, ring);
-        if let Some((_, known)) = found.iter_mut().find(|(known, _)| *known == suffix) {
-            known.offer(value, ring);
-        } else if !candidates.is_empty() && found.len() < MAX_BATCHES {
-            found.push((suffix, candidates));
+        if let Some(known) = names.iter_mut().flatten().find(|known| known.suffix == suffix) {
+            known.is_repeated = true;
+        } else if candidate(value, ring).is_some()
+            && let Some(place) = names.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some(Name { suffix, first: value, is_repeated: false });
         }
     }
-    found
+    names
+}
+
+/// The batch under a name, unless two different ones came under it: nothing tells which is ours.
+fn read_batch(settings: &Settings, cookies: &Cookies, ring: &Ring, name: Name<'_>) -> Option<Received> {
+    let mut candidates = Candidates::default();
+    candidates.offer(name.first, ring);
+    if name.is_repeated {
+        let others = cookies.find(&settings.flash_cookie).filter(|(suffix, _)| *suffix == name.suffix);
+        others.for_each(|(_, value)| candidates.offer(value, ring));
+    }
+    let (lifetime, now) = (settings.told.flash_lifetime, settings.now());
+    let mut valid = candidates.iter().filter_map(|(text, token)| {
+        let size = settings.flash_cookie.name().len() + name.suffix.len() + text.len();
+        receive(&token, name.suffix, size, ring, lifetime, now)
+    });
+    let batch = valid.next()?;
+    valid.next().is_none().then_some(batch)
 }
 
 fn receive(token: &Token<'_>, suffix: &[u8], size: usize, ring: &Ring, lifetime: u64, now: u64) -> Option<Received> {
     let verified = open(token, ring, now)?;
     let frame = verified.frame();
     let fresh = now <= frame.created_at.saturating_add(lifetime);
-    if !fresh || flash_suffix(&frame).as_bytes() != suffix {
+    if !fresh || Suffix::of(&frame).as_str().as_bytes() != suffix {
         return None;
     }
     let batch = Batch::of(&verified.entries().ok()?).ok()?;
     Some(Received { frame, size, batch })
 }
 
-/// A batch's cookie is named after the batch, so that no two batches share one.
-pub(crate) fn flash_suffix(frame: &Frame) -> String {
-    let mut suffix = String::with_capacity(FLASH_SUFFIX);
-    // Writing to a String cannot fail.
-    let _ = write!(suffix, ".{}", frame.id);
-    suffix
+/// What a batch's cookie has behind the flash's name: a dot and the batch's id, so that no two batches share one.
+#[derive(Clone, Copy)]
+pub(crate) struct Suffix([u8; FLASH_SUFFIX]);
+
+impl Suffix {
+    pub(crate) fn of(frame: &Frame) -> Self {
+        let (mut suffix, mut id) = ([b'.'; FLASH_SUFFIX], [0; FLASH_SUFFIX - 1]);
+        suffix[1..].copy_from_slice(frame.id.encode(&mut id).as_bytes());
+        Self(suffix)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// How many texts under one name are verified.

@@ -9,7 +9,7 @@ use session_core::{
 };
 
 use crate::{
-    arrival::{FLASH_SUFFIX, Received, flash_suffix},
+    arrival::{FLASH_SUFFIX, Received, Suffix},
     error::Error,
     flash::changes::Consumed,
     scope::{Scope, Staged},
@@ -31,31 +31,34 @@ pub(crate) fn drops_flash(scope: &Scope) -> bool {
     scope.settings.told.flash_mode == FlashMode::NextRequest && !scope.incoming().batches.is_empty()
 }
 
-/// The cookies that make the browser's flash what was staged.
-pub(crate) fn flash_cookies(scope: &Scope, staged: &Staged, consumed: Consumed) -> Result<Vec<String>, Error> {
+/// Appends the cookies that make the browser's flash what was staged.
+pub(crate) fn flash_cookies(
+    scope: &Scope,
+    staged: &Staged,
+    consumed: Consumed,
+    cookies: &mut Vec<String>,
+) -> Result<(), Error> {
     if let Some(error) = &staged.error {
         return Err(error.clone());
     }
     let touched = scope.flash_was_read() || !staged.flash.added.is_empty() || drops_flash(scope);
     if scope.settings.rings.is_none() || !touched {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = Outgoing { batches: Vec::new(), cookies };
     for received in &scope.incoming().batches {
         outgoing.carry(scope, received, staged.flash.rest_of(&received.batch, consumed));
     }
     outgoing.begin(scope, &staged.flash.added)?;
     outgoing.fit(scope);
     outgoing.merge(scope);
-    outgoing.cookies(scope)
+    outgoing.seal(scope)
 }
 
-/// The flash cookies after this response, oldest first.
-#[derive(Default)]
-struct Outgoing<'a> {
+/// The flash after this response, oldest first, and the cookies that are known of it.
+struct Outgoing<'a, 'c> {
     batches: Vec<Leaving<'a>>,
-    /// Suffixes of cookies that go.
-    gone: Vec<String>,
+    cookies: &'c mut Vec<String>,
 }
 
 struct Leaving<'a> {
@@ -69,10 +72,10 @@ struct Leaving<'a> {
     body: Option<Vec<u8>>,
 }
 
-impl<'a> Outgoing<'a> {
+impl<'a> Outgoing<'a, '_> {
     fn carry(&mut self, scope: &Scope, received: &'a Received, rest: Cow<'a, Batch>) {
         if rest.is_empty() {
-            self.gone.push(flash_suffix(&received.frame));
+            self.remove(scope, &received.frame);
             return;
         }
         let is_changed = matches!(rest, Cow::Owned(_));
@@ -127,7 +130,8 @@ impl<'a> Outgoing<'a> {
         }
         while self.size() > MAX_SIZE {
             say_dropped(scope);
-            self.gone.push(flash_suffix(&self.batches.remove(0).frame));
+            let oldest = self.batches.remove(0);
+            self.remove(scope, &oldest.frame);
         }
     }
 
@@ -147,10 +151,11 @@ impl<'a> Outgoing<'a> {
         if came <= MOST_BATCHES {
             return;
         }
-        let mut all = self.batches.drain(..came);
+        let newer = self.batches.split_off(came);
+        let mut all = std::mem::replace(&mut self.batches, newer).into_iter();
         let Some(mut merged) = all.next() else { return };
         for newer in all {
-            self.gone.push(flash_suffix(&newer.frame));
+            self.remove(scope, &newer.frame);
             merged.frame = Frame { id: merged.frame.id, ..newer.frame };
             merged.batch.to_mut().absorb(newer.batch.into_owned());
         }
@@ -162,15 +167,18 @@ impl<'a> Outgoing<'a> {
         self.batches.iter().map(|leaving| leaving.size).sum()
     }
 
-    fn cookies(self, scope: &Scope) -> Result<Vec<String>, Error> {
-        let spec = &scope.settings.flash_cookie;
-        let mut cookies: Vec<String> = self.gone.iter().map(|suffix| spec.clear(suffix)).collect();
+    /// A batch's cookie goes.
+    fn remove(&mut self, scope: &Scope, frame: &Frame) {
+        self.cookies.push(scope.settings.flash_cookie.clear(Suffix::of(frame).as_str()));
+    }
+
+    fn seal(self, scope: &Scope) -> Result<(), Error> {
         for leaving in &self.batches {
             if let Some(body) = &leaving.body {
-                cookies.extend(leaving.cookie(scope, body)?);
+                self.cookies.extend(leaving.cookie(scope, body)?);
             }
         }
-        Ok(cookies)
+        Ok(())
     }
 }
 
@@ -188,13 +196,13 @@ impl Leaving<'_> {
     fn cookie(&self, scope: &Scope, body: &[u8]) -> Result<Option<String>, Error> {
         let Some(Rings { flash: ring, .. }) = &scope.settings.rings else { return Ok(None) };
         if self.batch.is_empty() {
-            return Ok(Some(scope.settings.flash_cookie.clear(&flash_suffix(&self.frame))));
+            return Ok(Some(scope.settings.flash_cookie.clear(Suffix::of(&self.frame).as_str())));
         }
         let last_second = self.frame.created_at.saturating_add(scope.settings.told.flash_lifetime);
         let max_age = last_second.saturating_sub(scope.settings.now()).max(1);
         let len = ring.form().token_len(body.len());
         let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
-        Ok(Some(scope.settings.flash_cookie.set_with(&flash_suffix(&self.frame), len, Some(max_age), seal)?))
+        Ok(Some(scope.settings.flash_cookie.set_with(Suffix::of(&self.frame).as_str(), len, Some(max_age), seal)?))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     batches,
     error::{Error, Failure},
     issue::session_cookies,
-    response::{Op, Ops},
+    response::{Op, OpList, Ops},
     revocation::revoke,
     saving::stored_cookies,
     scope::{Scope, Staged},
@@ -29,7 +29,7 @@ pub(crate) enum Begun {
 /// A response, and what its handler said of the session and the flash.
 pub(crate) struct Departure {
     response: Response,
-    ops: Vec<Op>,
+    ops: OpList,
     failure: Option<Failure>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn depart(scope: Arc<Scope>, departure: Departure) -> Response 
     let staged = scope.take();
     if let Some(Failure(error)) = &failure {
         response = answer(scope, error);
-        ops.extend(Ops::take(&mut response));
+        Ops::take(&mut response).into_iter().for_each(|op| ops.push(op));
     }
     let failed = failure.is_some() || response.status().is_server_error();
     let saves = !failed || scope.settings.told.save_on_server_error;
@@ -91,7 +91,7 @@ async fn settle_failure(scope: &Arc<Scope>, staged: &Staged, response: &mut Resp
 async fn settle(
     scope: &Arc<Scope>,
     before: &Staged,
-    ops: Vec<Op>,
+    ops: OpList,
     status: StatusCode,
     saves: bool,
 ) -> Result<Vec<String>, Error> {
@@ -100,11 +100,11 @@ async fn settle(
     if about_the_session {
         scope.arrive().await?;
     }
-    for op in ops {
+    for op in ops.into_iter() {
         op.apply(scope, staged.to_mut(), before)?;
     }
     let mut cookies = if about_the_session { settle_session(scope, &staged, saves).await? } else { Vec::new() };
-    cookies.extend(batches::flash_cookies(scope, &staged, batches::consumption(scope, status, saves))?);
+    batches::flash_cookies(scope, &staged, batches::consumption(scope, status, saves), &mut cookies)?;
     Ok(cookies)
 }
 

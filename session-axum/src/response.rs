@@ -418,7 +418,35 @@ impl fmt::Debug for Op {
 pub(crate) struct Ops(Arc<Pending>);
 
 #[derive(Debug, Default)]
-struct Pending(Mutex<Vec<Op>>);
+struct Pending(Mutex<OpList>);
+
+/// Helpers in the order of their calls. Most responses have one, which needs no list.
+#[derive(Debug, Default)]
+pub(crate) struct OpList {
+    first: Option<Op>,
+    others: Vec<Op>,
+}
+
+impl OpList {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Op> {
+        self.first.iter().chain(&self.others)
+    }
+
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Op> {
+        self.first.into_iter().chain(self.others)
+    }
+
+    pub(crate) fn push(&mut self, op: Op) {
+        match self.first {
+            None => self.first = Some(op),
+            Some(_) => self.others.push(op),
+        }
+    }
+}
 
 impl Ops {
     /// Those of a response, for one more to be added.
@@ -427,7 +455,7 @@ impl Ops {
     }
 
     /// Takes those of a response, for the layer to apply.
-    pub(crate) fn take(response: &mut Response) -> Vec<Op> {
+    pub(crate) fn take(response: &mut Response) -> OpList {
         let ops = response.extensions_mut().remove::<Self>();
         ops.map(|ops| std::mem::take(&mut *ops.0.lock())).unwrap_or_default()
     }
@@ -438,7 +466,7 @@ impl Ops {
 }
 
 impl Pending {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Op>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpList> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -43,7 +43,7 @@ use tower_service::Service;
 
 use crate::{
     SessionLayer,
-    arrival::{Incoming, flash_suffix, read_flash, read_remote, read_session},
+    arrival::{Incoming, Suffix, read_flash, read_remote, read_session},
     cookies::Cookies,
     error::Error,
     form::{self, Choice, FormValues, errors::IntoErrors},
@@ -442,7 +442,7 @@ impl TestSession {
             let frame = Frame { id: self.id, created_at: now, issued_at: now };
             let mut body = frame.begin_body(0);
             self.flash.write(&mut body);
-            let name = format!("{}{}", self.settings.flash_cookie.name(), flash_suffix(&frame));
+            let name = format!("{}{}", self.settings.flash_cookie.name(), Suffix::of(&frame).as_str());
             cookies.push((name, seal(flash, &body)));
         }
         cookies

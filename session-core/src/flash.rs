@@ -153,6 +153,12 @@ impl Texts {
         }
     }
 
+    /// Most lists of messages have one, which needs no list.
+    fn parse_messages(text: &str) -> Result<Self, Malformed> {
+        let only = text.strip_prefix('[').and_then(|text| decode(text.strip_suffix(']')?).ok());
+        only.map_or_else(|| Self::parse(text), |only| Ok(Self::One(only)))
+    }
+
     fn parse(text: &str) -> Result<Self, Malformed> {
         let texts = if text.starts_with('"') { decode(text).map(Self::One) } else { decode(text).map(Self::Many) };
         texts.map_err(|_| Malformed)
@@ -306,7 +312,7 @@ impl Batch {
                 ERRORS => batch.errors = Lists::parse(text)?,
                 DROPPED => batch.dropped = Texts::parse(text)?.into_vec(),
                 _ if key.starts_with('$') => {}
-                _ => batch.messages.0.push((key.to_owned(), Texts::Many(Texts::parse(text)?.into_vec()))),
+                _ => batch.messages.0.push((key.to_owned(), Texts::parse_messages(text)?)),
             }
         }
         Ok(batch)

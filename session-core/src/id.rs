@@ -51,6 +51,12 @@ impl SessionId {
         u16::from_be_bytes([self.0[0], self.0[1]])
     }
 
+    /// Its 22 characters, written into `text`.
+    #[must_use]
+    pub fn encode<'a>(&self, text: &'a mut [u8; 22]) -> &'a str {
+        base64_simd::URL_SAFE_NO_PAD.encode_as_str(&self.0, text.as_mut_slice().as_out())
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -60,8 +66,7 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 22];
-        f.write_str(base64_simd::URL_SAFE_NO_PAD.encode_as_str(&self.0, text.as_mut_slice().as_out()))
+        f.write_str(self.encode(&mut [0; 22]))
     }
 }
 
