@@ -30,6 +30,9 @@
 //! Each case asks for a store, and may get the same one as the others: it uses keys and owners that nobody else has.
 //! So the cases may run side by side, on one server, and beside other sessions. They are functions of a store and a
 //! clock, too, for those who run them in another way.
+//!
+//! A [`Race`] goes further: many tasks, in one process or in several, write to one session at once, and it counts what
+//! was lost.
 
 #![expect(clippy::missing_panics_doc, reason = "they are tests: they panic when the promise is not kept")]
 
@@ -38,6 +41,7 @@ mod endings;
 mod owners;
 #[cfg(test)]
 mod plain;
+mod races;
 mod records;
 mod renames;
 mod trial;
@@ -46,6 +50,7 @@ mod values;
 pub use drops::*;
 pub use endings::*;
 pub use owners::*;
+pub use races::{Damage, Race, RaceKind, Work};
 pub use records::*;
 pub use renames::*;
 pub use values::*;

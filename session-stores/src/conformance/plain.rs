@@ -125,3 +125,62 @@ impl SessionStore for PlainStore {
         Box::pin(ready(Ok(self.remove(|record| record.owner.as_deref() == Some(owner)))))
     }
 }
+
+/// What most session stores do: read the whole record, change it, write the whole record.
+#[derive(Default)]
+pub(super) struct NaiveStore(PlainStore);
+
+impl NaiveStore {
+    async fn put(&self, key: &RecordKey, write: Write<'_>) -> Updated {
+        tokio::task::yield_now().await;
+        let record = applied(key, write.read.unwrap(), write);
+        let version = record.version;
+        self.0.records().insert(*key, record);
+        Updated::Written { version }
+    }
+}
+
+impl SessionStore for NaiveStore {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+        self.0.load(key, now)
+    }
+
+    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        self.0.create(key, write)
+    }
+
+    fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async move { Ok(self.put(key, write).await) })
+    }
+
+    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
+        self.0.touch(key, visit)
+    }
+
+    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async move {
+            self.0.delete(from).await?;
+            Ok(self.put(to, write).await)
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
+        self.0.delete(key)
+    }
+
+    fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
+        self.0.delete_expired(now)
+    }
+
+    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        self.0.list(owner, now)
+    }
+
+    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.0.delete_by_id(id)
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
+        self.0.delete_by_owner(owner)
+    }
+}
