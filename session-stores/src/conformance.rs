@@ -50,6 +50,8 @@ mod values;
 pub use drops::*;
 pub use endings::*;
 pub use owners::*;
+#[cfg(all(test, feature = "memory"))]
+pub(crate) use plain::PlainStore;
 pub use races::{Damage, Race, RaceKind, Work};
 pub use records::*;
 pub use renames::*;

@@ -11,7 +11,7 @@ use session_core::{
 };
 
 #[derive(Default)]
-pub(super) struct PlainStore {
+pub(crate) struct PlainStore {
     records: Mutex<HashMap<RecordKey, Record>>,
 }
 
@@ -79,7 +79,10 @@ impl SessionStore for PlainStore {
     }
 
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
-        self.records().entry(*key).or_insert_with(|| applied(key, &empty(key.id()), write));
+        let mut records = self.records();
+        if records.get(key).is_none_or(|record| record.is_expired(write.visit.now)) {
+            records.insert(*key, applied(key, &empty(key.id()), write));
+        }
         Box::pin(ready(Ok(())))
     }
 
