@@ -1,0 +1,359 @@
+//! Sessions in this process's memory.
+
+mod owners;
+mod pressure;
+mod shard;
+mod stored;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::poll_fn,
+    hash::BuildHasher as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use session_core::{
+    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
+    Write,
+};
+
+use self::{
+    owners::Owners,
+    pressure::Pressure,
+    shard::{ById, Shard, Slot},
+};
+
+/// Sessions in this process's memory: for development, for tests, and for a server that is alone and may forget.
+///
+/// They are gone when the process ends, and no other process sees them. Clones share the sessions.
+///
+/// It takes a gibibyte at most, or what [`limited_to`](Self::limited_to) says. When that is full, expired sessions go,
+/// and then those seen longest ago, approximately; their visitors begin anew. A log line says so, at most once a minute.
+/// One session may take up to 4 MiB, or the whole limit where that is less: more is an error, and nothing is written.
+///
+/// ```
+/// use session_core::{Changes, RecordKey, SessionId, SessionStore as _, Visit, Write};
+/// use session_stores::MemoryStore;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let key = RecordKey::of_secret(SessionId::random()?, &[7; 32]);
+///
+/// let mut changes = Changes::default();
+/// changes.insert("name", r#""Ada""#.to_owned());
+/// let visit = Visit { now: 1_893_456_000, expires_at: 1_893_459_600 };
+/// let write = Write {
+///     changes: &changes, read: None, owner: None, label: None, created_at: visit.now, visit, exact: false,
+/// };
+/// store.create(&key, write).await?;
+///
+/// let record = store.load(&key, 1_893_459_600).await?.expect("it lives to its last second");
+/// assert_eq!(record.entries.get("name"), Some(r#""Ada""#));
+/// assert!(store.load(&key, 1_893_459_601).await?.is_none());
+/// # Ok(())
+/// # }
+/// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// # assert!(matches!(std::pin::pin!(example()).poll(&mut context), std::task::Poll::Ready(Ok(()))));
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+/// A lock on several shards takes them in their order; the locks of the owners come after those of the shards. So
+/// nobody waits for anybody who waits for him.
+struct Shared {
+    shards: Box<[Mutex<Shard>]>,
+    owners: Owners,
+    /// What one shard may take.
+    shard_bytes: usize,
+    pressure: Pressure,
+}
+
+impl MemoryStore {
+    /// An empty store that takes a gibibyte at most.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::limited_to(DEFAULT_BYTES)
+    }
+
+    /// An empty store that takes about this many bytes at most. A session takes about 170 bytes more than its text,
+    /// and twice that with an owner.
+    #[must_use]
+    pub fn limited_to(bytes: usize) -> Self {
+        let count = (bytes / SHARD_BYTES).max(1);
+        let shared = Shared {
+            shards: (0..count).map(|_| Mutex::default()).collect(),
+            owners: Owners::new(count),
+            shard_bytes: bytes / count,
+            pressure: Pressure::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move { self.shared.load(key, now) })
+    }
+
+    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.shared.create(key, write) })
+    }
+
+    fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async move { self.shared.rewrite(key, key, write) })
+    }
+
+    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.shared.touch(key, visit)) })
+    }
+
+    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async move { self.shared.rewrite(from, to, write) })
+    }
+
+    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.shared.delete(key.id(), |slot| slot.stored.belongs_to(key))) })
+    }
+
+    fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let mut removed = 0;
+            for shard in &self.shared.shards {
+                removed += self.shared.sweep(shard, now).await;
+            }
+            Ok(removed)
+        })
+    }
+
+    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        Box::pin(async move { Ok(self.shared.list(owner, now)) })
+    }
+
+    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(async move { Ok(self.shared.delete(id, |_| true)) })
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.shared.delete_by_owner(owner)) })
+    }
+}
+
+impl Shared {
+    fn load(&self, key: &RecordKey, now: u64) -> Result<Option<Record>, StoreError> {
+        let copy = self.shard(key.id()).live(key, now).cloned();
+        copy.map(|copy| copy.into_record(key.id())).transpose()
+    }
+
+    fn create(&self, key: &RecordKey, write: Write<'_>) -> Result<(), StoreError> {
+        let slot = Slot::created(key, write);
+        self.check_size(&slot)?;
+        let mut shard = self.shard(key.id());
+        if shard.has_live(key.id(), write.visit.now) {
+            return Ok(());
+        }
+        self.take_out(&mut shard, key.id());
+        self.put(&mut shard, key.id(), slot, write.visit.now);
+        Ok(())
+    }
+
+    /// Applies what `write` changes to the record under `from`, and leaves it under `to`.
+    fn rewrite(&self, from: &RecordKey, to: &RecordKey, write: Write<'_>) -> Result<Updated, StoreError> {
+        let now = write.visit.now;
+        let mut shards = self.lock_both(from.id(), to.id());
+        let Some(slot) = shards.first().live(from, now) else {
+            let moved = shards.last().live(to, now);
+            return Ok(moved.map_or(Updated::Gone, |slot| Updated::Written { version: slot.stored.version() }));
+        };
+        if write.exact && write.read.is_none_or(|read| read.version != slot.stored.version()) {
+            return Ok(Updated::Conflict);
+        }
+        let before = slot.clone().into_record(from.id())?;
+        if write.leaves_nothing_of(&before) {
+            self.take_out(shards.first(), from.id());
+            return Ok(Updated::Removed);
+        }
+        let after = Slot::rewritten(to, &before, write);
+        self.check_size(&after)?;
+        let version = after.stored.version();
+        self.move_to(&mut shards, from.id(), to.id(), after, now);
+        Ok(Updated::Written { version })
+    }
+
+    fn touch(&self, key: &RecordKey, visit: Visit) -> bool {
+        self.shard(key.id()).live_mut(key, visit.now).map(|slot| slot.touch(visit)).is_some()
+    }
+
+    fn delete(&self, id: SessionId, is_meant: impl FnOnce(&Slot) -> bool) -> bool {
+        let mut shard = self.shard(id);
+        shard.get(id).is_some_and(is_meant) && self.take_out(&mut shard, id)
+    }
+
+    /// Looks for what has expired, which is quick, and removes it in small parts, with a pause after each.
+    async fn sweep(&self, shard: &Mutex<Shard>, now: u64) -> u64 {
+        let expired = lock(shard).expired(now);
+        give_way().await;
+        let mut removed = 0;
+        for ids in expired.chunks(SWEPT_AT_ONCE) {
+            removed += self.take_out_expired(&mut lock(shard), ids, now);
+            give_way().await;
+        }
+        if removed > 0 {
+            lock(shard).shrink();
+        }
+        removed
+    }
+
+    fn list(&self, owner: &str, now: u64) -> Vec<SessionInfo> {
+        let (ids, shards) = self.lock_owned(owner);
+        let slots = ids.iter().filter_map(|id| Some((*id, shards.get(&self.position(*id))?.get(*id)?)));
+        let mut infos: Vec<_> =
+            slots.filter(|(_, slot)| slot.is_live(now)).map(|(id, slot)| slot.stored.info(id)).collect();
+        infos.sort_unstable_by_key(|info| std::cmp::Reverse(info.seen_at));
+        infos
+    }
+
+    fn delete_by_owner(&self, owner: &str) -> u64 {
+        let (ids, mut shards) = self.lock_owned(owner);
+        let removed = ids
+            .iter()
+            .filter(|id| shards.get_mut(&self.position(**id)).is_some_and(|shard| self.take_out(shard, **id)));
+        removed.count() as u64
+    }
+
+    /// The new name is in the owner's index before the old one leaves it: whoever looks there in between sees that the
+    /// session is locked, and waits.
+    fn move_to(&self, shards: &mut Both<'_>, from: SessionId, to: SessionId, slot: Slot, now: u64) {
+        let before = shards.first().remove(from);
+        self.take_out(shards.last(), to);
+        self.put(shards.last(), to, slot, now);
+        let Some(owner) = before.as_ref().and_then(|slot| slot.stored.owner()) else { return };
+        let stays = from == to && shards.last().get(to).is_some_and(|slot| slot.stored.owner() == Some(owner));
+        if !stays {
+            self.owners.remove(owner, from);
+        }
+    }
+
+    fn put(&self, shard: &mut Shard, id: SessionId, slot: Slot, now: u64) {
+        if let Some(owner) = slot.stored.owner() {
+            self.owners.insert(owner, id);
+        }
+        shard.insert(id, slot);
+        if shard.bytes() > self.shard_bytes {
+            let forget = |id, owner: &str| self.owners.remove(owner, id);
+            self.pressure.note(shard.make_room(id, now, self.shard_bytes, forget));
+        }
+    }
+
+    fn take_out(&self, shard: &mut Shard, id: SessionId) -> bool {
+        let slot = shard.remove(id);
+        if let Some(owner) = slot.as_ref().and_then(|slot| slot.stored.owner()) {
+            self.owners.remove(owner, id);
+        }
+        slot.is_some()
+    }
+
+    /// Those that were not prolonged meanwhile.
+    fn take_out_expired(&self, shard: &mut Shard, ids: &[SessionId], now: u64) -> u64 {
+        ids.iter().filter(|id| !shard.has_live(**id, now) && self.take_out(shard, **id)).count() as u64
+    }
+
+    fn check_size(&self, slot: &Slot) -> Result<(), StoreError> {
+        if slot.bytes() <= self.shard_bytes { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Refused, TOO_LARGE)) }
+    }
+
+    fn position(&self, id: SessionId) -> usize {
+        // Other bits than those that find the slot in its map.
+        let bits = ById.hash_one(id).rotate_left(24) & u64::from(u32::MAX);
+        usize::try_from((bits * self.shards.len() as u64) >> 32).unwrap_or_default()
+    }
+
+    fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.position(id)])
+    }
+
+    fn lock_both(&self, first: SessionId, last: SessionId) -> Both<'_> {
+        let (first, last) = (self.position(first), self.position(last));
+        if first == last {
+            return Both { first: lock(&self.shards[first]), last: None };
+        }
+        let lower = lock(&self.shards[first.min(last)]);
+        let upper = lock(&self.shards[first.max(last)]);
+        if first < last { Both { first: lower, last: Some(upper) } } else { Both { first: upper, last: Some(lower) } }
+    }
+
+    /// The owner's sessions, with the shards where they are: nothing happens to them while the locks are held.
+    fn lock_owned(&self, owner: &str) -> (Vec<SessionId>, BTreeMap<usize, MutexGuard<'_, Shard>>) {
+        loop {
+            let ids = self.owners.of(owner);
+            let mut positions: Vec<usize> = ids.iter().map(|id| self.position(*id)).collect();
+            positions.sort_unstable();
+            positions.dedup();
+            let shards = positions.into_iter().map(|position| (position, lock(&self.shards[position]))).collect();
+            if self.owners.of(owner) == ids {
+                return (ids, shards);
+            }
+        }
+    }
+}
+
+/// The shards of the two keys of a rename, which may be one.
+struct Both<'a> {
+    first: MutexGuard<'a, Shard>,
+    last: Option<MutexGuard<'a, Shard>>,
+}
+
+impl Both<'_> {
+    fn first(&mut self) -> &mut Shard {
+        &mut self.first
+    }
+
+    fn last(&mut self) -> &mut Shard {
+        self.last.as_mut().unwrap_or(&mut self.first)
+    }
+}
+
+/// What a panic left is whole: nothing here panics between two changes that belong together.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets the other tasks of this thread go first.
+async fn give_way() {
+    let mut gave_way = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+const DEFAULT_BYTES: usize = 1 << 30;
+
+/// Small enough that nobody waits long for who walks through one.
+const SHARD_BYTES: usize = 4 << 20;
+
+const SWEPT_AT_ONCE: usize = 128;
+
+const TOO_LARGE: &str = "the session is larger than this store may keep";
+
+#[cfg(test)]
+mod tests;

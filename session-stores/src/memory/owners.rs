@@ -1,0 +1,90 @@
+//! Which sessions are whose.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
+    sync::{Mutex, MutexGuard},
+};
+
+use session_core::SessionId;
+
+use super::{lock, shard::ById};
+
+/// The ids of each owner's sessions. Whoever changes it holds the lock of the session, and so the two agree.
+pub(super) struct Owners {
+    parts: Box<[Mutex<Part>]>,
+    /// Names come from outside, and must not be able to meet in one place.
+    hasher: RandomState,
+}
+
+type Part = HashMap<Box<str>, Ids>;
+
+/// Most owners have one session.
+enum Ids {
+    One(SessionId),
+    Many(HashSet<SessionId, ById>),
+}
+
+impl Owners {
+    pub(super) fn new(parts: usize) -> Self {
+        Self { parts: (0..parts).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+    }
+
+    pub(super) fn insert(&self, owner: &str, id: SessionId) {
+        let mut part = self.part(owner);
+        match part.get_mut(owner) {
+            Some(ids) => ids.insert(id),
+            None => drop(part.insert(owner.into(), Ids::One(id))),
+        }
+    }
+
+    pub(super) fn remove(&self, owner: &str, id: SessionId) {
+        let mut part = self.part(owner);
+        let is_last = part.get_mut(owner).is_some_and(|ids| ids.remove(id));
+        if is_last {
+            part.remove(owner);
+        }
+    }
+
+    /// In the order of the ids.
+    pub(super) fn of(&self, owner: &str) -> Vec<SessionId> {
+        let mut ids: Vec<_> = match self.part(owner).get(owner) {
+            Some(Ids::One(id)) => vec![*id],
+            Some(Ids::Many(ids)) => ids.iter().copied().collect(),
+            None => Vec::new(),
+        };
+        ids.sort_unstable();
+        ids
+    }
+
+    fn part(&self, owner: &str) -> MutexGuard<'_, Part> {
+        let hash = self.hasher.hash_one(owner) as usize;
+        lock(&self.parts[hash % self.parts.len()])
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.parts.iter().map(|part| lock(part).len()).sum()
+    }
+}
+
+impl Ids {
+    fn insert(&mut self, id: SessionId) {
+        match self {
+            Self::One(one) if *one == id => {}
+            Self::One(one) => *self = Self::Many([*one, id].into_iter().collect()),
+            Self::Many(ids) => drop(ids.insert(id)),
+        }
+    }
+
+    /// Answers whether it was the last.
+    fn remove(&mut self, id: SessionId) -> bool {
+        match self {
+            Self::One(one) => *one == id,
+            Self::Many(ids) => {
+                ids.remove(&id);
+                ids.is_empty()
+            }
+        }
+    }
+}

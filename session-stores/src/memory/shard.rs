@@ -1,0 +1,200 @@
+//! A part of the sessions, under one lock.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher},
+};
+
+use session_core::{Record, RecordKey, SessionId, StoreError, Visit, Write};
+
+use super::stored::{Parts, Stored};
+
+/// Sessions by their public ids: the rest of a key, its hash, is in the record, and is compared.
+#[derive(Default)]
+pub(super) struct Shard {
+    slots: HashMap<SessionId, Slot, ById>,
+    bytes: usize,
+}
+
+/// A record, with its end beside it: who looks for what has expired need not follow a pointer for each.
+#[derive(Clone)]
+pub(super) struct Slot {
+    pub(super) expires_at: u64,
+    pub(super) stored: Stored,
+}
+
+impl Shard {
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<&Slot> {
+        self.slots.get(&id)
+    }
+
+    pub(super) fn has_live(&self, id: SessionId, now: u64) -> bool {
+        self.get(id).is_some_and(|slot| slot.is_live(now))
+    }
+
+    pub(super) fn live(&self, key: &RecordKey, now: u64) -> Option<&Slot> {
+        self.get(key.id()).filter(|slot| slot.is_live(now) && slot.stored.belongs_to(key))
+    }
+
+    pub(super) fn live_mut(&mut self, key: &RecordKey, now: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(&key.id()).filter(|slot| slot.is_live(now) && slot.stored.belongs_to(key))
+    }
+
+    /// Puts a slot where none is.
+    pub(super) fn insert(&mut self, id: SessionId, slot: Slot) {
+        self.bytes += slot.bytes();
+        if let Some(before) = self.slots.insert(id, slot) {
+            self.bytes -= before.bytes();
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Slot> {
+        let slot = self.slots.remove(&id)?;
+        self.bytes -= slot.bytes();
+        Some(slot)
+    }
+
+    pub(super) fn expired(&self, now: u64) -> Vec<SessionId> {
+        self.slots.iter().filter(|(_, slot)| !slot.is_live(now)).map(|(id, _)| *id).collect()
+    }
+
+    /// Removes what has expired, tells of each that had an owner, and answers how many.
+    pub(super) fn remove_expired(&mut self, now: u64, mut forget: impl FnMut(SessionId, &str)) -> usize {
+        let (before, mut freed) = (self.slots.len(), 0);
+        self.slots.retain(|id, slot| {
+            let stays = slot.is_live(now);
+            if !stays {
+                freed += slot.bytes();
+                slot.stored.owner().into_iter().for_each(|owner| forget(*id, owner));
+            }
+            stays
+        });
+        self.bytes -= freed;
+        before - self.slots.len()
+    }
+
+    /// Removes what has expired, and if that is not enough, the sessions seen longest ago; `newest` stays. Answers how
+    /// many of them were alive. It frees a sixteenth, so that the next writes need not look for room again.
+    pub(super) fn make_room(
+        &mut self,
+        newest: SessionId,
+        now: u64,
+        limit: usize,
+        mut forget: impl FnMut(SessionId, &str),
+    ) -> usize {
+        let (goal, mut evicted) = (limit - limit / 16, 0);
+        self.remove_expired(now, &mut forget);
+        let mut by_age: Vec<_> = self.slots.iter().map(|(id, slot)| (slot.stored.seen_at(), *id)).collect();
+        by_age.sort_unstable();
+        for id in by_age.into_iter().map(|(_, id)| id).filter(|id| *id != newest) {
+            if self.bytes <= goal {
+                break;
+            }
+            let slot = self.remove(id);
+            slot.iter().filter_map(|slot| slot.stored.owner()).for_each(|owner| forget(id, owner));
+            evicted += 1;
+        }
+        evicted
+    }
+
+    /// Gives back what the map has too much after many were removed.
+    pub(super) fn shrink(&mut self) {
+        if self.slots.capacity() > 64 + 4 * self.slots.len() {
+            self.slots.shrink_to(2 * self.slots.len());
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn created(key: &RecordKey, write: Write<'_>) -> Self {
+        let parts = Parts {
+            key,
+            created_at: write.created_at,
+            seen_at: write.visit.now,
+            version: 1,
+            owner: write.owner,
+            label: write.label,
+        };
+        Self {
+            expires_at: write.visit.expires_at,
+            stored: Stored::new(&parts, write.entries_after(&Default::default())),
+        }
+    }
+
+    pub(super) fn rewritten(key: &RecordKey, before: &Record, write: Write<'_>) -> Self {
+        let parts = Parts {
+            key,
+            created_at: write.created_at,
+            seen_at: before.seen_at.max(write.visit.now),
+            version: before.version + 1,
+            owner: write.owner_after(before),
+            label: write.label_after(before),
+        };
+        Self { expires_at: write.visit.expires_at, stored: Stored::new(&parts, write.entries_after(&before.entries)) }
+    }
+
+    pub(super) const fn is_live(&self, now: u64) -> bool {
+        now <= self.expires_at
+    }
+
+    pub(super) fn touch(&mut self, visit: Visit) {
+        self.expires_at = self.expires_at.max(visit.expires_at);
+        self.stored.set_seen_at(self.stored.seen_at().max(visit.now));
+    }
+
+    pub(super) fn into_record(self, id: SessionId) -> Result<Record, StoreError> {
+        self.stored.into_record(id, self.expires_at)
+    }
+
+    /// What it takes, with its share of the maps, measured with a million of them.
+    pub(super) fn bytes(&self) -> usize {
+        BYTES_OF_A_SLOT + self.stored.len() + self.stored.owner().map_or(0, |owner| BYTES_OF_AN_OWNER + owner.len())
+    }
+}
+
+/// Ids are random, and nobody chooses one: what their cookies say is signed. Their bytes only need folding.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ById;
+
+impl BuildHasher for ById {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(0)
+    }
+}
+
+pub(super) struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        for half in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..half.len()].copy_from_slice(half);
+            let product = u128::from(self.0 ^ u64::from_le_bytes(word)) * u128::from(ODD);
+            self.0 = (product as u64) ^ (product >> 64) as u64;
+        }
+    }
+
+    /// The length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// 2^64 divided by the golden ratio.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+const BYTES_OF_A_SLOT: usize = 104;
+const BYTES_OF_AN_OWNER: usize = 112;

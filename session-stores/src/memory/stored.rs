@@ -1,0 +1,122 @@
+//! A record in one piece of memory: with a million of them, every allocation counts.
+
+use std::ops::Range;
+
+use session_core::{Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, StoreErrorKind, write_object};
+
+/// The numbers, then the owner, the label, and the entries as one JSON text.
+///
+/// ```text
+/// hash 32 | created_at 8 | seen_at 8 | version 8 | length of the owner 4 | of the label 4 | owner | label | entries
+/// ```
+#[derive(Clone)]
+pub(super) struct Stored(Box<[u8]>);
+
+/// What a record consists of, before it is one piece.
+pub(super) struct Parts<'a> {
+    pub(super) key: &'a RecordKey,
+    pub(super) created_at: u64,
+    pub(super) seen_at: u64,
+    pub(super) version: u64,
+    pub(super) owner: Option<&'a str>,
+    pub(super) label: Option<&'a str>,
+}
+
+impl Stored {
+    pub(super) fn new<'a>(parts: &Parts<'_>, entries: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(parts.key.hash());
+        for number in [parts.created_at, parts.seen_at, parts.version] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        for text in [parts.owner, parts.label] {
+            bytes.extend_from_slice(&length(text).to_le_bytes());
+        }
+        for text in [parts.owner, parts.label].into_iter().flatten() {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        write_object(entries, &mut bytes);
+        // Not `into_boxed_slice`: the allocator would keep what the vector had too much.
+        Self(Box::from(&*bytes))
+    }
+
+    pub(super) fn belongs_to(&self, key: &RecordKey) -> bool {
+        self.0[HASH] == *key.hash()
+    }
+
+    pub(super) fn created_at(&self) -> u64 {
+        self.number(CREATED_AT)
+    }
+
+    pub(super) fn seen_at(&self) -> u64 {
+        self.number(SEEN_AT)
+    }
+
+    pub(super) fn set_seen_at(&mut self, seconds: u64) {
+        self.0[SEEN_AT].copy_from_slice(&seconds.to_le_bytes());
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.number(VERSION)
+    }
+
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.length_at(OWNER_LENGTH).and_then(|length| str::from_utf8(&self.0[HEAD..HEAD + length]).ok())
+    }
+
+    pub(super) fn label(&self) -> Option<&str> {
+        let start = self.label_start();
+        self.length_at(LABEL_LENGTH).and_then(|length| str::from_utf8(&self.0[start..start + length]).ok())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn info(&self, id: SessionId) -> SessionInfo {
+        let label = self.label().map(str::to_owned);
+        SessionInfo { id, created_at: self.created_at(), seen_at: self.seen_at(), label }
+    }
+
+    /// The record, of a copy: reading the entries takes long enough to do it without a lock.
+    pub(super) fn into_record(self, id: SessionId, expires_at: u64) -> Result<Record, StoreError> {
+        let (created_at, seen_at, version) = (self.created_at(), self.seen_at(), self.version());
+        let (owner, label) = (self.owner().map(str::to_owned), self.label().map(str::to_owned));
+        let start = self.entries_start();
+        let mut text = self.0.into_vec();
+        text.drain(..start);
+        let entries = Entries::parse(text).map_err(|error| StoreError::new(StoreErrorKind::Unreadable, error))?;
+        Ok(Record { id, created_at, seen_at, expires_at, owner, label, entries, version })
+    }
+
+    fn number(&self, at: Range<usize>) -> u64 {
+        self.0[at].try_into().map_or(0, u64::from_le_bytes)
+    }
+
+    fn length_at(&self, at: Range<usize>) -> Option<usize> {
+        let length = self.0[at].try_into().map_or(NOT_THERE, u32::from_le_bytes);
+        (length != NOT_THERE).then_some(length as usize)
+    }
+
+    fn label_start(&self) -> usize {
+        HEAD + self.length_at(OWNER_LENGTH).unwrap_or_default()
+    }
+
+    fn entries_start(&self) -> usize {
+        self.label_start() + self.length_at(LABEL_LENGTH).unwrap_or_default()
+    }
+}
+
+fn length(text: Option<&str>) -> u32 {
+    text.map_or(NOT_THERE, |text| u32::try_from(text.len()).unwrap_or(NOT_THERE))
+}
+
+const HASH: Range<usize> = 0..32;
+const CREATED_AT: Range<usize> = 32..40;
+const SEEN_AT: Range<usize> = 40..48;
+const VERSION: Range<usize> = 48..56;
+const OWNER_LENGTH: Range<usize> = 56..60;
+const LABEL_LENGTH: Range<usize> = 60..64;
+const HEAD: usize = 64;
+
+const NOT_THERE: u32 = u32::MAX;

@@ -1,0 +1,307 @@
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    task::{Context, Poll, Waker},
+};
+
+use session_core::Changes;
+
+use super::*;
+
+const NOW: u64 = 1_893_456_000;
+
+fn key(number: u64) -> RecordKey {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    RecordKey::of_secret(SessionId::from_bytes(id), &[7; 32])
+}
+
+/// Every operation but the sweep is done at once.
+fn done<T>(mut future: StoreFuture<'_, T>) -> Result<T, StoreError> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("it should not wait"),
+    }
+}
+
+fn changes(text: &str) -> Changes {
+    let mut changes = Changes::default();
+    changes.insert("a", text.to_owned());
+    changes
+}
+
+fn write<'a>(changes: &'a Changes, owner: Option<&'a str>, now: u64, expires_at: u64) -> Write<'a> {
+    let visit = Visit { now, expires_at };
+    Write { changes, read: None, owner, label: None, created_at: now, visit, exact: false }
+}
+
+fn create(store: &MemoryStore, number: u64, text: &str, seen_at: u64, expires_at: u64) -> Result<(), StoreError> {
+    let owner = format!("owner {}", number % 5);
+    done(store.create(&key(number), write(&changes(text), Some(&owner), seen_at, expires_at)))
+}
+
+fn exists(store: &MemoryStore, number: u64) -> bool {
+    done(store.load(&key(number), NOW)).unwrap().is_some()
+}
+
+fn bytes(store: &MemoryStore) -> usize {
+    store.shared.shards.iter().map(|shard| lock(shard).bytes()).sum()
+}
+
+fn quotes(length: usize) -> String {
+    format!("\"{}\"", "x".repeat(length))
+}
+
+#[test]
+fn a_full_store_forgets_the_sessions_seen_longest_ago() {
+    let store = MemoryStore::limited_to(100_000);
+    for number in 0..1_000 {
+        create(&store, number, &quotes(100), NOW + number, NOW + 9_999).unwrap();
+        // A visit counts as much as a write.
+        assert!(done(store.touch(&key(0), Visit { now: NOW + number, expires_at: NOW + 9_999 })).unwrap());
+        assert!(bytes(&store) <= 100_000);
+    }
+    assert!(bytes(&store) > 90_000);
+    let alive: Vec<u64> = (0..1_000).filter(|number| exists(&store, *number)).collect();
+    assert!(alive.len() > 200, "{} are alive", alive.len());
+    assert!(alive[0] == 0 && alive[1..].iter().copied().eq(1_001 - alive.len() as u64..1_000), "the latest are alive");
+}
+
+#[test]
+fn a_full_store_forgets_expired_sessions_first() {
+    let store = MemoryStore::limited_to(100_000);
+    for number in 0..150 {
+        create(&store, number, &quotes(100), NOW - 9, NOW + 9_999).unwrap();
+    }
+    let before = bytes(&store);
+    for number in 150..10_000 {
+        create(&store, number, &quotes(100), NOW + number, NOW + number).unwrap();
+    }
+    assert!(before < 70_000 && (0..150).all(|number| exists(&store, number)));
+}
+
+#[test]
+fn a_forgotten_session_leaves_no_trace() {
+    let store = MemoryStore::limited_to(1_000);
+    create(&store, 1, &quotes(600), NOW, NOW + 9).unwrap();
+    create(&store, 2, &quotes(600), NOW, NOW + 9).unwrap();
+    assert!(!exists(&store, 1) && exists(&store, 2));
+    assert!(done(store.list("owner 1", NOW)).unwrap().is_empty());
+    assert_eq!(store.shared.owners.count(), 1);
+}
+
+#[test]
+fn what_is_larger_than_the_store_is_refused_and_changes_nothing() {
+    let store = MemoryStore::limited_to(1_000);
+    create(&store, 1, "1", NOW, NOW + 9).unwrap();
+    let large = changes(&quotes(1_000));
+    let errors = [
+        create(&store, 2, &quotes(1_000), NOW, NOW + 9).unwrap_err(),
+        done(store.update(&key(1), write(&large, None, NOW, NOW + 9))).unwrap_err(),
+        done(store.rename(&key(1), &key(3), write(&large, None, NOW, NOW + 9))).unwrap_err(),
+    ];
+    assert!(errors.iter().all(|error| error.kind() == StoreErrorKind::Refused));
+    assert!(exists(&store, 1) && !exists(&store, 2) && !exists(&store, 3));
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_an_error_and_stays() {
+    let store = MemoryStore::new();
+    create(&store, 1, "what is this", NOW, NOW + 9).unwrap();
+    let fine = changes("1");
+    let error = done(store.load(&key(1), NOW)).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unreadable);
+    let error = done(store.update(&key(1), write(&fine, None, NOW, NOW + 9))).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unreadable);
+    assert!(done(store.load(&key(1), NOW)).is_err());
+}
+
+#[tokio::test]
+async fn a_sweep_counts_what_it_removes_and_gives_memory_back() {
+    let store = MemoryStore::new();
+    for number in 0..10_000 {
+        create(&store, number, "1", NOW, NOW + number % 10).unwrap();
+    }
+    assert_eq!(store.delete_expired(NOW).await.unwrap(), 0);
+    assert_eq!(store.delete_expired(NOW + 3).await.unwrap(), 3_000);
+    assert_eq!(store.delete_expired(NOW + 10).await.unwrap(), 7_000);
+    assert_eq!((bytes(&store), store.shared.owners.count()), (0, 0));
+}
+
+#[test]
+fn a_sweep_gives_way_after_each_shard() {
+    let store = MemoryStore::new();
+    let mut sweep = pin!(store.delete_expired(NOW));
+    let polls = (1..).find(|_| sweep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(polls, Some(257));
+}
+
+#[test]
+fn sessions_spread_over_the_shards() {
+    let store = MemoryStore::new();
+    for number in 0..25_600 {
+        create(&store, number, "1", NOW, NOW).unwrap();
+    }
+    let sizes: Vec<usize> = store.shared.shards.iter().map(|shard| lock(shard).len()).collect();
+    assert!(sizes.iter().all(|size| (50..160).contains(size)), "{sizes:?}");
+}
+
+#[test]
+fn clones_share_the_sessions() {
+    let store = MemoryStore::default();
+    create(&store.clone(), 1, "1", NOW, NOW).unwrap();
+    assert!(exists(&store, 1));
+}
+
+#[test]
+fn debug_shows_no_data() {
+    let store = MemoryStore::new();
+    create(&store, 1, "\"hunter2\"", NOW, NOW).unwrap();
+    assert_eq!(format!("{store:?}"), "MemoryStore { .. }");
+}
+
+/// Renames one owned session again and again, and meanwhile does something else with its owner.
+fn while_it_is_renamed(meanwhile: impl Fn(&MemoryStore) + Sync) {
+    let (store, over) = (MemoryStore::new(), AtomicBool::new(false));
+    create(&store, 0, "1", NOW, NOW).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in (0..100_000).step_by(5) {
+                let empty = Changes::default();
+                done(store.rename(&key(number), &key(number + 5), write(&empty, None, NOW, NOW))).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        while !over.load(Ordering::Relaxed) {
+            meanwhile(&store);
+        }
+    });
+}
+
+#[test]
+fn a_list_during_renames_shows_the_session_once() {
+    let lists = AtomicU64::new(0);
+    while_it_is_renamed(|store| {
+        assert_eq!(done(store.list("owner 0", NOW)).unwrap().len(), 1);
+        lists.fetch_add(1, Ordering::Relaxed);
+    });
+    assert!(lists.into_inner() > 0);
+}
+
+#[test]
+fn no_rename_escapes_a_log_out_everywhere() {
+    let deleted = AtomicU64::new(0);
+    while_it_is_renamed(|store| {
+        deleted.fetch_add(done(store.delete_by_owner("owner 0")).unwrap(), Ordering::Relaxed);
+    });
+    assert_eq!(deleted.into_inner(), 1);
+}
+
+#[cfg(feature = "conformance")]
+mod contract {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use session_core::SystemClock;
+
+    use super::*;
+    use crate::conformance::{Damage, PlainStore, Race, RaceKind};
+
+    static STORE: LazyLock<MemoryStore> = LazyLock::new(MemoryStore::new);
+
+    // All cases at once on one store.
+    crate::conformance!(store = || async { STORE.clone() });
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_is_lost_in_a_race() {
+        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+        for (kind, written) in [(RaceKind::DistinctKeys, 3_200), (RaceKind::Increments, 3_200), (RaceKind::Renames, 50)]
+        {
+            let (work, damage) = Race::new(kind).run(&store, SystemClock).await;
+            assert_eq!((work.written, work.failed, damage), (written, 0, Damage::default()), "{kind:?}");
+        }
+        assert_eq!(Race::new(RaceKind::Deletion).run(&store, SystemClock).await.1, Damage::default());
+    }
+
+    #[derive(Clone, Debug)]
+    struct Step {
+        action: u8,
+        keys: (u64, u64),
+        owner: Option<u8>,
+        edit: Option<bool>,
+        clears: bool,
+        now: u64,
+        lives: u64,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let what = (0..8_u8, (0..4_u64, 0..4_u64), proptest::option::of(0..2_u8), proptest::option::of(any::<bool>()));
+        (what, any::<bool>(), 0..30_u64, 0..30_u64).prop_map(|((action, keys, owner, edit), clears, now, lives)| Step {
+            action,
+            keys,
+            owner,
+            edit,
+            clears,
+            now: NOW + now,
+            lives,
+        })
+    }
+
+    /// Does a step, and tells all that can be seen of it.
+    fn told(store: &dyn SessionStore, step: &Step) -> String {
+        let (from, to) = (key(step.keys.0), key(step.keys.1 + 10));
+        let owner = step.owner.map(|owner| owner.to_string());
+        let mut changes = Changes::default();
+        if step.clears {
+            changes.clear(&session_core::Entries::default());
+        }
+        match step.edit {
+            Some(true) => changes.insert("a", step.now.to_string()),
+            Some(false) => changes.remove("a"),
+            None => {}
+        }
+        let write = write(&changes, owner.as_deref(), step.now, step.now + step.lives);
+        match step.action {
+            0 | 1 => format!("{:?}", done(store.create(&from, write)).is_ok()),
+            2 => format!("{:?}", done(store.update(&from, write)).unwrap()),
+            3 => format!("{:?}", done(store.rename(&from, &to, write)).unwrap()),
+            4 => format!("{:?}", done(store.rename(&to, &from, write)).unwrap()),
+            5 => format!("{:?}", done(store.touch(&from, write.visit)).unwrap()),
+            6 => format!("{:?}", done(store.delete(&to)).unwrap()),
+            _ => format!("{:?}", done(store.delete_by_owner(owner.as_deref().unwrap_or("0"))).unwrap()),
+        }
+    }
+
+    fn everything(store: &dyn SessionStore, now: u64) -> Vec<String> {
+        let keys = (0..4).chain(10..14).map(key);
+        let mut seen: Vec<_> = keys
+            .map(|key| {
+                let Some(record) = done(store.load(&key, now)).unwrap() else { return "none".to_owned() };
+                let times = (record.created_at, record.expires_at, record.version);
+                format!("{times:?} {:?} {:?}", record.owner, record.entries.get("a"))
+            })
+            .collect();
+        seen.extend(["0", "1"].map(|owner| {
+            let mut ids: Vec<_> =
+                done(store.list(owner, now)).unwrap().iter().map(|info| info.id.to_string()).collect();
+            ids.sort_unstable();
+            ids.join(" ")
+        }));
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_what_a_map_under_one_lock_does(steps in proptest::collection::vec(step(), 1..60)) {
+            let (store, plain) = (MemoryStore::new(), PlainStore::default());
+            for step in &steps {
+                prop_assert_eq!(told(&store, step), told(&plain, step));
+                prop_assert_eq!(everything(&store, step.now), everything(&plain, step.now));
+            }
+            for number in (0..4).chain(10..14) {
+                done(store.delete(&key(number))).unwrap();
+            }
+            prop_assert_eq!((bytes(&store), store.shared.owners.count()), (0, 0));
+        }
+    }
+}
