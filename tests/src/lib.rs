@@ -13,6 +13,8 @@ mod cookies;
 #[cfg(test)]
 mod derive;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod flash;
 #[cfg(test)]
 mod forms;
