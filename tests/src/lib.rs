@@ -35,6 +35,8 @@ mod seeds;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod stored;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod typed;

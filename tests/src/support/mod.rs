@@ -8,3 +8,4 @@ pub(crate) mod fields;
 pub(crate) mod logs;
 pub(crate) mod reference;
 pub(crate) mod target;
+pub(crate) mod watched;

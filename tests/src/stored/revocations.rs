@@ -1,0 +1,119 @@
+//! Sessions whose data travels, cut off by a list of what ended early.
+
+use std::time::Duration;
+
+use session_axum::{
+    SessionLayer,
+    testing::{Client, ManualClock},
+};
+
+use super::{COOKIE, app};
+use crate::support::{
+    app::{NOW, keys},
+    watched::{Fault, Watched},
+};
+
+struct Site {
+    list: Watched,
+    clock: ManualClock,
+    layer: SessionLayer,
+    client: Client,
+}
+
+impl Site {
+    fn new(engine: fn(session_axum::Keys) -> SessionLayer) -> Self {
+        let (list, clock) = (Watched::new(), ManualClock::at(NOW));
+        let layer = engine(keys()).clock(clock.clone()).revocations(list.clone());
+        let client = Client::new(app(layer.clone()));
+        Self { list, clock, layer, client }
+    }
+
+    /// What a browser with a copy of a cookie sees, and with which status.
+    async fn seen_with(&self, cookie: &str) -> (u16, String) {
+        let thief = Client::new(app(self.layer.clone()));
+        thief.set_cookie(COOKIE, cookie);
+        let page = thief.get("/get/a").await;
+        (page.status().as_u16(), page.text().to_owned())
+    }
+
+    async fn cookie(&self) -> String {
+        self.client.get("/set/a/1").await;
+        self.client.cookie(COOKIE).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_copied_cookie_is_dead_after_whatever_ends_the_session() {
+    for engine in [SessionLayer::signed, SessionLayer::encrypted] {
+        for end in ["/destroy", "/clear", "/renew", "/new", "/replace", "/failing-destroy"] {
+            let site = Site::new(engine);
+            let copy = site.cookie().await;
+            assert_eq!(site.seen_with(&copy).await, (200, "1".to_owned()), "{end}");
+            site.client.get(end).await;
+            assert_eq!(site.seen_with(&copy).await, (200, String::new()), "{end}");
+            site.clock.advance(Duration::from_secs(23 * 60 * 60));
+            assert_eq!(site.seen_with(&copy).await, (200, String::new()), "{end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn destroy_says_how_far_it_reaches() {
+    let reach = |layer: SessionLayer| async move { Client::new(app(layer)).get("/destroy").await.text().to_owned() };
+    assert_eq!(reach(SessionLayer::signed(keys())).await, "InThisBrowser");
+    assert_eq!(reach(SessionLayer::signed(keys()).revocations(Watched::new())).await, "Everywhere");
+    assert_eq!(reach(SessionLayer::stored(Watched::new(), keys())).await, "Everywhere");
+}
+
+#[tokio::test]
+async fn the_list_holds_only_what_ended_early() {
+    let site = Site::new(SessionLayer::signed);
+    site.cookie().await;
+    assert_eq!(site.list.calls(), [""; 0], "nobody is asked about a new session");
+    site.client.get("/set/a/2").await;
+    assert_eq!(site.list.calls(), ["load"]);
+    site.client.get("/untouched").await;
+    assert_eq!(site.list.calls(), [""; 0]);
+    site.client.get("/destroy").await;
+    assert_eq!(site.list.calls(), ["load", "create"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_list_refuses_unless_asked_otherwise() {
+    let site = Site::new(SessionLayer::signed);
+    let cookie = site.cookie().await;
+    for (fault, status) in
+        [(Fault::LostBefore, 503), (Fault::Late, 503), (Fault::Refused, 500), (Fault::Unreadable, 500)]
+    {
+        site.list.fail(fault, u32::MAX);
+        assert_eq!(site.seen_with(&cookie).await.0, status, "{fault:?}");
+        let lenient = Client::new(app(site.layer.clone().trust_when_unlisted()));
+        lenient.set_cookie(COOKIE, &cookie);
+        assert_eq!(lenient.get("/get/a").await.text(), "1", "{fault:?}");
+    }
+    assert_eq!(site.client.get("/untouched").await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_out_that_could_not_be_noted_is_no_success() {
+    let site = Site::new(SessionLayer::signed);
+    let cookie = site.cookie().await;
+    site.list.fail_after_load(Fault::LostBefore, u32::MAX);
+    let page = site.client.get("/destroy").await;
+    assert_eq!((page.status().as_u16(), page.set_cookies().len()), (503, 0));
+    site.list.recover();
+    assert_eq!(site.seen_with(&cookie).await, (200, "1".to_owned()));
+}
+
+#[tokio::test]
+async fn where_nothing_travels_there_is_nothing_to_revoke() {
+    let list = Watched::new();
+    let store = Watched::new();
+    for layer in [SessionLayer::stored(store, keys()), SessionLayer::null()] {
+        let client = Client::new(app(layer.revocations(list.clone())));
+        for page in ["/set/a/1", "/get/a", "/destroy"] {
+            assert_eq!(client.get(page).await.status(), 200);
+        }
+    }
+    assert_eq!(list.calls(), [""; 0]);
+}

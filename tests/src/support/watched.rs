@@ -1,0 +1,166 @@
+//! A store that takes down what it is asked, and fails in the ways that stores fail.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use session_core::{
+    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
+    Write,
+};
+use session_stores::MemoryStore;
+
+/// A memory store with a window and a switch. Its clones are the same store.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    inner: MemoryStore,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<&'static str>,
+    keys: Vec<RecordKey>,
+    fault: Option<(Fault, u32)>,
+    /// Whether the next load still works.
+    spares_load: bool,
+    snapshot: Option<Record>,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It says no, and will again.
+    Refused,
+    /// The connection is gone before it was asked.
+    LostBefore,
+    /// It did as it was asked, and the answer was lost.
+    LostAfter,
+    /// It takes five seconds, does as it was asked, and answers.
+    Late,
+    /// What is there makes no sense.
+    Unreadable,
+    /// It answers with what was true when the fault began.
+    Stale,
+}
+
+impl Watched {
+    pub(crate) fn new() -> Self {
+        Self { inner: MemoryStore::new(), state: Arc::default() }
+    }
+
+    /// The next `times` operations go wrong.
+    pub(crate) fn fail(&self, fault: Fault, times: u32) {
+        self.state.lock().unwrap().fault = Some((fault, times));
+    }
+
+    /// The same for those that follow the next load.
+    pub(crate) fn fail_after_load(&self, fault: Fault, times: u32) {
+        self.fail(fault, times);
+        self.state.lock().unwrap().spares_load = true;
+    }
+
+    pub(crate) fn recover(&self) {
+        self.state.lock().unwrap().fault = None;
+    }
+
+    /// What it was asked since this was called last.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.state.lock().unwrap().calls)
+    }
+
+    /// Every key that it was shown.
+    pub(crate) fn keys(&self) -> Vec<RecordKey> {
+        self.state.lock().unwrap().keys.clone()
+    }
+
+    fn begin(&self, call: &'static str, key: Option<&RecordKey>) -> Option<Fault> {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push(call);
+        state.keys.extend(key);
+        if call == "load" && std::mem::take(&mut state.spares_load) {
+            return None;
+        }
+        let (fault, times) = state.fault.as_mut()?;
+        *times = times.checked_sub(1)?;
+        Some(*fault)
+    }
+
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        call: &'static str,
+        key: Option<&RecordKey>,
+        operation: impl FnOnce() -> StoreFuture<'a, T> + Send + 'a,
+    ) -> StoreFuture<'a, T> {
+        let fault = self.begin(call, key);
+        Box::pin(async move {
+            match fault {
+                None | Some(Fault::Stale) => operation().await,
+                Some(Fault::Refused) => Err(StoreError::new(StoreErrorKind::Refused, "no such table")),
+                Some(Fault::Unreadable) => Err(StoreError::new(StoreErrorKind::Unreadable, "format 2")),
+                Some(Fault::LostBefore) => Err(lost()),
+                Some(Fault::LostAfter) => operation().await.and(Err(lost())),
+                Some(Fault::Late) => {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    operation().await
+                }
+            }
+        })
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "connection reset by peer")
+}
+
+impl SessionStore for Watched {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+        let loaded = self.ask("load", Some(key), move || self.inner.load(key, now));
+        Box::pin(async move {
+            let record = loaded.await?;
+            let mut state = self.state.lock().unwrap();
+            if matches!(state.fault, Some((Fault::Stale, _))) {
+                return Ok(state.snapshot.clone());
+            }
+            state.snapshot.clone_from(&record);
+            Ok(record)
+        })
+    }
+
+    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        self.ask("create", Some(key), move || self.inner.create(key, write))
+    }
+
+    fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        self.ask("update", Some(key), move || self.inner.update(key, write))
+    }
+
+    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
+        self.ask("touch", Some(key), move || self.inner.touch(key, visit))
+    }
+
+    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        self.ask("rename", Some(to), move || self.inner.rename(from, to, write))
+    }
+
+    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
+        self.ask("delete", Some(key), move || self.inner.delete(key))
+    }
+
+    fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
+        self.ask("delete_expired", None, move || self.inner.delete_expired(now))
+    }
+
+    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        self.ask("list", None, move || self.inner.list(owner, now))
+    }
+
+    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.ask("delete_by_id", None, move || self.inner.delete_by_id(id))
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
+        self.ask("delete_by_owner", None, move || self.inner.delete_by_owner(owner))
+    }
+}
