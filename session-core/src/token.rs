@@ -215,10 +215,11 @@ mod tests {
 
     #[test]
     fn the_room_for_a_payload_is_used_up() {
-        let mut forms = vec![Form::Signed];
-        #[cfg(feature = "encrypted")]
-        forms.push(Form::Encrypted);
-        for form in forms {
+        for form in [
+            Form::Signed,
+            #[cfg(feature = "encrypted")]
+            Form::Encrypted,
+        ] {
             for token in 200..300 {
                 let payload = form.payload_room(token);
                 assert!(form.token_len(FRAME + payload) <= token, "{form:?} {token}");
