@@ -29,13 +29,18 @@ impl Entries {
     pub fn parse(text: Vec<u8>) -> Result<Self, Malformed> {
         let mut text = String::from_utf8(text).map_err(|_| Malformed)?;
         let slots = json::object(&mut text)?;
-        let mut entries = Self { text, slots, order: Vec::new() };
-        if !entries.has_ascending_keys() {
-            let mut order: Vec<usize> = (0..entries.slots.len()).collect();
-            order.sort_unstable_by_key(|position| entries.key(&entries.slots[*position]));
-            entries.order = order;
+        let entries = Self { text, slots, order: Vec::new() };
+        if entries.slots.is_sorted_by(|one, other| entries.key(one) < entries.key(other)) {
+            return Ok(entries);
         }
-        if entries.has_ascending_keys() { Ok(entries) } else { Err(Malformed) }
+        let mut order: Vec<usize> = (0..entries.slots.len()).collect();
+        let key = |position: &usize| entries.key(&entries.slots[*position]);
+        order.sort_unstable_by_key(key);
+        if order.is_sorted_by(|one, other| key(one) < key(other)) {
+            Ok(Self { order, ..entries })
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// Gathers keys with the JSON texts of their values, as a store keeps them one by one. As strict as
@@ -55,8 +60,16 @@ impl Entries {
     /// The JSON text of the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        let slot = self.slots.iter().find(|slot| self.key(slot) == key.as_bytes())?;
-        Some(&self.text[slot.value.clone()])
+        let compare = |slot: &Slot| self.key(slot).cmp(key.as_bytes());
+        let slot = if self.slots.len() <= FEW {
+            self.slots.iter().find(|slot| self.key(slot) == key.as_bytes())
+        } else if self.order.is_empty() {
+            self.slots.binary_search_by(compare).ok().map(|position| &self.slots[position])
+        } else {
+            let rank = self.order.binary_search_by(|position| compare(&self.slots[*position]));
+            rank.ok().map(|rank| &self.slots[self.order[rank]])
+        };
+        slot.map(|slot| &self.text[slot.value.clone()])
     }
 
     /// All keys with the JSON texts of their values, in the order of the text.
@@ -87,14 +100,6 @@ impl Entries {
     fn slot_by_key(&self, rank: usize) -> Option<&Slot> {
         let position = if self.order.is_empty() { rank } else { *self.order.get(rank)? };
         self.slots.get(position)
-    }
-
-    /// Equal keys do not ascend either: no key stands twice.
-    fn has_ascending_keys(&self) -> bool {
-        let keys = (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
-        let mut keys = keys.map(|slot| self.key(slot));
-        let first = keys.next();
-        first.is_none_or(|first| keys.try_fold(first, |last, key| (last < key).then_some(key)).is_some())
     }
 }
 
@@ -166,6 +171,9 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+/// Up to here looking at each key is faster than a binary search.
+const FEW: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -190,6 +198,21 @@ mod tests {
         assert_eq!(entries.get("c"), None);
         assert_eq!(entries.nth_by_key(0).unwrap().0, "a ");
         assert_eq!(entries.nth_by_key(2), None);
+    }
+
+    #[test]
+    fn among_few_and_among_many_each_key_is_found_in_any_order() {
+        for count in [0, 1, 7, 8, 9, 10, 50] {
+            for step in [1, 11] {
+                let members: Vec<String> =
+                    (0..count).map(|n| n * step % count).map(|n| format!("\"k{n:02}\":{n}")).collect();
+                let entries = Entries::parse(format!("{{{}}}", members.join(",")).into()).unwrap();
+                for n in 0..count {
+                    assert_eq!(entries.get(&format!("k{n:02}")), Some(n.to_string().as_str()), "{members:?}");
+                }
+                assert_eq!(["", "$", "j9", "k", "k1x", "l"].map(|key| entries.get(key)), [None; 6]);
+            }
+        }
     }
 
     #[test]
