@@ -142,8 +142,11 @@ impl Changes {
     /// Whether the session differs from the one that arrived. Changing something and changing it back does not.
     #[must_use]
     pub fn differs_from(&self, arrived: &Entries) -> bool {
-        let untouched = Self::default();
-        self.needs_new_id() || (!self.is_empty() && !self.view(arrived).eq(untouched.view(arrived)))
+        match self.basis {
+            Basis::Arrived => self.renewed || self.edits().any(|(key, text)| arrived.get(key) != text),
+            Basis::Cleared => self.renewed || !self.view(arrived).eq(Self::default().view(arrived)),
+            Basis::New => true,
+        }
     }
 
     /// Whether nothing is left that makes it a session: no entry, and nobody who holds its id.

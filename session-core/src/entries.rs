@@ -1,36 +1,23 @@
 //! The session's entries: a strict JSON object whose values stay text until somebody asks for one.
 
-use std::{borrow::Cow, collections::HashSet, fmt, ops::Range};
+use std::fmt;
 
-use serde::{
-    Deserializer as _, Serialize,
-    de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
+use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
+
+use crate::{
+    changes::write_object,
+    json::{self, Slot},
 };
-use serde_json::value::RawValue;
-
-use crate::changes::write_object;
 
 /// Key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting copies the others.
 #[derive(Clone, Default)]
 pub struct Entries {
+    /// The object, and behind it those keys of it that were written with escapes, without them.
     text: String,
     /// In the order of the text.
     slots: Vec<Slot>,
     /// The slots' positions in the order of their keys; empty when the text has that order.
     order: Vec<usize>,
-}
-
-#[derive(Clone)]
-struct Slot {
-    key: Key,
-    value: Range<usize>,
-}
-
-#[derive(Clone)]
-enum Key {
-    At(Range<usize>),
-    /// It was written with escapes.
-    Unescaped(String),
 }
 
 impl Entries {
@@ -40,17 +27,20 @@ impl Entries {
     ///
     /// When the text is anything else.
     pub fn parse(text: Vec<u8>) -> Result<Self, Malformed> {
-        let text = String::from_utf8(text).map_err(|_| Malformed)?;
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let slots = json.deserialize_map(Slots { text: &text }).map_err(|_| Malformed)?;
-        json.end().map_err(|_| Malformed)?;
-        let mut entries = Self { text, slots, order: Vec::new() };
-        if !entries.has_ascending_keys() {
-            let mut order: Vec<usize> = (0..entries.slots.len()).collect();
-            order.sort_unstable_by_key(|position| entries.key(&entries.slots[*position]));
-            entries.order = order;
+        let mut text = String::from_utf8(text).map_err(|_| Malformed)?;
+        let slots = json::object(&mut text)?;
+        let entries = Self { text, slots, order: Vec::new() };
+        if entries.slots.is_sorted_by(|one, other| entries.key(one) < entries.key(other)) {
+            return Ok(entries);
         }
-        if entries.has_ascending_keys() { Ok(entries) } else { Err(Malformed) }
+        let mut order: Vec<usize> = (0..entries.slots.len()).collect();
+        let key = |position: &usize| entries.key(&entries.slots[*position]);
+        order.sort_unstable_by_key(key);
+        if order.is_sorted_by(|one, other| key(one) < key(other)) {
+            Ok(Self { order, ..entries })
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// Gathers keys with the JSON texts of their values, as a store keeps them one by one. As strict as
@@ -70,8 +60,16 @@ impl Entries {
     /// The JSON text of the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        let slot = self.slots.iter().find(|slot| self.key_bytes(slot) == key.as_bytes())?;
-        Some(&self.text[slot.value.clone()])
+        let compare = |slot: &Slot| self.key(slot).cmp(key.as_bytes());
+        let slot = if self.slots.len() <= FEW {
+            self.slots.iter().find(|slot| self.key(slot) == key.as_bytes())
+        } else if self.order.is_empty() {
+            self.slots.binary_search_by(compare).ok().map(|position| &self.slots[position])
+        } else {
+            let rank = self.order.binary_search_by(|position| compare(&self.slots[*position]));
+            rank.ok().map(|rank| &self.slots[self.order[rank]])
+        };
+        slot.map(|slot| &self.text[slot.value.clone()])
     }
 
     /// All keys with the JSON texts of their values, in the order of the text.
@@ -90,36 +88,18 @@ impl Entries {
         self.slots.is_empty()
     }
 
-    fn key<'a>(&'a self, slot: &'a Slot) -> &'a str {
-        match &slot.key {
-            Key::At(range) => &self.text[range.clone()],
-            Key::Unescaped(key) => key,
-        }
-    }
-
     /// For comparisons: text has the order of its bytes.
-    fn key_bytes<'a>(&'a self, slot: &'a Slot) -> &'a [u8] {
-        match &slot.key {
-            Key::At(range) => &self.text.as_bytes()[range.clone()],
-            Key::Unescaped(key) => key.as_bytes(),
-        }
+    fn key(&self, slot: &Slot) -> &[u8] {
+        &self.text.as_bytes()[slot.key.clone()]
     }
 
     fn entry<'a>(&'a self, slot: &'a Slot) -> (&'a str, &'a str) {
-        (self.key(slot), &self.text[slot.value.clone()])
+        (&self.text[slot.key.clone()], &self.text[slot.value.clone()])
     }
 
     fn slot_by_key(&self, rank: usize) -> Option<&Slot> {
         let position = if self.order.is_empty() { rank } else { *self.order.get(rank)? };
         self.slots.get(position)
-    }
-
-    /// Equal keys do not ascend either: no key stands twice.
-    fn has_ascending_keys(&self) -> bool {
-        let keys = (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
-        let mut keys = keys.map(|slot| self.key_bytes(slot));
-        let first = keys.next();
-        first.is_none_or(|first| keys.try_fold(first, |last, key| (last < key).then_some(key)).is_some())
     }
 }
 
@@ -149,7 +129,8 @@ impl std::error::Error for Malformed {}
 /// back is not written.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
     let text = serde_json::to_string(value).map_err(EncodeError)?;
-    check_value(&text).map_err(EncodeError)?;
+    let not_strict = |_| EncodeError(serde_json::Error::custom("it nests deeper than 32, or repeats a key"));
+    json::check_value(&text).map_err(not_strict)?;
     Ok(text)
 }
 
@@ -190,168 +171,13 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Collects where the keys and values of an object stand.
-struct Slots<'a> {
-    text: &'a str,
-}
-
-impl<'de> Visitor<'de> for Slots<'de> {
-    type Value = Vec<Slot>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut slots = Vec::with_capacity(8);
-        while let Some(CowKey(key)) = map.next_key()? {
-            let value = map.next_value::<&RawValue>()?.get();
-            check_value(value).map_err(A::Error::custom)?;
-            let key = match key {
-                Cow::Borrowed(key) => Key::At(range_in(self.text, key)),
-                Cow::Owned(key) => Key::Unescaped(key),
-            };
-            slots.push(Slot { key, value: range_in(self.text, value) });
-        }
-        Ok(slots)
-    }
-}
-
-/// Borrows a key where the text has it as it is.
-struct CowKey<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for CowKey<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrow;
-        impl<'de> Visitor<'de> for Borrow {
-            type Value = CowKey<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
-                Ok(CowKey(Cow::Borrowed(key)))
-            }
-            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-                Ok(CowKey(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Borrow)
-    }
-}
-
-/// Where `part`, which was borrowed from `whole`, stands in it.
-fn range_in(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - whole.as_ptr().addr();
-    start..start + part.len()
-}
-
-/// Only an array or an object can hide depth or a repeated key.
-fn check_value(text: &str) -> Result<(), serde_json::Error> {
-    if !text.starts_with(['{', '[']) {
-        return Ok(());
-    }
-    Strict { levels: MAX_DEPTH }.deserialize(&mut serde_json::Deserializer::from_str(text))
-}
-
-/// Walks a value, counting the levels that are left.
-#[derive(Clone, Copy)]
-struct Strict {
-    levels: u8,
-}
-
-impl Strict {
-    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom("nested deeper than 32"))?;
-        Ok(Self { levels })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let inner = self.inner()?;
-        while seq.next_element_seed(inner)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let inner = self.inner()?;
-        let mut seen = Seen::default();
-        while let Some(CowKey(key)) = map.next_key()? {
-            if !seen.is_new(key) {
-                return Err(A::Error::custom("a key stands twice"));
-            }
-            map.next_value_seed(inner)?;
-        }
-        Ok(())
-    }
-}
-
-/// The keys of one object so far: the first few on the stack, since most objects have no more.
-#[derive(Default)]
-struct Seen<'a> {
-    first: [Option<Cow<'a, str>>; 8],
-    others: HashSet<Cow<'a, str>>,
-}
-
-impl<'a> Seen<'a> {
-    fn is_new(&mut self, key: Cow<'a, str>) -> bool {
-        for place in &mut self.first {
-            match place {
-                Some(known) if *known == key => return false,
-                Some(_) => {}
-                None => {
-                    *place = Some(key);
-                    return true;
-                }
-            }
-        }
-        self.others.insert(key)
-    }
-}
-
-const MAX_DEPTH: u8 = 32;
+/// Up to here looking at each key is faster than a binary search.
+const FEW: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::value::RawValue;
 
     use super::*;
 
@@ -372,6 +198,21 @@ mod tests {
         assert_eq!(entries.get("c"), None);
         assert_eq!(entries.nth_by_key(0).unwrap().0, "a ");
         assert_eq!(entries.nth_by_key(2), None);
+    }
+
+    #[test]
+    fn among_few_and_among_many_each_key_is_found_in_any_order() {
+        for count in [0, 1, 7, 8, 9, 10, 50] {
+            for step in [1, 11] {
+                let members: Vec<String> =
+                    (0..count).map(|n| n * step % count).map(|n| format!("\"k{n:02}\":{n}")).collect();
+                let entries = Entries::parse(format!("{{{}}}", members.join(",")).into()).unwrap();
+                for n in 0..count {
+                    assert_eq!(entries.get(&format!("k{n:02}")), Some(n.to_string().as_str()), "{members:?}");
+                }
+                assert_eq!(["", "$", "j9", "k", "k1x", "l"].map(|key| entries.get(key)), [None; 6]);
+            }
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod entries;
 pub mod error;
 mod flash;
 mod id;
+mod json;
 mod keys;
 mod lifetime;
 mod seal;

@@ -21,13 +21,13 @@ const fn limit(scenario: Scenario, allocator_calls: u64, instructions: u64) -> L
 
 /// Measured with Rust 1.95, valgrind 3.19.
 const LIMITS: [Limit; 7] = [
-    limit(Scenario::Untouched, 5, 2_490),
-    limit(Scenario::Read, 7, 27_300),
-    limit(Scenario::Write, 13, 51_400),
-    limit(Scenario::ReadLarge, 8, 227_000),
-    limit(Scenario::NoCookie, 5, 3_800),
-    limit(Scenario::Forged, 5, 23_900),
-    limit(Scenario::FlashRound, 40, 49_600),
+    limit(Scenario::Untouched, 5, 2_480),
+    limit(Scenario::Read, 7, 25_600),
+    limit(Scenario::Write, 13, 48_900),
+    limit(Scenario::ReadLarge, 7, 192_900),
+    limit(Scenario::NoCookie, 5, 3_750),
+    limit(Scenario::Forged, 5, 23_000),
+    limit(Scenario::FlashRound, 40, 48_100),
 ];
 
 /// Per cent. Compilers and libraries move counts by a few of them.
