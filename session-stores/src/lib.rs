@@ -16,9 +16,12 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `conformance` | the suite that every session store must pass |
 //! | `sqlite` | `SqliteStore`: a file, without a server |
 //! | `postgres` | `PostgresStore`: a table of a Postgres database. TLS is turned on in sqlx itself |
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
