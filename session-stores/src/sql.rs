@@ -246,7 +246,8 @@ macro_rules! store {
         impl $store {
             /// A store on a pool that the application has anyway: a connection is borrowed for each operation.
             ///
-            /// The pool's own settings count: how a connection is tested, and how long a lock is waited for.
+            /// The pool's own settings count, such as how long a lock is waited for. sqlx tests a connection each time
+            /// it comes back; [`connect`](Self::connect) makes a pool of the store's own that is spared that.
             #[must_use]
             pub fn from_pool(pool: $pool) -> Self {
                 Self($crate::sql::SqlStore::new($crate::sql::connections::Connections::shared(pool)))

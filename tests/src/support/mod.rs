@@ -7,4 +7,5 @@ pub(crate) mod exchange;
 pub(crate) mod fields;
 pub(crate) mod logs;
 pub(crate) mod reference;
+pub(crate) mod servers;
 pub(crate) mod target;
