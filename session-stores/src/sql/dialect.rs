@@ -119,7 +119,7 @@ speaks! {
 speaks! {
     sqlx::Postgres,
     const SCHEMA: &'static str = include_str!("postgres.sql");
-    // `IF NOT EXISTS` looks and makes in two steps. The number is this crate's: the name of its table in ASCII.
+    // `IF NOT EXISTS` looks and makes in two steps. The number is ours: `sessions` in ASCII.
     const ALONE: &'static str =
         "SET LOCAL client_min_messages = warning; SELECT pg_advisory_xact_lock(x'73657373696f6e73'::bigint)";
     const BEGIN: &'static str = "BEGIN";
