@@ -7,6 +7,10 @@
 //! | store | feature | keeps sessions | for |
 //! |---|---|---|---|
 //! | `MemoryStore` | `memory` | in this process, until it ends | development, tests, a server that is alone and may forget |
+//! | `SqliteStore` | `sqlite` | in a file, without a server | one machine, any number of processes |
+//! | `PostgresStore` | `postgres` | in a table of a Postgres database | an application that has Postgres already |
+//! | `RedisStore` | `redis` | in a Redis server, a hash each | many instances and much traffic |
+//! | `RedisStore::cluster` | `redis-cluster` | the same in a Redis cluster | more than one Redis server holds |
 //!
 //! # A store of your own
 //!
@@ -27,17 +31,37 @@
 //! }
 //! ```
 //!
+//! # The table
+//!
+//! `SqliteStore` and `PostgresStore` keep sessions in a table `session_records`, which their `migrate` makes. Whoever
+//! runs migrations of their own can do so with these statements instead. No column holds a secret: what logs somebody
+//! in is only there as a hash. The `data` is what the application put into the session, as it is.
+#![cfg_attr(feature = "sqlite", doc = "\nSQLite:\n\n```sql")]
+#![cfg_attr(feature = "sqlite", doc = include_str!("sql/sqlite.sql"))]
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(feature = "postgres", doc = "\nPostgres:\n\n```sql")]
+#![cfg_attr(feature = "postgres", doc = include_str!("sql/postgres.sql"))]
+#![cfg_attr(feature = "postgres", doc = "```")]
+//!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `memory` | `MemoryStore` |
+//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`. TLS is turned on in sqlx itself |
+//! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. TLS is turned on in redis itself |
 //! | `conformance` | `conformance!` and the module `conformance`: the suite, and races that count what a store loses |
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use sql::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use sql::SqliteStore;

@@ -37,6 +37,8 @@ mod setup;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod stores;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod typed;

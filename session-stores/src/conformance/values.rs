@@ -36,8 +36,8 @@ pub async fn values_come_back_byte_for_byte(store: &dyn SessionStore, clock: imp
     let expected: Vec<_> = names.iter().map(String::as_str).zip(texts).collect();
     let (key, read) = trial.made(&expected).await;
     assert_eq!(entries_of(&read), expected);
-    let (other, read) = trial.made(&[("a", "1")]).await;
-    trial.update(&other, &read, &trial.draft().set_all(&expected).remove("a")).await;
+    let (other, read_other) = trial.made(&[("a", "1")]).await;
+    trial.update(&other, &read_other, &trial.draft().set_all(&expected).remove("a")).await;
     assert_eq!(entries_of(&trial.read(&other).await), expected);
     // What nobody touches is not written anew either.
     let to = renewed(&key);

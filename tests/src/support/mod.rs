@@ -7,5 +7,6 @@ pub(crate) mod exchange;
 pub(crate) mod fields;
 pub(crate) mod logs;
 pub(crate) mod reference;
+pub(crate) mod servers;
 pub(crate) mod target;
 pub(crate) mod watched;

@@ -1,0 +1,153 @@
+//! A real Postgres.
+
+use std::{
+    fs,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{Directory, Guarded, find, free_port, id, is_root};
+
+/// A server on a port of its own, with nothing in it.
+pub(crate) struct Postgres {
+    running: Option<Guarded>,
+    directory: Directory,
+    user: Option<User>,
+    port: u16,
+}
+
+/// Whom the server runs as when the tests run as root.
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl Postgres {
+    /// The one that all tests share.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: LazyLock<Postgres> = LazyLock::new(Postgres::start);
+        &SHARED
+    }
+
+    /// One that a test may stop.
+    pub(crate) fn start() -> Self {
+        let mut server =
+            Self { directory: Directory::new(), user: User::unprivileged(), port: free_port(), running: None };
+        server.own(server.directory.path());
+        server.make_cluster();
+        server.start_again();
+        server
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.running = None;
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        let log = self.directory.path().join("log");
+        let mut command = self.command("postgres");
+        command.extend([format!("--port={}", self.port), format!("-D{}", self.data())]);
+        command.extend(SETTINGS.iter().map(|setting| format!("-c{setting}")));
+        let mut running = Guarded::start(&command, "INT", &log);
+        let begun = Instant::now();
+        while !fs::read_to_string(&log).unwrap_or_default().contains("ready to accept connections") {
+            let said = || fs::read_to_string(&log).unwrap_or_default();
+            assert!(!running.has_ended() && begun.elapsed() < PATIENCE, "postgres does not start: {}", said());
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.running = Some(running);
+    }
+
+    /// Makes a database that no other test has, and gives its address.
+    pub(crate) async fn database(&self) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&self.address("postgres")).await.expect("the server is there");
+        let statement = format!("CREATE DATABASE {name}");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("the database is made");
+        connection.close().await.expect("the connection ends");
+        self.address(&name)
+    }
+
+    fn address(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn data(&self) -> String {
+        self.directory.path().join("data").display().to_string()
+    }
+
+    fn make_cluster(&self) {
+        let mut command = self.command("initdb");
+        command.extend([format!("-D{}", self.data())]);
+        command.extend(["-Upostgres", "-Atrust", "-EUTF8", "--locale=C", "--no-sync"].map(str::to_owned));
+        let output = Command::new(&command[0]).args(&command[1..]).output().expect("initdb starts");
+        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn command(&self, program: &str) -> Vec<String> {
+        let program = installed(program).display().to_string();
+        let Some(User { uid, gid }) = self.user else { return vec![program] };
+        vec![
+            "setpriv".to_owned(),
+            format!("--reuid={uid}"),
+            format!("--regid={gid}"),
+            "--clear-groups".to_owned(),
+            program,
+        ]
+    }
+
+    fn own(&self, path: &Path) {
+        if let Some(user) = &self.user {
+            chown(path, Some(user.uid), Some(user.gid)).expect("root may give a directory away");
+        }
+    }
+}
+
+impl User {
+    /// `None` when the tests themselves are not root.
+    fn unprivileged() -> Option<Self> {
+        if !is_root() {
+            return None;
+        }
+        let number = |option: &str, name: &str| id(&[option, name])?.parse().ok();
+        let user = |name: &str| Some(Self { uid: number("-u", name)?, gid: number("-g", name)? });
+        let user = ["postgres", "nobody"].into_iter().find_map(user);
+        Some(user.expect("postgres does not run as root, and there is neither a user `postgres` nor `nobody`"))
+    }
+}
+
+fn installed(program: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut elsewhere: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    elsewhere.sort_unstable();
+    find(program, &elsewhere).unwrap_or_else(|| {
+        panic!(
+            "there is no `{program}` on the PATH or under /usr/lib/postgresql: ./tests/run installs it on Debian and \
+             Ubuntu (or by hand: apt-get install postgresql); elsewhere install Postgres 14 or later"
+        )
+    })
+}
+
+/// A crash of the machine may spoil it: no test needs more.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+    "max_connections=400",
+    "logging_collector=off",
+    "lc_messages=C",
+];
+
+const PATIENCE: Duration = Duration::from_secs(60);
