@@ -1,1 +1,7 @@
 //! Server-side sessions: stores that keep what a session holds, while only its id travels.
+
+#[cfg(feature = "redis")]
+mod redis;
+
+#[cfg(feature = "redis")]
+pub use crate::redis::RedisStore;
