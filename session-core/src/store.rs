@@ -26,8 +26,8 @@ use crate::{
 ///   [`expires_at`](Record::expires_at) is before `now` counts as not there; a store with a clock of its own may only
 ///   use it for how long to keep what nobody asks for.
 /// - **Asking twice is asking once.** An answer may be lost after the work was done, and then the caller asks again.
-///   `create`, `touch`, `rename` and `delete` answer the second time as they did the first; so does an `update` that
-///   is not [`exact`](Write::exact).
+///   `create`, `touch` and `rename` answer the second time as they did the first; so does an `update` that is not
+///   [`exact`](Write::exact). After a record was removed the answer is that there is none.
 ///
 /// A future may be dropped at any moment, and with it the interest in the answer.
 pub trait SessionStore: Send + Sync + 'static {
@@ -44,13 +44,14 @@ pub trait SessionStore: Send + Sync + 'static {
     fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool>;
 
     /// Moves the record under `from` to `to`, and applies what `write` changes: at no moment are there both, or
-    /// neither. When there is none under `from` but one under `to`, it has been moved before.
+    /// neither. When there is none under `from` but one under `to`, it has been moved before. Both keys have one
+    /// [`shard`](RecordKey::shard).
     fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated>;
 
     /// Removes the record under `key`, and answers whether there was one.
     fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool>;
 
-    /// Removes records that have expired, and answers how many.
+    /// Removes records that have expired, and answers how many: 0 where a server removes them by itself.
     fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64>;
 
     /// The live sessions of `owner`, the one seen last first.
@@ -129,7 +130,8 @@ pub struct Record {
     pub label: Option<String>,
     /// Its values, and what it says of itself under the reserved key.
     pub entries: Entries,
-    /// Another number after every change of the entries, the owner or the label, and never one it had before.
+    /// Another number after every change of the entries, the owner or the label, and never one it had before. A visit
+    /// is no change.
     pub version: u64,
 }
 

@@ -1,5 +1,7 @@
 //! Server-side sessions: stores that keep what a session holds, while only its id travels.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "redis")]
 mod redis;
 

@@ -1,0 +1,200 @@
+//! The suite that every [`SessionStore`](session_core::SessionStore) must pass: each sentence of its contract is a
+//! test, named after what it promises.
+//!
+//! Who writes a store writes this beside it, and sees which promises it keeps:
+//!
+//! ```
+//! # use session_core::{RecordKey, Record, SessionId, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write};
+//! # struct MyStore;
+//! # impl MyStore { async fn connect(_: &str) -> Self { Self } }
+//! # impl SessionStore for MyStore {
+//! #     fn load<'a>(&'a self, _: &'a RecordKey, _: u64) -> StoreFuture<'a, Option<Record>> { todo!() }
+//! #     fn create<'a>(&'a self, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, ()> { todo!() }
+//! #     fn update<'a>(&'a self, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, Updated> { todo!() }
+//! #     fn touch<'a>(&'a self, _: &'a RecordKey, _: Visit) -> StoreFuture<'a, bool> { todo!() }
+//! #     fn rename<'a>(&'a self, _: &'a RecordKey, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, Updated> { todo!() }
+//! #     fn delete<'a>(&'a self, _: &'a RecordKey) -> StoreFuture<'a, bool> { todo!() }
+//! #     fn delete_expired(&self, _: u64) -> StoreFuture<'_, u64> { todo!() }
+//! #     fn list<'a>(&'a self, _: &'a str, _: u64) -> StoreFuture<'a, Vec<SessionInfo>> { todo!() }
+//! #     fn delete_by_id(&self, _: SessionId) -> StoreFuture<'_, bool> { todo!() }
+//! #     fn delete_by_owner<'a>(&'a self, _: &'a str) -> StoreFuture<'a, u64> { todo!() }
+//! # }
+//! #[cfg(test)]
+//! mod tests {
+//!     use super::MyStore;
+//!
+//!     session_stores::conformance!(store = || async { MyStore::connect("test").await });
+//! }
+//! ```
+//!
+//! Each case asks for a store, and may get the same one as the others: it uses keys and owners that nobody else has.
+//! So the cases may run side by side, on one server, and beside other sessions. They are functions of a store and a
+//! clock, too, for those who run them in another way.
+//!
+//! A [`Race`] goes further: many tasks, in one process or in several, write to one session at once, and it counts what
+//! was lost.
+
+#![expect(clippy::missing_panics_doc, reason = "they are tests: they panic when the promise is not kept")]
+
+mod drops;
+mod endings;
+mod owners;
+#[cfg(test)]
+mod plain;
+mod races;
+mod records;
+mod renames;
+mod trial;
+mod values;
+
+pub use drops::*;
+pub use endings::*;
+pub use owners::*;
+pub use races::{Damage, Race, RaceKind, Work};
+pub use records::*;
+pub use renames::*;
+pub use values::*;
+
+/// Makes a test of each promise that a store keeps, in the module where it stands.
+///
+/// ```text
+/// session_stores::conformance!(store = || async { MyStore::connect("test").await });
+/// session_stores::conformance!(store = || async { MyStore::connect("test").await }, clock = MyClock);
+/// ```
+///
+/// `store` is an async function without arguments; every test calls it, on a runtime of its own. `clock` is a
+/// [`Clock`](session_core::Clock), by default the system's.
+#[macro_export]
+macro_rules! conformance {
+    (store = $store:expr $(,)?) => {
+        $crate::conformance!(store = $store, clock = $crate::conformance::__private::SystemClock);
+    };
+    (store = $store:expr, clock = $clock:expr $(,)?) => {
+        $crate::__each_promise!(($store, $clock) [
+            a_record_is_loaded_as_it_was_created
+            a_record_may_be_created_empty
+            only_create_makes_a_record
+            a_wrong_secret_finds_nothing
+            creating_twice_keeps_the_first
+            an_update_changes_what_it_names
+            an_update_sets_the_times_of_the_visit
+            writers_of_different_keys_both_land
+            the_later_writer_of_one_key_stands
+            concurrent_updates_all_land
+            an_update_asked_for_twice_is_written_twice
+            an_exact_update_of_what_nobody_changed_lands
+            an_exact_update_of_changed_entries_is_a_conflict
+            an_exact_update_of_a_changed_owner_or_label_is_a_conflict
+            one_of_two_exact_updates_lands
+            the_version_changes_with_every_change
+            a_touch_moves_the_times_forward
+            a_touch_moves_no_time_back
+            a_rename_moves_the_whole_record
+            a_rename_applies_its_changes
+            a_rename_takes_along_what_others_wrote
+            a_rename_asked_for_twice_is_done_once
+            an_exact_rename_of_what_changed_is_a_conflict
+            one_of_two_renames_wins
+            one_rename_asked_for_twice_at_once_is_done_once
+            an_update_during_a_rename_lands_or_learns
+            nothing_comes_back_under_the_old_key
+            a_rename_that_leaves_nothing_removes
+            the_last_key_takes_the_record_along
+            terms_alone_keep_no_record
+            a_key_added_meanwhile_keeps_the_record
+            a_key_added_while_the_last_goes_is_kept_or_told
+            an_owner_keeps_a_record_without_entries
+            a_held_id_keeps_a_record_without_entries
+            clearing_takes_everything_out
+            clearing_keeps_the_terms_and_what_comes_with_it
+            clearing_all_there_is_removes_the_record
+            a_deleted_record_is_gone
+            a_session_deleted_by_its_id_is_gone
+            nothing_comes_back_after_the_end
+            nothing_survives_a_concurrent_delete
+            the_last_second_is_alive
+            the_second_after_is_over
+            a_sweep_takes_what_has_expired
+            values_come_back_byte_for_byte
+            any_text_is_a_key
+            the_reserved_key_travels
+            a_value_of_a_mebibyte_is_kept
+            five_hundred_keys_are_kept
+            times_reach_to_the_year_9999
+            a_write_sets_the_owner_and_label_it_names
+            an_owners_sessions_are_listed_by_their_last_visit
+            the_list_shows_id_times_and_label
+            any_text_is_an_owner
+            owners_are_compared_exactly
+            the_empty_owner_is_an_owner
+            an_owners_sessions_end_together
+            a_session_that_changed_hands_has_one_owner
+            a_rename_does_not_escape_the_end_of_all
+            dropped_operations_leave_a_store_that_works
+            a_dropped_rename_is_done_when_asked_again
+            a_dropped_delete_is_done_when_asked_again
+        ]);
+    };
+}
+
+/// One test each.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __each_promise {
+    ($with:tt [$($promise:ident)+]) => {
+        $($crate::__promise!($with $promise);)+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __promise {
+    (($store:expr, $clock:expr) $promise:ident) => {
+        #[test]
+        fn $promise() {
+            $crate::conformance::__private::run(async {
+                $crate::conformance::$promise(&($store)().await, $clock).await
+            });
+        }
+    };
+}
+
+#[doc(hidden)]
+pub mod __private {
+    pub use session_core::SystemClock;
+
+    /// Runs a test on a runtime of its own, so that a store's author needs none.
+    pub fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.expect("a runtime can be built").block_on(test);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    mod suite {
+        use super::super::plain::PlainStore;
+
+        crate::conformance!(store = || async { PlainStore::default() });
+    }
+
+    #[test]
+    fn every_case_is_a_test_of_the_macro() {
+        let sources = [
+            include_str!("conformance/drops.rs"),
+            include_str!("conformance/endings.rs"),
+            include_str!("conformance/owners.rs"),
+            include_str!("conformance/records.rs"),
+            include_str!("conformance/renames.rs"),
+            include_str!("conformance/values.rs"),
+        ];
+        let cases = sources.iter().flat_map(|source| source.split("\npub async fn ").skip(1));
+        let mut cases: Vec<_> = cases.map(|case| &case[..case.find('(').unwrap()]).collect();
+        let front = include_str!("conformance.rs");
+        let list = front.split("__each_promise!(($store, $clock) [").nth(1).unwrap();
+        let mut promises: Vec<_> = list[..list.find(']').unwrap()].split_whitespace().collect();
+        cases.sort_unstable();
+        promises.sort_unstable();
+        assert_eq!(promises, cases);
+    }
+}

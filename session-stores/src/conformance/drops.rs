@@ -1,0 +1,63 @@
+//! Futures that are dropped before they are done: a visitor who went away, a timeout.
+
+use std::{
+    pin::Pin,
+    task::{Context, Waker},
+};
+
+use session_core::{Clock, SessionStore, StoreFuture, Updated};
+
+use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
+
+/// Operations that were begun and dropped leave a store that works, and a record that is as before or after.
+pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    for _ in 0..20 {
+        let owner = fresh_owner();
+        let (key, read) = trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await;
+        let draft = trial.draft().set("a", "2").set("b", "2");
+        begin(store.load(&key, trial.now));
+        begin(store.update(&key, draft.write(Some(&read))));
+        begin(store.touch(&key, session_core::Visit { now: trial.now, expires_at: trial.now + HOUR }));
+        begin(store.list(&owner, trial.now));
+        begin(store.create(&fresh_key(), draft.write(None)));
+        let record = trial.read(&key).await;
+        assert!([&[("a", "1")][..], &[("a", "2"), ("b", "2")]].contains(&&*entries_of(&record)));
+        assert!(is_written(trial.update(&key, &record, &trial.draft().set("c", "3")).await));
+        assert_eq!(trial.read(&key).await.entries.get("c"), Some("3"));
+    }
+}
+
+/// A dropped rename is done or not done; asked for again, it is done.
+pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    for _ in 0..20 {
+        let (from, read) = trial.made(&[("a", "1")]).await;
+        let (to, draft) = (renewed(&from), trial.draft().renew().set("b", "2"));
+        begin(store.rename(&from, &to, draft.write(Some(&read))));
+        assert!(is_written(trial.rename(&from, &to, &read, &draft).await));
+        assert!(!trial.exists(&from).await);
+        assert_eq!(entries_of(&trial.read(&to).await), [("a", "1"), ("b", "2")]);
+    }
+}
+
+/// A dropped deletion is done or not done; asked for again, it is done.
+pub async fn a_dropped_delete_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    for _ in 0..20 {
+        let owner = fresh_owner();
+        let (key, read) = trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await;
+        begin(store.delete(&key));
+        begin(store.delete_by_id(key.id()));
+        begin(store.delete_by_owner(&owner));
+        begin(store.delete_expired(0));
+        trial.delete(&key).await;
+        assert_eq!(trial.update(&key, &read, &trial.draft().set("a", "2")).await, Updated::Gone);
+        assert!(!trial.exists(&key).await && trial.listed(&owner).await.is_empty());
+    }
+}
+
+/// Asks once, and does not wait for the answer.
+fn begin<T>(mut future: StoreFuture<'_, T>) {
+    let _ = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+}

@@ -1,0 +1,395 @@
+//! Races for one session that many tasks, in one process or in several, run at once.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use session_core::{
+    Changes, Clock, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write, unix_seconds,
+};
+use tokio::{sync::Barrier, task::JoinSet};
+
+use super::trial::{HOUR, Trial, answer, fresh_id, fresh_key};
+
+/// What many tasks do to sessions at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RaceKind {
+    /// Every write sets a key of its own in one session. None may be lost.
+    DistinctKeys,
+    /// Every write adds one to a number in one session, exactly, and again after a conflict. None may be lost.
+    Increments,
+    /// Each round all change and touch a session of which they know, while one deletes it. None may be alive afterwards.
+    Deletion,
+    /// Each round all move one session, each to a key of its own. One of them must be alive afterwards.
+    Renames,
+}
+
+/// A race: the same in every process that takes part.
+///
+/// ```
+/// # async fn example(store: std::sync::Arc<dyn session_core::SessionStore>) {
+/// use session_core::SystemClock;
+/// use session_stores::conformance::{Race, RaceKind};
+///
+/// let race = Race::new(RaceKind::DistinctKeys);
+/// let (work, damage) = race.run(&store, SystemClock).await;
+/// assert_eq!((work.written, damage.lost), (3_200, 0));
+/// # }
+/// ```
+///
+/// Several processes share [`key`](Self::key): one of them [prepares](Self::prepare), each [works](Self::work) under a
+/// number of its own, and when all are done one [checks](Self::check).
+#[derive(Clone, Copy)]
+pub struct Race {
+    /// What the tasks do.
+    pub kind: RaceKind,
+    /// Whose the race is: nobody else may use this key, or those made from it.
+    pub key: RecordKey,
+    /// How many processes take part.
+    pub workers: u32,
+    /// How many tasks each of them has.
+    pub tasks: u32,
+    /// How often each task writes.
+    pub rounds: u32,
+}
+
+impl Race {
+    /// A race of one process with 64 tasks and 50 rounds, under a key that nobody else has.
+    #[must_use]
+    pub fn new(kind: RaceKind) -> Self {
+        Self { kind, key: fresh_key(), workers: 1, tasks: 64, rounds: 50 }
+    }
+
+    /// The whole race in one process.
+    pub async fn run(&self, store: &Arc<dyn SessionStore>, clock: impl Clock) -> (Work, Damage) {
+        let now = unix_seconds(clock.now());
+        self.prepare_at(&**store, now).await;
+        let mut crew = JoinSet::new();
+        for worker in 0..self.workers {
+            let (race, store) = (*self, Arc::clone(store));
+            crew.spawn(async move { race.work_at(&store, now, worker).await });
+        }
+        (sum(crew).await, self.check_at(&**store, now).await)
+    }
+
+    /// Makes the sessions that the race is for.
+    pub async fn prepare(&self, store: &dyn SessionStore, clock: impl Clock) {
+        self.prepare_at(store, unix_seconds(clock.now())).await;
+    }
+
+    /// Does one process's part. `worker` is its number, from 0.
+    pub async fn work(&self, store: &Arc<dyn SessionStore>, clock: impl Clock, worker: u32) -> Work {
+        self.work_at(store, unix_seconds(clock.now()), worker).await
+    }
+
+    /// Looks what the race left.
+    pub async fn check(&self, store: &dyn SessionStore, clock: impl Clock) -> Damage {
+        self.check_at(store, unix_seconds(clock.now())).await
+    }
+
+    async fn prepare_at(&self, store: &dyn SessionStore, now: u64) {
+        let trial = Trial { store, now };
+        for round in 0..self.sessions() {
+            trial.create(&self.session(round), &trial.draft().set(COUNT, "0")).await;
+        }
+    }
+
+    async fn work_at(&self, store: &Arc<dyn SessionStore>, now: u64, worker: u32) -> Work {
+        let start = Arc::new(Barrier::new(self.tasks as usize));
+        let mut crew = JoinSet::new();
+        for task in 0..self.tasks {
+            let (store, start) = (Arc::clone(store), Arc::clone(&start));
+            let racer = Racer { race: *self, store, start, now, worker, task, work: Work::default() };
+            crew.spawn(racer.run());
+        }
+        sum(crew).await
+    }
+
+    async fn check_at(&self, store: &dyn SessionStore, now: u64) -> Damage {
+        let trial = Trial { store, now };
+        match self.kind {
+            RaceKind::DistinctKeys => self.missing_keys(&trial).await,
+            RaceKind::Increments => self.missing_increments(&trial).await,
+            RaceKind::Deletion => self.survivors(&trial).await,
+            RaceKind::Renames => self.doubles(&trial).await,
+        }
+    }
+
+    async fn missing_keys(&self, trial: &Trial<'_>) -> Damage {
+        let record = trial.load(&self.session(0)).await;
+        let found = record.map_or(0, |record| record.entries.iter().filter(|(key, _)| *key != COUNT).count());
+        Damage { lost: self.writes().saturating_sub(found as u64), ..Damage::default() }
+    }
+
+    async fn missing_increments(&self, trial: &Trial<'_>) -> Damage {
+        let record = trial.load(&self.session(0)).await;
+        Damage { lost: self.writes().abs_diff(record.as_ref().map_or(0, count)), ..Damage::default() }
+    }
+
+    async fn survivors(&self, trial: &Trial<'_>) -> Damage {
+        let mut damage = Damage::default();
+        for round in 0..self.rounds {
+            damage.alive += u64::from(trial.exists(&self.session(round)).await);
+        }
+        damage
+    }
+
+    async fn doubles(&self, trial: &Trial<'_>) -> Damage {
+        let mut damage = Damage::default();
+        for round in 0..self.rounds {
+            let mut alive = u64::from(trial.exists(&self.session(round)).await);
+            for (worker, task) in self.crew() {
+                alive += u64::from(trial.exists(&self.key_of(worker, task, round)).await);
+            }
+            damage.lost += u64::from(alive == 0);
+            damage.doubled += u64::from(alive > 1);
+        }
+        damage
+    }
+
+    const fn writes(&self) -> u64 {
+        self.workers as u64 * self.tasks as u64 * self.rounds as u64
+    }
+
+    const fn sessions(&self) -> u32 {
+        match self.kind {
+            RaceKind::DistinctKeys | RaceKind::Increments => 1,
+            RaceKind::Deletion | RaceKind::Renames => self.rounds,
+        }
+    }
+
+    fn crew(&self) -> impl Iterator<Item = (u32, u32)> {
+        let tasks = self.tasks;
+        (0..self.workers).flat_map(move |worker| (0..tasks).map(move |task| (worker, task)))
+    }
+
+    /// The session that this round is for.
+    fn session(&self, round: u32) -> RecordKey {
+        self.key_of(u32::MAX, u32::MAX, round)
+    }
+
+    /// A key that every process makes the same way, in the shard of the race.
+    fn key_of(&self, worker: u32, task: u32, round: u32) -> RecordKey {
+        let (mut id, mut hash) = (*self.key.id().as_bytes(), *self.key.hash());
+        let number = [worker, task, round].map(u32::to_be_bytes);
+        for (at, byte) in number.as_flattened().iter().enumerate() {
+            id[4 + at] ^= byte;
+            hash[at] ^= byte;
+        }
+        RecordKey::from_parts(SessionId::from_bytes(id), hash)
+    }
+}
+
+impl fmt::Debug for Race {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Race").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What a store answered to a part of a race.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Writes that landed.
+    pub written: u64,
+    /// Exact writes that were refused, and asked for again.
+    pub conflicts: u64,
+    /// Reads and writes whose session was gone.
+    pub gone: u64,
+    /// Errors. What was asked then is not asked again.
+    pub failed: u64,
+}
+
+impl Work {
+    fn count(&mut self, updated: &Result<Updated, StoreError>) {
+        let number = match updated {
+            Ok(Updated::Written { .. }) => &mut self.written,
+            Ok(Updated::Conflict) => &mut self.conflicts,
+            Ok(Updated::Gone | Updated::Removed) => &mut self.gone,
+            Err(_) => &mut self.failed,
+        };
+        *number += 1;
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            written: self.written + other.written,
+            conflicts: self.conflicts + other.conflicts,
+            gone: self.gone + other.gone,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+/// What a race left that must not be: all 0 where the store keeps its promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Writes that are not there, or sessions that nobody has any more.
+    pub lost: u64,
+    /// Sessions that live after they were deleted.
+    pub alive: u64,
+    /// Sessions that live under two keys.
+    pub doubled: u64,
+}
+
+/// One task of a race.
+struct Racer {
+    race: Race,
+    store: Arc<dyn SessionStore>,
+    start: Arc<Barrier>,
+    now: u64,
+    worker: u32,
+    task: u32,
+    work: Work,
+}
+
+impl Racer {
+    async fn run(mut self) -> Work {
+        for round in 0..self.race.rounds {
+            match self.race.kind {
+                RaceKind::DistinctKeys => self.set_own_key(round).await,
+                RaceKind::Increments => self.increment().await,
+                RaceKind::Deletion => self.change_or_delete(round).await,
+                RaceKind::Renames => self.rename(round).await,
+            }
+        }
+        self.work
+    }
+
+    async fn set_own_key(&mut self, round: u32) {
+        let key = self.race.session(0);
+        let Some(read) = self.load(&key).await else { return };
+        self.set(&key, &read, &format!("{}.{}.{round}", self.worker, self.task)).await;
+    }
+
+    async fn increment(&mut self) {
+        let key = self.race.session(0);
+        for attempt in 0..MOST_ATTEMPTS {
+            let Some(read) = self.load(&key).await else { return };
+            let mut changes = Changes::default();
+            changes.insert(COUNT, (count(&read) + 1).to_string());
+            let updated = self.store.update(&key, Write { exact: true, ..self.write(&changes, &read) }).await;
+            self.work.count(&updated);
+            if !matches!(updated, Ok(Updated::Conflict)) {
+                return;
+            }
+            tokio::time::sleep(pause(attempt)).await;
+        }
+    }
+
+    /// Everybody has read the session before it is deleted, and writes afterwards as if it were still there.
+    async fn change_or_delete(&mut self, round: u32) {
+        let key = self.race.session(round);
+        let read = self.load(&key).await;
+        self.start.wait().await;
+        if (self.worker, self.task) == (0, 0) {
+            answer(self.store.delete(&key).await);
+        } else if let Some(read) = read {
+            self.set(&key, &read, "late").await;
+            let touched = self.store.touch(&key, Visit { now: self.now, expires_at: self.now + HOUR }).await;
+            self.work.failed += u64::from(touched.is_err());
+        }
+    }
+
+    async fn rename(&mut self, round: u32) {
+        let from = self.race.session(round);
+        let read = self.load(&from).await;
+        self.start.wait().await;
+        let Some(read) = read else { return };
+        let mut changes = Changes::default();
+        changes.renew();
+        let to = self.race.key_of(self.worker, self.task, round);
+        let updated = self.store.rename(&from, &to, self.write(&changes, &read)).await;
+        self.work.count(&updated);
+    }
+
+    async fn load(&mut self, key: &RecordKey) -> Option<Record> {
+        let loaded = self.store.load(key, self.now).await;
+        self.work.failed += u64::from(loaded.is_err());
+        self.work.gone += u64::from(matches!(loaded, Ok(None)));
+        loaded.ok().flatten()
+    }
+
+    async fn set(&mut self, key: &RecordKey, read: &Record, name: &str) {
+        let mut changes = Changes::default();
+        changes.insert(name, "1".to_owned());
+        let updated = self.store.update(key, self.write(&changes, read)).await;
+        self.work.count(&updated);
+    }
+
+    const fn write<'a>(&self, changes: &'a Changes, read: &'a Record) -> Write<'a> {
+        Write {
+            changes,
+            read: Some(read),
+            owner: None,
+            label: None,
+            created_at: read.created_at,
+            visit: Visit { now: self.now, expires_at: self.now + HOUR },
+            exact: false,
+        }
+    }
+}
+
+async fn sum(crew: JoinSet<Work>) -> Work {
+    crew.join_all().await.into_iter().fold(Work::default(), Work::and)
+}
+
+fn count(record: &Record) -> u64 {
+    record.entries.get(COUNT).and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Longer with each attempt, and another time for each task, so that they do not meet again.
+fn pause(attempt: u32) -> Duration {
+    let chance = u64::from(fresh_id().as_bytes()[0]);
+    Duration::from_micros(chance << attempt.min(6))
+}
+
+const COUNT: &str = "count";
+
+/// A store that only ever sees conflicts loses the write.
+const MOST_ATTEMPTS: u32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use session_core::SystemClock;
+
+    use super::{
+        super::plain::{NaiveStore, PlainStore},
+        *,
+    };
+
+    async fn race<S: SessionStore + Default>(kind: RaceKind) -> (Work, Damage) {
+        let store: Arc<dyn SessionStore> = Arc::new(S::default());
+        Race::new(kind).run(&store, SystemClock).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_store_that_keeps_its_promises_leaves_no_damage() {
+        for (kind, written) in [(RaceKind::DistinctKeys, 3_200), (RaceKind::Increments, 3_200), (RaceKind::Renames, 50)]
+        {
+            let (work, damage) = race::<PlainStore>(kind).await;
+            assert_eq!((work.written, work.failed, damage), (written, 0, Damage::default()), "{kind:?}");
+        }
+        assert_eq!(race::<PlainStore>(RaceKind::Deletion).await.1, Damage::default());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_writes_whole_records_is_found_out() {
+        let lost = race::<NaiveStore>(RaceKind::DistinctKeys).await.1.lost;
+        assert!(lost > 1_000, "{lost} of 3,200 are lost");
+        let lost = race::<NaiveStore>(RaceKind::Increments).await.1.lost;
+        assert!(lost > 1_000, "{lost} of 3,200 are lost");
+        let alive = race::<NaiveStore>(RaceKind::Deletion).await.1.alive;
+        assert!(alive > 0, "{alive} of 50 came back");
+        let doubled = race::<NaiveStore>(RaceKind::Renames).await.1.doubled;
+        assert!(doubled > 0, "{doubled} of 50 have two keys");
+    }
+
+    #[tokio::test]
+    async fn two_workers_with_one_key_race_for_the_same_sessions() {
+        let store: Arc<dyn SessionStore> = Arc::new(PlainStore::default());
+        let race = Race { workers: 2, tasks: 2, rounds: 5, ..Race::new(RaceKind::DistinctKeys) };
+        race.prepare(&*store, SystemClock).await;
+        assert_eq!(race.work(&store, SystemClock, 0).await.written, 10);
+        assert_eq!(race.check(&*store, SystemClock).await.lost, 10);
+        assert_eq!(race.work(&store, SystemClock, 1).await.written, 10);
+        assert_eq!(race.check(&*store, SystemClock).await.lost, 0);
+    }
+}

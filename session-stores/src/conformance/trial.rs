@@ -1,0 +1,210 @@
+//! What every case begins with: fresh keys, and the operations without the words that are the same each time.
+
+use session_core::{
+    Changes, Clock, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write, unix_seconds,
+};
+
+/// One case's use of a store that others use at the same time: it asks for keys and owners that nobody else has.
+pub(super) struct Trial<'a> {
+    pub(super) store: &'a dyn SessionStore,
+    pub(super) now: u64,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(store: &'a dyn SessionStore, clock: &impl Clock) -> Self {
+        Self { store, now: unix_seconds(clock.now()) }
+    }
+
+    /// A draft that lives an hour.
+    pub(super) fn draft(&self) -> Draft {
+        Draft {
+            changes: Changes::default(),
+            owner: None,
+            label: None,
+            created_at: None,
+            visit: Visit { now: self.now, expires_at: self.now + HOUR },
+            exact: false,
+        }
+    }
+
+    /// A new record with these entries.
+    pub(super) async fn made(&self, entries: &[(&str, &str)]) -> (RecordKey, Record) {
+        self.made_of(&self.draft().set_all(entries)).await
+    }
+
+    pub(super) async fn made_of(&self, draft: &Draft) -> (RecordKey, Record) {
+        let key = fresh_key();
+        self.create(&key, draft).await;
+        (key, self.read(&key).await)
+    }
+
+    pub(super) async fn create(&self, key: &RecordKey, draft: &Draft) {
+        answer(self.store.create(key, draft.write(None)).await);
+    }
+
+    pub(super) async fn load(&self, key: &RecordKey) -> Option<Record> {
+        self.load_at(key, self.now).await
+    }
+
+    pub(super) async fn load_at(&self, key: &RecordKey, now: u64) -> Option<Record> {
+        answer(self.store.load(key, now).await)
+    }
+
+    /// The record that must be there.
+    pub(super) async fn read(&self, key: &RecordKey) -> Record {
+        self.load(key).await.expect("the record is there")
+    }
+
+    pub(super) async fn exists(&self, key: &RecordKey) -> bool {
+        self.load(key).await.is_some()
+    }
+
+    pub(super) async fn update(&self, key: &RecordKey, read: &Record, draft: &Draft) -> Updated {
+        answer(self.store.update(key, draft.write(Some(read))).await)
+    }
+
+    pub(super) async fn rename(&self, from: &RecordKey, to: &RecordKey, read: &Record, draft: &Draft) -> Updated {
+        answer(self.store.rename(from, to, draft.write(Some(read))).await)
+    }
+
+    pub(super) async fn touch(&self, key: &RecordKey, now: u64, expires_at: u64) -> bool {
+        answer(self.store.touch(key, Visit { now, expires_at }).await)
+    }
+
+    pub(super) async fn delete(&self, key: &RecordKey) -> bool {
+        answer(self.store.delete(key).await)
+    }
+
+    pub(super) async fn delete_by_id(&self, id: SessionId) -> bool {
+        answer(self.store.delete_by_id(id).await)
+    }
+
+    pub(super) async fn delete_by_owner(&self, owner: &str) -> u64 {
+        answer(self.store.delete_by_owner(owner).await)
+    }
+
+    /// The ids that the owner's list shows, in its order.
+    pub(super) async fn listed(&self, owner: &str) -> Vec<SessionId> {
+        self.listed_at(owner, self.now).await
+    }
+
+    pub(super) async fn listed_at(&self, owner: &str, now: u64) -> Vec<SessionId> {
+        answer(self.store.list(owner, now).await).iter().map(|info| info.id).collect()
+    }
+}
+
+/// A write before anything was read.
+#[derive(Clone)]
+pub(super) struct Draft {
+    changes: Changes,
+    owner: Option<String>,
+    label: Option<String>,
+    created_at: Option<u64>,
+    visit: Visit,
+    exact: bool,
+}
+
+impl Draft {
+    pub(super) fn set(mut self, key: &str, text: &str) -> Self {
+        self.changes.insert(key, text.to_owned());
+        self
+    }
+
+    pub(super) fn set_all(self, entries: &[(&str, &str)]) -> Self {
+        entries.iter().fold(self, |draft, (key, text)| draft.set(key, text))
+    }
+
+    pub(super) fn remove(mut self, key: &str) -> Self {
+        self.changes.remove(key);
+        self
+    }
+
+    pub(super) fn clear(mut self, read: &Record) -> Self {
+        self.changes.clear(&read.entries);
+        self
+    }
+
+    pub(super) fn renew(mut self) -> Self {
+        self.changes.renew();
+        self
+    }
+
+    pub(super) fn owner(mut self, owner: &str) -> Self {
+        self.owner = Some(owner.to_owned());
+        self
+    }
+
+    pub(super) fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    pub(super) const fn created_at(mut self, seconds: u64) -> Self {
+        self.created_at = Some(seconds);
+        self
+    }
+
+    pub(super) const fn visit(mut self, now: u64, expires_at: u64) -> Self {
+        self.visit = Visit { now, expires_at };
+        self
+    }
+
+    pub(super) const fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    pub(super) fn write<'a>(&'a self, read: Option<&'a Record>) -> Write<'a> {
+        let created_at = self.created_at.or(read.map(|record| record.created_at));
+        Write {
+            changes: &self.changes,
+            read,
+            owner: self.owner.as_deref(),
+            label: self.label.as_deref(),
+            created_at: created_at.unwrap_or(self.visit.now),
+            visit: self.visit,
+            exact: self.exact,
+        }
+    }
+}
+
+/// A key that nobody else has.
+pub(super) fn fresh_key() -> RecordKey {
+    let mut secret = [0; 32];
+    secret[..16].copy_from_slice(fresh_id().as_bytes());
+    secret[16..].copy_from_slice(fresh_id().as_bytes());
+    RecordKey::of_secret(fresh_id(), &secret)
+}
+
+/// Where a session with `key` goes when it is renewed.
+pub(super) fn renewed(key: &RecordKey) -> RecordKey {
+    let id = key.id().renewed().expect("the system has randomness");
+    RecordKey::from_parts(id, *fresh_key().hash())
+}
+
+/// A name that nobody else has.
+pub(super) fn fresh_owner() -> String {
+    format!("owner {}", fresh_id())
+}
+
+pub(super) fn fresh_id() -> SessionId {
+    SessionId::random().expect("the system has randomness")
+}
+
+/// Keys and texts in the order of the keys.
+pub(super) fn entries_of(record: &Record) -> Vec<(&str, &str)> {
+    let mut entries: Vec<_> = record.entries.iter().collect();
+    entries.sort_unstable();
+    entries
+}
+
+pub(super) const fn is_written(updated: Updated) -> bool {
+    matches!(updated, Updated::Written { .. })
+}
+
+#[track_caller]
+pub(super) fn answer<T>(result: Result<T, StoreError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}: {}", std::error::Error::source(&error).expect("there is a reason")))
+}
+
+pub(super) const HOUR: u64 = 3_600;
