@@ -30,8 +30,8 @@ fn kind(error: &RedisError) -> StoreErrorKind {
 fn kind_of_code(code: &str) -> StoreErrorKind {
     match code {
         "WRONGTYPE" => StoreErrorKind::Unreadable,
-        "ASK" | "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "MISCONF" | "NOREPLICAS" | "OOM" | "READONLY"
-        | "TRYAGAIN" => StoreErrorKind::Unavailable,
+        "ASK" | "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "MISCONF" | "MOVED" | "NOREPLICAS" | "OOM"
+        | "READONLY" | "TRYAGAIN" => StoreErrorKind::Unavailable,
         _ => StoreErrorKind::Refused,
     }
 }

@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
             owner: self.owner.map(str::to_owned),
             label: self.label.map(str::to_owned),
             entries: Entries::from_texts(self.entries).map_err(|_| unreadable())?,
-            version: number(self.version)?,
+            version: number(self.version.filter(|version| version.len() <= MOST_DIGITS))?,
         }))
     }
 
@@ -107,6 +107,9 @@ impl<'a> Fields<'a> {
 pub(super) const LISTED: [&str; 8] = ["$f", "$h", "$v", "$c", "$s", "$x", "$o", "$l"];
 
 pub(super) const FORMAT: &str = "1";
+
+/// What a number of a script writes exactly.
+const MOST_DIGITS: usize = 14;
 
 /// The field of an entry: its key as it is, but one more `$` before a key that could be taken for one of our fields.
 pub(super) fn field_of(key: &str) -> Cow<'_, str> {
