@@ -33,6 +33,8 @@ mod seeds;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod stores;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod typed;

@@ -1,0 +1,4 @@
+//! The stores, each on a real server.
+
+mod redis;
+mod redis_cluster;
