@@ -56,6 +56,8 @@
 pub mod conformance;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
@@ -65,3 +67,6 @@ pub use memory::MemoryStore;
 pub use sql::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sql::SqliteStore;
+
+#[cfg(feature = "redis")]
+pub use crate::redis::RedisStore;

@@ -114,7 +114,7 @@ async fn a_renewed_session_lives_under_one_id() {
     let [one, other] = side_by_side(&site, ["/renew/x"; 2]).await;
     assert_eq!(one.set_cookies().len() + other.set_cookies().len(), 1, "one of them came first");
     assert_eq!(site.seen_with(&old).await, "");
-    let new = [one, other].iter().find_map(|page| cookie_of(page)).unwrap();
+    let new = [one, other].iter().find_map(cookie_of).unwrap();
     assert_eq!(site.seen_with(&new).await, "1");
 }
 

@@ -1,6 +1,8 @@
 //! Stores in real databases.
 
 mod postgres;
+mod redis;
+mod redis_cluster;
 mod sqlite;
 mod tables;
 

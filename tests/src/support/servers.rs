@@ -1,6 +1,7 @@
 //! Servers that the tests start for themselves, and that end with the tests, whatever way these end.
 
 pub(crate) mod postgres;
+pub(crate) mod redis;
 
 use std::{
     env, fs,

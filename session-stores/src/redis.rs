@@ -1,0 +1,320 @@
+//! Sessions in Redis: a hash a session.
+
+mod connection;
+mod error;
+mod schema;
+mod scripts;
+
+use std::{
+    borrow::Cow,
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
+
+use ::redis::{ErrorKind, ServerErrorKind, aio::ConnectionManager, cmd};
+use futures_util::future::join_all;
+use session_core::{
+    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
+    Write, base64url,
+};
+
+use self::{
+    connection::Connection,
+    error::store_error,
+    schema::{Fields, LISTED, Names, changes, hex, id_of_hex, new_record, tagged},
+    scripts::{Answer, CREATE, Call, DELETE, DELETE_OWNED, NOTE, RENAME, TOUCH, UPDATE, unexpected},
+};
+
+/// Sessions in Redis 7 or later, or in Valkey.
+#[doc = include_str!("redis/redis.md")]
+#[derive(Clone)]
+pub struct RedisStore {
+    connection: Connection,
+    names: Names,
+}
+
+impl RedisStore {
+    /// A store on the server at `url`: `redis://127.0.0.1`, or `redis://user:password@host:6379/0`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::Unavailable`] when there is no answer, [`StoreErrorKind::Refused`] when the URL makes no
+    /// sense or the password is wrong.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Connection::server(url).await.map(Self::new).map_err(|error| store_error(&error))
+    }
+
+    /// A store on a cluster, some of whose nodes are at `urls`.
+    ///
+    /// # Errors
+    ///
+    /// As with [`connect`](Self::connect).
+    #[cfg(feature = "redis-cluster")]
+    pub async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
+        Connection::cluster(urls).await.map(Self::new).map_err(|error| store_error(&error))
+    }
+
+    /// A store on a connection that the application has already. How it reconnects is the application's choice; no
+    /// operation waits for an answer longer than two seconds.
+    #[must_use]
+    pub fn from_connection(connection: ConnectionManager) -> Self {
+        Self::new(Connection::Server(connection))
+    }
+
+    /// What the names of all keys begin with, `session` by default: it keeps two applications on one Redis apart.
+    /// Braces have a meaning in a cluster, so it should have none.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.names.prefix = prefix.into();
+        self
+    }
+
+    /// There are no tables to make: this only asks whether Redis answers and runs scripts, as the other stores'
+    /// `migrate` would tell when the application starts.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let nobody = self.names.record(SessionId::from_bytes([0; 16]));
+        self.run(&Call { script: &DELETE_OWNED, keys: vec![nobody], arguments: vec!["".into()] }).await.map(drop)
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self { connection, names: Names { prefix: "session".to_owned() } }
+    }
+}
+
+impl SessionStore for RedisStore {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let mut command = cmd("HGETALL");
+            let value = self.connection.value(command.arg(self.names.record(key.id()))).await?;
+            let Some(fields) = Fields::of_hash(&value)? else { return Ok(None) };
+            let record = fields.record(key.id(), Some(&hash_of(key)))?;
+            Ok(record.filter(|record| !record.is_expired(now)))
+        })
+    }
+
+    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut fields = new_record(hash_of(key), write);
+            let mut arguments = visit(key, write.visit);
+            arguments.append(&mut fields);
+            let name = self.names.record(key.id());
+            let call = Call { script: &CREATE, keys: vec![name.clone()], arguments };
+            self.run_noted(call, &name, write.visit, owner_after(&write)).await.map(drop)
+        })
+    }
+
+    fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async move {
+            let name = self.names.record(key.id());
+            let mut arguments = visit(key, write.visit);
+            arguments.append(&mut changes(write, nonce(write)?, Vec::new()));
+            self.write(Call { script: &UPDATE, keys: vec![name.clone()], arguments }, &name, write).await
+        })
+    }
+
+    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let name = self.names.record(key.id());
+            let call = Call { script: &TOUCH, keys: vec![name.clone()], arguments: self::visit(key, visit) };
+            self.run_noted(call, &name, visit, None).await.map(|answer| matches!(answer, Answer::Done))
+        })
+    }
+
+    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async move {
+            let name = self.names.record(to.id());
+            let moved = vec!["$h".into(), hash_of(to).into(), "$c".into(), write.created_at.to_string().into()];
+            let mut arguments = visit(from, write.visit);
+            arguments.append(&mut changes(write, nonce(write)?, moved));
+            let keys = vec![self.names.record(from.id()), name.clone()];
+            self.write(Call { script: &RENAME, keys, arguments }, &name, write).await
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
+        Box::pin(self.remove(key.id(), vec![hash_of(key).into()]))
+    }
+
+    /// 0: Redis removes what has expired by itself, five minutes later.
+    fn delete_expired(&self, _: u64) -> StoreFuture<'_, u64> {
+        Box::pin(async { Ok(0) })
+    }
+
+    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        Box::pin(async move {
+            let ids = self.noted(owner).await?;
+            let records = join_all(ids.into_iter().map(|id| self.without_entries(id))).await;
+            let mut infos = Vec::new();
+            for record in records {
+                let record = record?.filter(|record| record.owner.as_deref() == Some(owner) && !record.is_expired(now));
+                infos.extend(record.map(|record| record.info()));
+            }
+            infos.sort_by_key(|info| Reverse(info.seen_at));
+            Ok(infos)
+        })
+    }
+
+    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        Box::pin(self.remove(id, Vec::new()))
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(async move {
+            let mut deleted = 0;
+            let mut known = HashSet::new();
+            loop {
+                let ids = self.noted(owner).await?;
+                // What was renamed meanwhile was noted under its new id before.
+                if ids.is_subset(&known) {
+                    return Ok(deleted);
+                }
+                deleted += self.remove_owned(owner, &ids).await?;
+                known = ids;
+            }
+        })
+    }
+}
+
+impl RedisStore {
+    /// Runs a script that changes the record which goes by `name` afterwards.
+    async fn write(&self, call: Call<'_>, name: &str, write: Write<'_>) -> Result<Updated, StoreError> {
+        match self.run_noted(call, name, write.visit, owner_after(&write)).await? {
+            Answer::Number(version) => Ok(Updated::Written { version }),
+            Answer::Removed => Ok(Updated::Removed),
+            Answer::Conflict => Ok(Updated::Conflict),
+            Answer::Gone => Ok(Updated::Gone),
+            Answer::Done | Answer::Owner(_) => Err(unexpected()),
+        }
+    }
+
+    /// Runs a script that lets the session `name` live on, which its owner's index must know before it happens. Who
+    /// that is may have changed since the session was read: then the script answers with the owner, and is run again.
+    async fn run_noted(
+        &self,
+        mut call: Call<'_>,
+        name: &str,
+        visit: Visit,
+        mut owner: Option<String>,
+    ) -> Result<Answer, StoreError> {
+        let records = call.keys.len();
+        loop {
+            call.keys.truncate(records);
+            if let Some(owner) = &owner {
+                call.arguments[NOTED] = tagged(Some(owner));
+                self.note(&mut call, owner, name, visit).await?;
+            }
+            match self.run(&call).await? {
+                Answer::Owner(other) => owner = Some(other),
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// On one server the script tells the index itself; in a cluster that is on another one, and is told before.
+    async fn note(&self, call: &mut Call<'_>, owner: &str, name: &str, visit: Visit) -> Result<(), StoreError> {
+        let index = self.names.index(owner);
+        if self.connection.is_one_server() {
+            call.keys.push(index);
+            return Ok(());
+        }
+        let arguments = vec![visit.now.to_string().into(), visit.expires_at.to_string().into(), name.into()];
+        self.run(&Call { script: &NOTE, keys: vec![index], arguments }).await.map(drop)
+    }
+
+    async fn run(&self, call: &Call<'_>) -> Result<Answer, StoreError> {
+        let value = match self.connection.ask(&call.by_hash()).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.connection.ask(&call.by_source()).await
+            }
+            answer => answer,
+        };
+        Answer::of(value.map_err(|error| store_error(&error))?)
+    }
+
+    async fn remove(&self, id: SessionId, hash: Vec<Cow<'_, str>>) -> Result<bool, StoreError> {
+        let name = self.names.record(id);
+        match self.run(&Call { script: &DELETE, keys: vec![name], arguments: hash }).await? {
+            Answer::Gone => Ok(false),
+            Answer::Owner(owner) => self.forget(&owner, id).await.map(|()| true),
+            _ => Ok(true),
+        }
+    }
+
+    /// Takes a session that is no more out of its owner's index, which would forget it later by itself.
+    async fn forget(&self, owner: &str, id: SessionId) -> Result<(), StoreError> {
+        let mut command = cmd("ZREM");
+        self.connection.value(command.arg(self.names.index(owner)).arg(hex(id))).await.map(drop)
+    }
+
+    /// The sessions that may be the owner's: all of them are here, and some that were.
+    async fn noted(&self, owner: &str) -> Result<HashSet<SessionId>, StoreError> {
+        let mut command = cmd("ZRANGE");
+        let value = self.connection.value(command.arg(self.names.index(owner)).arg(0).arg(-1)).await?;
+        let ids = value.as_sequence().ok_or_else(unexpected)?;
+        Ok(ids.iter().filter_map(id_of_hex).collect())
+    }
+
+    async fn without_entries(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
+        let mut command = cmd("HMGET");
+        let value = self.connection.value(command.arg(self.names.record(id)).arg(&LISTED)).await?;
+        Fields::of_list(&value)?.map_or(Ok(None), |fields| fields.record(id, None))
+    }
+
+    /// All that go by one shard at one moment: a rename keeps the shard, so none of them escapes by it.
+    async fn remove_owned(&self, owner: &str, ids: &HashSet<SessionId>) -> Result<u64, StoreError> {
+        let mut shards = BTreeMap::<_, Vec<_>>::new();
+        for id in ids {
+            shards.entry(shard(*id)).or_default().push(self.names.record(*id));
+        }
+        let removals = shards.into_values().map(|keys| self.remove_owned_at(owner, keys));
+        join_all(removals).await.into_iter().sum()
+    }
+
+    async fn remove_owned_at(&self, owner: &str, keys: Vec<String>) -> Result<u64, StoreError> {
+        match self.run(&Call { script: &DELETE_OWNED, keys, arguments: vec![owner.into()] }).await? {
+            Answer::Number(deleted) => Ok(deleted),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").finish_non_exhaustive()
+    }
+}
+
+/// What every script that takes a visit begins with; whose index knows of it comes later.
+fn visit<'a>(key: &RecordKey, visit: Visit) -> Vec<Cow<'a, str>> {
+    let Visit { now, expires_at } = visit;
+    vec![now.to_string().into(), expires_at.to_string().into(), hash_of(key).into(), tagged(None)]
+}
+
+fn owner_after(write: &Write<'_>) -> Option<String> {
+    write.read.map_or(write.owner, |record| write.owner_after(record)).map(str::to_owned)
+}
+
+fn hash_of(key: &RecordKey) -> String {
+    base64url(key.hash())
+}
+
+const fn shard(id: SessionId) -> u16 {
+    RecordKey::from_parts(id, [0; 32]).shard()
+}
+
+/// An exact write that is asked for twice would find that somebody came first: itself. By this it knows.
+fn nonce(write: Write<'_>) -> Result<String, StoreError> {
+    if !write.exact {
+        return Ok(String::new());
+    }
+    let random = SessionId::random().map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error))?;
+    Ok(random.to_string())
+}
+
+/// Where [`visit`] leaves room.
+const NOTED: usize = 3;

@@ -1,0 +1,201 @@
+//! How a session lies in Redis: the names of keys and fields, and their way back to a [`Record`].
+
+use std::borrow::Cow;
+
+use ::redis::Value;
+use session_core::{Entries, Record, SessionId, StoreError, Write, base64url};
+use sha2::{Digest as _, Sha256};
+
+use super::scripts::{unexpected, unreadable};
+
+/// The names of keys.
+#[derive(Clone)]
+pub(super) struct Names {
+    pub(super) prefix: String,
+}
+
+impl Names {
+    /// The session's hash. The braces have it placed by the shard, which stays when it is renamed.
+    pub(super) fn record(&self, id: SessionId) -> String {
+        let id = hex(id);
+        format!("{}:{{{}}}:{id}", self.prefix, &id[..4])
+    }
+
+    /// The sorted set of its owner's sessions.
+    pub(super) fn index(&self, owner: &str) -> String {
+        format!("{}:owner:{}", self.prefix, base64url(&Sha256::digest(owner)))
+    }
+}
+
+/// What is read of a hash.
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    format: Option<&'a str>,
+    hash: Option<&'a str>,
+    version: Option<&'a str>,
+    created_at: Option<&'a str>,
+    seen_at: Option<&'a str>,
+    expires_at: Option<&'a str>,
+    owner: Option<&'a str>,
+    label: Option<&'a str>,
+    entries: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Fields<'a> {
+    /// All of a hash, as `HGETALL` answers. `None` when there is none.
+    pub(super) fn of_hash(value: &'a Value) -> Result<Option<Self>, StoreError> {
+        let mut fields = Self::default();
+        let mut pairs = value.as_map_iter().ok_or_else(unexpected)?.peekable();
+        if pairs.peek().is_none() {
+            return Ok(None);
+        }
+        for (name, value) in pairs {
+            fields.put(text(name)?, text(value)?);
+        }
+        Ok(Some(fields))
+    }
+
+    /// The fields that [`LISTED`] names, as `HMGET` answers. `None` when it has none of them.
+    pub(super) fn of_list(value: &'a Value) -> Result<Option<Self>, StoreError> {
+        let values = value.as_sequence().ok_or_else(unexpected)?;
+        if values.iter().all(|value| *value == Value::Nil) {
+            return Ok(None);
+        }
+        let mut fields = Self::default();
+        for (name, value) in LISTED.into_iter().zip(values).filter(|(_, value)| **value != Value::Nil) {
+            fields.put(name, text(value)?);
+        }
+        Ok(Some(fields))
+    }
+
+    /// The session, if it goes by this hash; a format that we do not write is never guessed at.
+    pub(super) fn record(self, id: SessionId, hash: Option<&str>) -> Result<Option<Record>, StoreError> {
+        if self.format != Some(FORMAT) || self.hash.is_none() {
+            return Err(unreadable());
+        }
+        if hash.is_some() && hash != self.hash {
+            return Ok(None);
+        }
+        Ok(Some(Record {
+            id,
+            created_at: number(self.created_at)?,
+            seen_at: number(self.seen_at)?,
+            expires_at: number(self.expires_at)?,
+            owner: self.owner.map(str::to_owned),
+            label: self.label.map(str::to_owned),
+            entries: Entries::from_texts(self.entries).map_err(|_| unreadable())?,
+            version: number(self.version.filter(|version| version.len() <= MOST_DIGITS))?,
+        }))
+    }
+
+    fn put(&mut self, name: &'a str, value: &'a str) {
+        match name {
+            "$f" => self.format = Some(value),
+            "$h" => self.hash = Some(value),
+            "$v" => self.version = Some(value),
+            "$c" => self.created_at = Some(value),
+            "$s" => self.seen_at = Some(value),
+            "$x" => self.expires_at = Some(value),
+            "$o" => self.owner = Some(value),
+            "$l" => self.label = Some(value),
+            _ => self.entries.extend(entry_of(name).map(|key| (key, value))),
+        }
+    }
+}
+
+/// What of a session its owner is shown, in the order of [`Fields::of_list`].
+pub(super) const LISTED: [&str; 8] = ["$f", "$h", "$v", "$c", "$s", "$x", "$o", "$l"];
+
+pub(super) const FORMAT: &str = "1";
+
+/// What a number of a script writes exactly.
+const MOST_DIGITS: usize = 14;
+
+/// The field of an entry: its key as it is, but one more `$` before a key that could be taken for one of our fields.
+pub(super) fn field_of(key: &str) -> Cow<'_, str> {
+    if key.len() > 1 && key.starts_with('$') { format!("${key}").into() } else { key.into() }
+}
+
+/// The key of a field; `None` when it is ours.
+fn entry_of(field: &str) -> Option<&str> {
+    match field.strip_prefix('$') {
+        None | Some("") => Some(field),
+        Some(rest) => rest.starts_with('$').then_some(rest),
+    }
+}
+
+/// All that a new session has, fields and values by turns.
+pub(super) fn new_record<'a>(hash: String, write: Write<'a>) -> Vec<Cow<'a, str>> {
+    let nothing = Entries::default();
+    let (owner, label) = match write.read {
+        Some(record) => (write.owner_after(record), write.label_after(record)),
+        None => (write.owner, write.label),
+    };
+    let mut fields: Vec<Cow<'a, str>> = vec!["$f".into(), FORMAT.into(), "$h".into(), hash.into()];
+    fields.extend(["$v".into(), "1".into(), "$c".into(), write.created_at.to_string().into()]);
+    fields.extend(["$s".into(), write.visit.now.to_string().into()]);
+    fields.extend(["$x".into(), write.visit.expires_at.to_string().into()]);
+    fields.extend(owner.into_iter().flat_map(|owner| ["$o".into(), owner.into()]));
+    fields.extend(label.into_iter().flat_map(|label| ["$l".into(), label.into()]));
+    for (key, text) in write.entries_after(write.read.map_or(&nothing, |record| &record.entries)) {
+        fields.extend([field_of(key).into_owned().into(), text.to_owned().into()]);
+    }
+    fields
+}
+
+/// What `write` does to a record, as `write.lua` takes it. `moved` is set beside it, and first.
+pub(super) fn changes<'a>(write: Write<'a>, nonce: String, moved: Vec<Cow<'a, str>>) -> Vec<Cow<'a, str>> {
+    let mut set = moved;
+    let mut removed = Vec::new();
+    let mut keeps = false;
+    for (key, text) in write.changes.edits() {
+        match text {
+            Some(text) => {
+                keeps |= !key.starts_with('$');
+                set.extend([field_of(key), text.into()]);
+            }
+            None => removed.push(field_of(key)),
+        }
+    }
+    if write.changes.edited("$") == Some(None) {
+        removed.push("$".into());
+    }
+    set.extend(write.label.into_iter().flat_map(|label| ["$l".into(), label.into()]));
+    let version = write.read.map_or(0, |record| record.version);
+    let version = if write.exact { version.to_string() } else { String::new() };
+    let mut arguments = vec![tagged(write.owner), version.into(), nonce.into()];
+    arguments.extend([flag(write.changes.clears()), flag(keeps), set.len().to_string().into()]);
+    arguments.append(&mut set);
+    arguments.append(&mut removed);
+    arguments
+}
+
+/// A text that may be missing, as the scripts take it: an empty one is not the same.
+pub(super) fn tagged<'a>(text: Option<&str>) -> Cow<'a, str> {
+    text.map_or(Cow::Borrowed(""), |text| format!("={text}").into())
+}
+
+fn flag<'a>(is_set: bool) -> Cow<'a, str> {
+    if is_set { "1".into() } else { "".into() }
+}
+
+/// 32 digits: what an index names a session by.
+pub(super) fn hex(id: SessionId) -> String {
+    format!("{:032x}", u128::from_be_bytes(*id.as_bytes()))
+}
+
+/// The id that an index names; `None` when it is nothing that we wrote.
+pub(super) fn id_of_hex(value: &Value) -> Option<SessionId> {
+    let digits = text(value).ok().filter(|digits| digits.len() == 32)?;
+    u128::from_str_radix(digits, 16).ok().map(|id| SessionId::from_bytes(id.to_be_bytes()))
+}
+
+fn number(text: Option<&str>) -> Result<u64, StoreError> {
+    let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(unreadable)
+}
+
+fn text(value: &Value) -> Result<&str, StoreError> {
+    let Value::BulkString(bytes) = value else { return Err(unexpected()) };
+    std::str::from_utf8(bytes).map_err(|_| unreadable())
+}

@@ -1,0 +1,456 @@
+//! `RedisStore` on one server.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use redis::Connection;
+use session_core::{
+    Changes, Record, RecordKey, SessionId, SessionStore, StoreError, StoreErrorKind, SystemClock, Updated, Visit, Write,
+};
+use session_stores::{
+    RedisStore,
+    conformance::{Damage, Race, RaceKind},
+};
+
+use crate::support::{
+    proxy::Proxy,
+    servers::redis::{SHARED, Server},
+};
+
+mod suite {
+    session_stores::conformance!(store = || async { super::shared("suite").await });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn races_leave_no_damage() {
+    let store: Arc<dyn SessionStore> = Arc::new(shared("races").await);
+    expect_no_damage(&store).await;
+}
+
+pub(super) async fn expect_no_damage(store: &Arc<dyn SessionStore>) {
+    for (kind, rounds, written) in
+        [(RaceKind::DistinctKeys, 10, 640), (RaceKind::Increments, 10, 640), (RaceKind::Renames, 50, 50)]
+    {
+        let (work, damage) = Race { rounds, ..Race::new(kind) }.run(store, SystemClock).await;
+        assert_eq!((work.written, work.failed, damage), (written, 0, Damage::default()), "{kind:?}");
+    }
+    let (work, damage) = Race::new(RaceKind::Deletion).run(store, SystemClock).await;
+    assert_eq!((work.failed, damage), (0, Damage::default()));
+}
+
+#[tokio::test]
+async fn each_operation_is_one_round_trip() {
+    let proxy = Proxy::before(SHARED.port).await;
+    let store = connect(&format!("redis://127.0.0.1:{}", proxy.port), "round trips").await;
+    warm_up(&store).await;
+    let (key, to) = (fresh_key(), fresh_key());
+    let to = RecordKey::from_parts(key.id().renewed().unwrap(), *to.hash());
+    proxy.round_trips();
+
+    create(&store, &key, &set("a", "1")).await;
+    assert_eq!(proxy.round_trips(), 1);
+    let read = load(&store, &key).await;
+    assert_eq!(proxy.round_trips(), 1);
+    store.update(&key, write(&set("b", "2"), Some(&read))).await.unwrap();
+    assert_eq!(proxy.round_trips(), 1);
+    store.touch(&key, LATER).await.unwrap();
+    assert_eq!(proxy.round_trips(), 1);
+    store.rename(&key, &to, write(&set("c", "3"), Some(&read))).await.unwrap();
+    assert_eq!(proxy.round_trips(), 1);
+    store.update(&to, Write { owner: Some("anna"), ..write(&set("d", "4"), Some(&read)) }).await.unwrap();
+    assert_eq!(proxy.round_trips(), 1);
+    assert!(store.delete_by_id(to.id()).await.unwrap());
+    assert_eq!(proxy.round_trips(), 2, "the owner's index is told");
+    create(&store, &key, &set("a", "1")).await;
+    assert!(store.delete(&key).await.unwrap());
+    assert_eq!(proxy.round_trips(), 2);
+}
+
+/// So that Redis knows every script.
+async fn warm_up(store: &RedisStore) {
+    let (key, to) = (fresh_key(), fresh_key());
+    create(store, &key, &set("a", "1")).await;
+    let read = load(store, &key).await;
+    store.update(&key, write(&set("b", "2"), Some(&read))).await.unwrap();
+    store.touch(&key, LATER).await.unwrap();
+    store.rename(&key, &to, write(&set("c", "3"), Some(&read))).await.unwrap();
+    assert!(store.delete(&to).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_exact_write_whose_answer_is_lost_is_written_once() {
+    let proxy = Proxy::before(SHARED.port).await;
+    let store = connect(&format!("redis://127.0.0.1:{}", proxy.port), "lost answers").await;
+    warm_up(&store).await;
+    let key = fresh_key();
+    create(&store, &key, &set("a", "1")).await;
+    let read = load(&store, &key).await;
+    proxy.lose_next_answer();
+    let updated = store.update(&key, Write { exact: true, ..write(&set("a", "2"), Some(&read)) }).await.unwrap();
+    assert_eq!(updated, Updated::Written { version: read.version + 1 });
+    let record = load(&store, &key).await;
+    assert_eq!((record.version, record.entries.get("a")), (read.version + 1, Some("2")));
+    let late = store.update(&key, Write { exact: true, ..write(&set("a", "3"), Some(&read)) }).await.unwrap();
+    assert_eq!(late, Updated::Conflict);
+}
+
+#[tokio::test]
+async fn scripts_that_redis_forgot_are_told_again() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url(), "session").await;
+    warm_up(&store).await;
+    assert_eq!(server.ask("SCRIPT FLUSH").unwrap(), "+OK");
+    warm_up(&store).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_is_unavailable_and_works_when_it_is_back() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url(), "session").await;
+    warm_up(&store).await;
+    for _ in 0..2 {
+        server.stop();
+        expect_unavailable(&store).await;
+        server.start_again();
+        warm_up(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_application_has_comes_back_too() {
+    let server = Server::start(&[]);
+    let client = redis::Client::open(server.url()).unwrap();
+    let store = RedisStore::from_connection(client.get_connection_manager().await.unwrap());
+    warm_up(&store).await;
+    server.stop();
+    expect_unavailable(&store).await;
+    server.start_again();
+    // Its manager waits longer from one attempt to the next.
+    let begun = Instant::now();
+    while store.touch(&fresh_key(), LATER).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    warm_up(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_does_not_answer_is_unavailable_until_it_does() {
+    let server = Server::start(&["--enable-debug-command", "local"]);
+    let store = connect(&server.url(), "session").await;
+    warm_up(&store).await;
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let sleep = std::thread::spawn(move || redis::cmd("DEBUG").arg("SLEEP").arg(3).exec(&mut connection).unwrap());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    let error = store.load(&fresh_key(), NOW).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    sleep.join().unwrap();
+    warm_up(&store).await;
+}
+
+/// Every operation says so, and soon.
+async fn expect_unavailable(store: &RedisStore) {
+    let (key, changes) = (fresh_key(), set("a", "1"));
+    let write = write(&changes, None);
+    expect_error(StoreErrorKind::Unavailable, store.load(&key, NOW)).await;
+    expect_error(StoreErrorKind::Unavailable, store.create(&key, write)).await;
+    expect_error(StoreErrorKind::Unavailable, store.update(&key, write)).await;
+    expect_error(StoreErrorKind::Unavailable, store.touch(&key, LATER)).await;
+    expect_error(StoreErrorKind::Unavailable, store.rename(&key, &key, write)).await;
+    expect_error(StoreErrorKind::Unavailable, store.delete(&key)).await;
+    expect_error(StoreErrorKind::Unavailable, store.list("anna", NOW)).await;
+    expect_error(StoreErrorKind::Unavailable, store.delete_by_id(key.id())).await;
+    expect_error(StoreErrorKind::Unavailable, store.delete_by_owner("anna")).await;
+}
+
+pub(super) async fn expect_error<T>(kind: StoreErrorKind, operation: impl Future<Output = Result<T, StoreError>>) {
+    let begun = Instant::now();
+    let error = operation.await.err().expect("it is an error");
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_unreadable_and_stays_as_it_is() {
+    let store = shared("unreadable").await;
+    let mut redis = raw(&SHARED);
+    for damage in [
+        &["HSET", "$f", "2"][..],
+        &["HDEL", "$f"],
+        &["HDEL", "$h"],
+        &["HDEL", "$v"],
+        &["HSET", "$v", "-1"],
+        &["HSET", "$v", "123456789012345"],
+        &["HSET", "$c", ""],
+        &["HSET", "$s", "1e9"],
+        &["HSET", "$x", "never"],
+        &["SET", "a text"],
+        &["SET", ""],
+    ] {
+        let key = fresh_key();
+        create(&store, &key, &set("a", "1")).await;
+        let name = name_of("unreadable", &key);
+        redis::cmd(damage[0]).arg(&name).arg(&damage[1..]).exec(&mut redis).unwrap();
+        let before = dump(&mut redis, &name);
+        expect_unreadable(&store, &key).await;
+        assert_eq!(dump(&mut redis, &name), before, "{damage:?}");
+    }
+}
+
+async fn expect_unreadable(store: &RedisStore, key: &RecordKey) {
+    let (changes, to) = (set("a", "2"), fresh_key());
+    let write = Write { owner: Some("anna"), ..write(&changes, None) };
+    expect_error(StoreErrorKind::Unreadable, store.load(key, NOW)).await;
+    expect_error(StoreErrorKind::Unreadable, store.create(key, write)).await;
+    expect_error(StoreErrorKind::Unreadable, store.update(key, write)).await;
+    expect_error(StoreErrorKind::Unreadable, store.touch(key, LATER)).await;
+    expect_error(StoreErrorKind::Unreadable, store.rename(key, &to, write)).await;
+    expect_error(StoreErrorKind::Unreadable, store.delete(key)).await;
+    expect_error(StoreErrorKind::Unreadable, store.delete_by_id(key.id())).await;
+}
+
+#[tokio::test]
+async fn an_entry_that_is_no_json_is_unreadable() {
+    let store = shared("no json").await;
+    let mut redis = raw(&SHARED);
+    for (field, value) in [("a", &b"1,\"b\":2"[..]), ("a", b"{"), ("a", b"\xff"), ("$", b""), ("\u{1}", b"")] {
+        let key = fresh_key();
+        create(&store, &key, &set("a", "1")).await;
+        let name = name_of("no json", &key);
+        redis::cmd("HSET").arg(&name).arg(field).arg(value).exec(&mut redis).unwrap();
+        let before = dump(&mut redis, &name);
+        expect_error(StoreErrorKind::Unreadable, store.load(&key, NOW)).await;
+        assert_eq!(dump(&mut redis, &name), before);
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_session_of_an_owner_is_told_and_the_others_end() {
+    let store = shared("unreadable owner").await;
+    let (readable, damaged) = (fresh_key(), fresh_key());
+    for key in [&readable, &damaged] {
+        store.create(key, Write { owner: Some("anna"), ..write(&set("a", "1"), None) }).await.unwrap();
+    }
+    redis::cmd("HSET").arg(name_of("unreadable owner", &damaged)).arg("$f").arg("2").exec(&mut raw(&SHARED)).unwrap();
+    expect_error(StoreErrorKind::Unreadable, store.list("anna", NOW)).await;
+    expect_error(StoreErrorKind::Unreadable, store.delete_by_owner("anna")).await;
+    assert!(store.load(&readable, NOW).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_owner_that_a_request_did_not_read_has_the_session_for_as_long_as_it_lives() {
+    let store = shared("late owner").await;
+    let (updated, touched) = (fresh_key(), fresh_key());
+    let (changes, owner) = (set("a", "1"), Some("anna"));
+    for key in [&updated, &touched] {
+        create(&store, key, &changes).await;
+        let read = load(&store, key).await;
+        store.update(key, Write { owner, ..write(&changes, Some(&read)) }).await.unwrap();
+        let later = Write { visit: LATER, ..write(&changes, Some(&read)) };
+        if key == &updated {
+            store.update(key, later).await.unwrap();
+        } else {
+            assert!(store.touch(key, LATER).await.unwrap());
+        }
+    }
+    // What others write makes the index forget what is over.
+    let visit = Visit { now: LATER.expires_at, expires_at: LATER.expires_at + 60 };
+    store.create(&fresh_key(), Write { owner, visit, ..write(&changes, None) }).await.unwrap();
+    assert_eq!(store.list("anna", LATER.expires_at).await.unwrap().len(), 3);
+    assert_eq!(store.delete_by_owner("anna").await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn an_index_forgets_what_is_over_and_expires_with_its_last_session() {
+    let store = shared("index").await;
+    let mut redis = raw(&SHARED);
+    let changes = set("a", "1");
+    for age in [0, 10_000] {
+        let visit = Visit { now: NOW + age, expires_at: NOW + age + 3_600 };
+        store.create(&fresh_key(), Write { owner: Some("anna"), visit, ..write(&changes, None) }).await.unwrap();
+    }
+    let [index] = &keys(&mut redis, "index:owner:*")[..] else { panic!("there is one index") };
+    let members: u64 = redis::cmd("ZCARD").arg(index).query(&mut redis).unwrap();
+    assert_eq!(members, 1);
+    for key in keys(&mut redis, "index:*") {
+        let milliseconds: u64 = redis::cmd("PTTL").arg(&key).query(&mut redis).unwrap();
+        assert!((3_880_000..=3_900_000).contains(&milliseconds), "{milliseconds}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_has_no_secret_and_the_values_as_they_are() {
+    let store = shared("dump").await;
+    let mut redis = raw(&SHARED);
+    let secret = *b"This is the visitor's own secret";
+    let key = RecordKey::of_secret(SessionId::random().unwrap(), &secret);
+    let mut changes = set("cart", r#"[ 1.0e2, "\u0061" ]"#);
+    changes.insert("$later", "1".to_owned());
+    let write = Write { owner: Some("anna"), label: Some("Firefox"), ..write(&changes, None) };
+    store.create(&key, write).await.unwrap();
+    let all: Vec<_> = keys(&mut redis, "dump:*").iter().flat_map(|name| dump(&mut redis, name)).collect();
+    let contains = |text: &[u8]| all.iter().any(|value| value.windows(text.len()).any(|window| window == text));
+    assert!(contains(br#"[ 1.0e2, "\u0061" ]"#) && contains(b"anna") && contains(b"$$later"));
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let encoded = session_core::base64url(&secret);
+    assert!(!contains(&secret) && !contains(hex.as_bytes()) && !contains(encoded.as_bytes()));
+    assert_eq!(load(&store, &key).await.entries.get("$later"), Some("1"));
+}
+
+#[tokio::test]
+async fn neither_the_store_nor_its_errors_show_anything() {
+    assert_eq!(format!("{:?}", shared("debug").await), "RedisStore { .. }");
+    let server = Server::start(&["--requirepass", "correct horse"]);
+    let url = format!("redis://anna:hunter2@127.0.0.1:{}", server.port);
+    for url in [&url, "redis://anna:hunter2@127.0.0.1:1", "redis://anna:hunter2@[", "rediss://anna:hunter2@127.0.0.1"] {
+        let error = RedisStore::connect(url).await.unwrap_err();
+        let shown = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
+        assert!(!shown.contains("hunter2") && !shown.contains("anna") && !shown.contains("127.0.0.1"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_redis_refuses_is_told_from_what_it_cannot_do_now() {
+    let server = Server::start(&["--requirepass", "correct"]);
+    expect_error(StoreErrorKind::Refused, connect(&server.url(), "session").await.migrate()).await;
+    let url = |user: &str| format!("redis://{user}@127.0.0.1:{}", server.port);
+    expect_error(StoreErrorKind::Refused, RedisStore::connect(&url(":wrong"))).await;
+    expect_error(StoreErrorKind::Refused, RedisStore::connect("http://127.0.0.1")).await;
+    expect_error(StoreErrorKind::Unavailable, RedisStore::connect("redis://127.0.0.1:1")).await;
+    let store = connect(&url(":correct"), "session").await;
+    store.migrate().await.unwrap();
+    let mut redis = redis::Client::open(url(":correct")).unwrap().get_connection().unwrap();
+    let mut tell =
+        |command: &str| redis::cmd("CONFIG").arg("SET").arg(command.split(' ').collect::<Vec<_>>()).exec(&mut redis);
+    let (key, changes) = (fresh_key(), set("a", "1"));
+    create(&store, &key, &changes).await;
+
+    tell("maxmemory 1").unwrap();
+    expect_error(StoreErrorKind::Unavailable, store.create(&fresh_key(), write(&changes, None))).await;
+    expect_error(StoreErrorKind::Unavailable, store.update(&key, write(&changes, None))).await;
+    assert_eq!(load(&store, &key).await.version, 1);
+    tell("maxmemory 0").unwrap();
+
+    tell("min-replicas-to-write 1").unwrap();
+    expect_error(StoreErrorKind::Unavailable, store.update(&key, write(&changes, None))).await;
+    tell("min-replicas-to-write 0").unwrap();
+
+    redis::cmd("ACL").arg(&["SETUSER", "reader", "on", ">pass", "~*", "+@read"]).exec(&mut redis).unwrap();
+    let reader = connect(&url("reader:pass"), "session").await;
+    assert!(reader.load(&key, NOW).await.unwrap().is_some());
+    expect_error(StoreErrorKind::Refused, reader.update(&key, write(&changes, None))).await;
+    expect_error(StoreErrorKind::Refused, reader.migrate()).await;
+
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(1).exec(&mut redis).unwrap();
+    expect_error(StoreErrorKind::Unavailable, store.update(&key, write(&changes, None))).await;
+}
+
+#[tokio::test]
+async fn stores_with_other_prefixes_do_not_see_each_other() {
+    let (shop, blog) = (shared("shop").await, shared("blog").await);
+    let key = fresh_key();
+    shop.create(&key, Write { owner: Some("anna"), ..write(&set("a", "1"), None) }).await.unwrap();
+    assert!(blog.load(&key, NOW).await.unwrap().is_none());
+    assert!(blog.list("anna", NOW).await.unwrap().is_empty());
+    assert!(!blog.delete(&key).await.unwrap() && !blog.delete_by_id(key.id()).await.unwrap());
+    assert_eq!(blog.delete_by_owner("anna").await.unwrap(), 0);
+    assert!(shop.load(&key, NOW).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_id_that_another_secret_has_is_refused() {
+    let store = shared("taken").await;
+    let key = fresh_key();
+    create(&store, &key, &set("a", "1")).await;
+    let other = RecordKey::of_secret(key.id(), &[7; 32]);
+    expect_error(StoreErrorKind::Refused, store.create(&other, write(&set("a", "2"), None))).await;
+    assert_eq!(load(&store, &key).await.entries.get("a"), Some("1"));
+}
+
+#[tokio::test]
+async fn thousands_of_keys_fit_into_one_write() {
+    let store = shared("many keys").await;
+    let (key, mut changes) = (fresh_key(), Changes::default());
+    for number in 0..9_000 {
+        changes.insert(&format!("key {number}"), number.to_string());
+    }
+    create(&store, &key, &changes).await;
+    let read = load(&store, &key).await;
+    assert_eq!(read.entries.iter().count(), 9_000);
+    store.update(&key, write(&changes, Some(&read))).await.unwrap();
+    for number in 0..9_000 {
+        changes.remove(&format!("key {number}"));
+    }
+    assert_eq!(store.update(&key, write(&changes, Some(&read))).await.unwrap(), Updated::Removed);
+}
+
+async fn shared(prefix: &str) -> RedisStore {
+    connect(&SHARED.url(), prefix).await
+}
+
+async fn connect(url: &str, prefix: &str) -> RedisStore {
+    RedisStore::connect(url).await.unwrap().prefix(prefix)
+}
+
+pub(super) async fn create(store: &RedisStore, key: &RecordKey, changes: &Changes) {
+    store.create(key, write(changes, None)).await.unwrap();
+}
+
+pub(super) async fn load(store: &RedisStore, key: &RecordKey) -> Record {
+    store.load(key, NOW).await.unwrap().expect("the record is there")
+}
+
+pub(super) fn set(key: &str, text: &str) -> Changes {
+    let mut changes = Changes::default();
+    changes.insert(key, text.to_owned());
+    changes
+}
+
+pub(super) fn write<'a>(changes: &'a Changes, read: Option<&'a Record>) -> Write<'a> {
+    let visit = Visit { now: NOW, expires_at: NOW + 3_600 };
+    Write { changes, read, owner: None, label: None, created_at: NOW, visit, exact: false }
+}
+
+pub(super) fn fresh_key() -> RecordKey {
+    RecordKey::of_secret(SessionId::random().unwrap(), &[1; 32])
+}
+
+/// The key in Redis.
+pub(super) fn name_of(prefix: &str, key: &RecordKey) -> String {
+    let id: String = key.id().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{prefix}:{{{}}}:{id}", &id[..4])
+}
+
+fn raw(server: &Server) -> Connection {
+    redis::Client::open(server.url()).unwrap().get_connection().unwrap()
+}
+
+fn keys(redis: &mut Connection, pattern: &str) -> Vec<String> {
+    redis::cmd("KEYS").arg(pattern).query(redis).unwrap()
+}
+
+/// The key and all that is under it.
+fn dump(redis: &mut Connection, name: &str) -> Vec<Vec<u8>> {
+    let kind: String = redis::cmd("TYPE").arg(name).query(redis).unwrap();
+    let (command, rest) = match &*kind {
+        "hash" => ("HGETALL", &[][..]),
+        "zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"][..]),
+        "string" => ("GETRANGE", &["0", "-1"][..]),
+        kind => panic!("a {kind}"),
+    };
+    let value: redis::Value = redis::cmd(command).arg(name).arg(rest).query(redis).unwrap();
+    let mut values: Vec<Vec<u8>> = match value {
+        redis::Value::BulkString(text) => vec![text],
+        values => redis::from_redis_value(values).unwrap(),
+    };
+    values.push(name.as_bytes().to_vec());
+    values
+}
+
+pub(super) const NOW: u64 = 1_893_456_000;
+pub(super) const LATER: Visit = Visit { now: NOW + 1_800, expires_at: NOW + 36_000 };
+const LIMIT: Duration = Duration::from_millis(2_500);
