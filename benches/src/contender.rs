@@ -1,17 +1,95 @@
 //! Who is measured, and against what.
 
+use std::{io, net::TcpListener};
+
 use guard::{Scenario, Variant, encrypted, plain, signed, typed};
 
-use crate::peers::{self, Actix};
+use crate::{
+    peers::{self, Actix},
+    server,
+};
+
+/// A row of the tables that is yet to be made.
+pub struct Row {
+    make: Make,
+    baseline: usize,
+    waits: bool,
+    on_sockets: bool,
+}
+
+enum Make {
+    Axum(fn() -> Variant),
+    Actix(fn() -> Actix),
+}
+
+/// Everybody, in the tables' order: the baselines, then ours, then the others. README.md says how to add one.
+pub fn rows() -> Vec<Row> {
+    vec![
+        axum(plain).on_sockets(),
+        actix(peers::plain_actix).on_sockets(),
+        axum(signed).on_sockets(),
+        axum(encrypted).on_sockets(),
+        axum(typed),
+        axum(peers::identity),
+        axum(peers::as_layer).on_sockets(),
+        axum(peers::as_extractor),
+        axum(peers::tower_cookies).on_sockets(),
+        axum(peers::signed_jar).on_sockets(),
+        axum(peers::private_jar),
+        axum(peers::jwt).on_sockets(),
+        axum(peers::cookie_store).on_sockets(),
+        axum(peers::in_memory).on_sockets(),
+        axum(peers::in_memory_signed),
+        axum(peers::axum_session).on_sockets().waits(),
+        actix(peers::actix_session).on_sockets(),
+    ]
+}
+
+const PLAIN_AXUM: usize = 0;
+const PLAIN_ACTIX: usize = 1;
+/// Ours as most will use it: what the ratios are to.
+pub const OURS: usize = 2;
+
+const fn axum(make: fn() -> Variant) -> Row {
+    Row { make: Make::Axum(make), baseline: PLAIN_AXUM, waits: false, on_sockets: false }
+}
+
+const fn actix(make: fn() -> Actix) -> Row {
+    Row { make: Make::Actix(make), baseline: PLAIN_ACTIX, waits: false, on_sockets: false }
+}
+
+impl Row {
+    /// It has others do its work, threads or servers, and its own instructions are those of waiting.
+    const fn waits(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
+    /// It is measured as a server too.
+    const fn on_sockets(mut self) -> Self {
+        self.on_sockets = true;
+        self
+    }
+
+    pub fn contender(&self) -> Contender {
+        let kind = match self.make {
+            Make::Axum(make) => Kind::Axum(make()),
+            Make::Actix(make) => Kind::Actix(make()),
+        };
+        Contender { kind, baseline: self.baseline, waits: self.waits, on_sockets: self.on_sockets }
+    }
+}
 
 /// A variant, and the row that its cost is over.
 pub struct Contender {
-    pub kind: Kind,
+    kind: Kind,
     /// Where it stands; a framework without sessions is its own.
     pub baseline: usize,
+    pub waits: bool,
+    pub on_sockets: bool,
 }
 
-pub enum Kind {
+enum Kind {
     Axum(Variant),
     Actix(Actix),
 }
@@ -44,34 +122,12 @@ impl Contender {
             }
         }
     }
-}
 
-/// Everybody: the baselines first, then ours, then the others.
-pub fn all() -> Vec<Contender> {
-    let axum = |variant| Contender { kind: Kind::Axum(variant), baseline: PLAIN_AXUM };
-    let actix = |actix| Contender { kind: Kind::Actix(actix), baseline: PLAIN_ACTIX };
-    vec![
-        axum(plain()),
-        actix(peers::plain_actix()),
-        axum(signed()),
-        axum(encrypted()),
-        axum(typed()),
-        axum(peers::identity()),
-        axum(peers::as_layer()),
-        axum(peers::as_extractor()),
-        axum(peers::tower_cookies()),
-        axum(peers::signed_jar()),
-        axum(peers::private_jar()),
-        axum(peers::jwt()),
-        axum(peers::cookie_store()),
-        axum(peers::in_memory()),
-        axum(peers::in_memory_signed()),
-        axum(peers::axum_session()),
-        actix(peers::actix_session()),
-    ]
+    /// Answers on a socket until the process ends.
+    pub fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        match &self.kind {
+            Kind::Axum(variant) => server::axum(variant.router().clone(), listener),
+            Kind::Actix(actix) => (actix.serve)(listener),
+        }
+    }
 }
-
-const PLAIN_AXUM: usize = 0;
-const PLAIN_ACTIX: usize = 1;
-/// Ours as most will use it: what the ratios are to.
-pub const OURS: usize = 2;

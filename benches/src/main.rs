@@ -1,34 +1,51 @@
 //! What a session costs a request: see README.md, which this program writes.
 //!
-//! `benches` measures for some minutes and writes README.md and the chart; `--quick` takes less than one and only prints.
+//! `benches` measures for some minutes and writes README.md and the chart; `--quick` takes less than one, and
+//! `--sockets` measures servers alone: both only print. `serve ROW` is a server, as those start it.
 
 mod chart;
 mod contender;
+mod loopback;
 mod peers;
 mod rounds;
+mod server;
 mod table;
 
 use std::{env, fs, io, path::Path};
 
-use contender::Contender;
+use contender::{Contender, Row};
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> io::Result<()> {
-    // For those that must have a runtime around them. What is measured never waits, and never returns to it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let _inside = runtime.enter();
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let mut contenders = contender::all();
+    let rows = contender::rows();
+    let everybody = || rows.iter().map(Row::contender).collect::<Vec<_>>();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [rounds::COUNT] => rounds::count(&contenders),
-        ["--quick"] => println!("{}", measure(&mut contenders, FEW_ROUNDS)?.0),
+        [rounds::COUNT] => rounds::count(&everybody()),
+        ["serve", row] => match row.parse::<usize>().ok().and_then(|row| rows.get(row)) {
+            Some(row) => server::run(&row.contender())?,
+            None => return Err(io::Error::other(format!("there is no row {row}"))),
+        },
+        ["--quick"] => println!("{}", measure(&mut everybody(), FEW_ROUNDS)?.0),
+        ["--sockets"] => println!("{}", loopback::measure(&everybody())?),
         [] => {
+            loopback::check_wrk()?;
+            let mut contenders = everybody();
             let (report, chart) = measure(&mut contenders, ROUNDS)?;
+            let report = format!("{report}\n{}", loopback::measure(&contenders)?);
             write(&report, &chart)?;
             println!("{report}");
         }
-        _ => return Err(io::Error::other("usage: benches [--quick]")),
+        _ => return Err(io::Error::other("usage: benches [--quick | --sockets | serve ROW]")),
     }
     Ok(())
+}
+
+/// For those that must have one around them. Its thread watches sockets, and serves.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 /// The tables, and the chart.
@@ -65,3 +82,41 @@ const ROUNDS: usize = 2_000;
 const FEW_ROUNDS: usize = 150;
 const BEGIN: &str = "<!-- measured -->";
 const END: &str = "<!-- /measured -->";
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use guard::drive;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+
+    #[test]
+    fn a_row_may_wait_for_a_service() {
+        let runtime = super::runtime().expect("a runtime");
+        let _inside = runtime.enter();
+        let service = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = service.local_addr().expect("an address");
+        let service = thread::spawn(move || {
+            let (mut stream, _) = service.accept().expect("a client");
+            let mut question = [0; 4];
+            stream.read_exact(&mut question).expect("a question");
+            stream.write_all(b"pong").expect("an answer");
+        });
+        let answer = drive(async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(b"ping").await?;
+            let mut answer = [0; 4];
+            stream.read_exact(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        });
+        assert_eq!(answer.expect("an answer"), *b"pong");
+        service.join().expect("a service");
+    }
+}

@@ -74,17 +74,21 @@ pub fn heap(contenders: &mut [Contender]) -> (Figures, Figures) {
     (Figures::over_baseline(calls, contenders), Figures::over_baseline(bytes, contenders))
 }
 
-/// Instructions over baseline; none without valgrind.
+/// Instructions over baseline; none without valgrind, and none of those that wait for others.
 pub fn instructions(contenders: &[Contender]) -> std::io::Result<Figures> {
     let counts = instructions::of(COUNT)?;
-    let rows = counts.chunks(Scenario::ALL.len());
-    let rows = rows.map(|row| row.iter().map(|count| *count as f64 / FEW as f64).collect()).collect();
+    let mut counted = counts.chunks(Scenario::ALL.len()).peekable();
+    let mut row = |contender: &Contender| match counted.next_if(|_| !contender.waits) {
+        Some(row) => row.iter().map(|count| *count as f64 / FEW as f64).collect(),
+        None => vec![f64::NAN; Scenario::ALL.len()],
+    };
+    let rows = contenders.iter().map(&mut row).collect();
     Ok(Figures::over_baseline(rows, contenders))
 }
 
 /// What [`instructions`] runs under valgrind.
 pub fn count(contenders: &[Contender]) {
-    for contender in contenders {
+    for contender in contenders.iter().filter(|contender| !contender.waits) {
         // The layer looks harder at its first requests.
         contender.run(Scenario::Untouched, 1_001, |run| run());
         for scenario in Scenario::ALL {
@@ -99,10 +103,10 @@ pub const COUNT: &str = "count";
 const FEW: usize = 16;
 
 /// Xorshift (Marsaglia 2003): enough to shuffle with.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(RandomState::new().hash_one(0) | 1)
     }
 
@@ -113,7 +117,7 @@ impl Random {
         (self.0 >> 11) as usize % limit
     }
 
-    fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }

@@ -24,10 +24,7 @@ impl Figures {
     pub fn table(&self, unit: &str, contenders: &[Contender]) -> String {
         let mut text = heading(unit);
         for (who, row) in self.0.iter().enumerate() {
-            let is_baseline = contenders[who].baseline == who;
-            let name = contenders[who].name();
-            let name = if is_baseline { format!("*{name}, all of it*") } else { name.to_owned() };
-            line(&mut text, &name, row.iter().map(|figure| thousands(*figure)));
+            line(&mut text, &row_name(who, contenders), row.iter().map(|figure| thousands(*figure)));
         }
         text
     }
@@ -45,8 +42,17 @@ impl Figures {
     }
 }
 
-/// A whole number, its thousands apart.
-fn thousands(figure: f64) -> String {
+/// What a row is called: a baseline says that its figures are over nothing.
+pub fn row_name(who: usize, contenders: &[Contender]) -> String {
+    let name = contenders[who].name();
+    if contenders[who].baseline == who { format!("*{name}, all of it*") } else { name.to_owned() }
+}
+
+/// A whole number, its thousands apart; a dash for none.
+pub fn thousands(figure: f64) -> String {
+    if figure.is_nan() {
+        return "–".to_owned();
+    }
     let digits = format!("{:.0}", figure.abs());
     let mut text = String::from(if figure <= -0.5 { "-" } else { "" });
     for (index, digit) in digits.chars().enumerate() {
@@ -65,7 +71,7 @@ fn heading(corner: &str) -> String {
     text
 }
 
-fn line(text: &mut String, first: &str, rest: impl Iterator<Item = String>) {
+pub fn line(text: &mut String, first: &str, rest: impl Iterator<Item = String>) {
     let cells: Vec<String> = rest.collect();
     let _ = writeln!(text, "| {first} | {} |", cells.join(" | "));
 }

@@ -2,7 +2,9 @@
 
 #![deny(unsafe_code)]
 
+mod check;
 mod drive;
+pub mod growth;
 #[expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 pub mod heap;
 pub mod instructions;
@@ -11,8 +13,9 @@ mod plain;
 mod scenario;
 mod variant;
 
+pub use check::{check_answers, check_session};
 pub use drive::drive;
-pub use ours::{encrypted, signed, typed};
+pub use ours::{encrypted, ours, signed, typed};
 pub use plain::{plain, routes};
-pub use scenario::{FLASH, LARGE_SIZE, SMALL_SIZE, Scenario, Session, next_visit, saw, seen};
-pub use variant::{Cookies, Exchange, Variant, keep};
+pub use scenario::{FLASH, LARGE_SIZE, SMALL_SIZE, Scenario, Session, last_visit, next_visit, saw, seen};
+pub use variant::{Answer, Cookies, Exchange, Variant, keep};

@@ -9,11 +9,16 @@ use crate::{
 };
 
 pub fn signed() -> Variant {
-    Variant::new("session-axum, signed", by_key().layer(SessionLayer::signed(keys())))
+    ours("session-axum, signed", SessionLayer::signed(keys()))
 }
 
 pub fn encrypted() -> Variant {
-    Variant::new("session-axum, encrypted", by_key().layer(SessionLayer::encrypted(keys())))
+    ours("session-axum, encrypted", SessionLayer::encrypted(keys()))
+}
+
+/// However the layer keeps its sessions.
+pub fn ours(name: &'static str, layer: SessionLayer) -> Variant {
+    Variant::new(name, by_key().layer(layer))
 }
 
 pub fn typed() -> Variant {

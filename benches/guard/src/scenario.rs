@@ -102,9 +102,19 @@ pub fn seen() -> Option<u64> {
 const NOTHING: u64 = u64::MAX;
 static SEEN: AtomicU64 = AtomicU64::new(NOTHING);
 
-/// A number to write: always four digits, and never twice the same in a row, which some peers would not save.
+/// A number to write: always four digits, never twice the same in a row, and never the one that is there already,
+/// which some peers would not save.
 pub fn next_visit() -> u64 {
-    1_000 + VISITS.fetch_add(1, Relaxed) % 9_000
+    visit(VISITS.fetch_add(1, Relaxed))
+}
+
+/// What [`next_visit`] last was.
+pub fn last_visit() -> u64 {
+    visit(VISITS.load(Relaxed) - 1)
+}
+
+const fn visit(count: u64) -> u64 {
+    2_000 + count % 8_000
 }
 
 static VISITS: AtomicU64 = AtomicU64::new(0);

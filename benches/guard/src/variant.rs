@@ -1,12 +1,17 @@
 //! One way to keep sessions, as a router with the routes of the scenarios.
 
-use axum::{Router, body::Body, response::Response};
+use axum::{
+    Router,
+    body::{self, Body},
+    response::Response,
+};
 use http::{HeaderValue, Request, header};
 use tower::ServiceExt as _;
 
 use crate::{
+    check::{check_answers, check_session},
     drive::drive,
-    scenario::{FLASH, Scenario, Session, seen},
+    scenario::Scenario,
 };
 
 /// A router with the routes `/seed/small`, `/seed/large`, `/untouched`, `/read`, `/write`, `/flash` and `/page`, and
@@ -22,14 +27,15 @@ impl Variant {
     pub fn new(name: &'static str, router: Router) -> Self {
         let router = settled(router);
         let cookies = Cookies::fetch(&router);
-        let variant = Self { name, router, cookies };
-        variant.check();
-        variant
+        check_session(name, &cookies, |exchange| answer(&router, exchange));
+        Self { name, router, cookies }
     }
 
     /// Plain axum: the same requests, and nothing that looks at the cookies.
     pub fn baseline(name: &'static str, router: Router) -> Self {
-        Self { name, router: settled(router), cookies: Cookies::nobodys() }
+        let (router, cookies) = (settled(router), Cookies::nobodys());
+        check_answers(name, &cookies, |exchange| answer(&router, exchange));
+        Self { name, router, cookies }
     }
 
     pub fn router(&self) -> &Router {
@@ -54,25 +60,10 @@ impl Variant {
             drop(send(&self.router, request));
         }
     }
-
-    fn check(&self) {
-        let visits = Some(Session::small().visits);
-        for (scenario, found) in [
-            (Scenario::Read, visits),
-            (Scenario::ReadLarge, visits),
-            (Scenario::NoCookie, None),
-            (Scenario::Forged, None),
-            (Scenario::FlashRound, Some(FLASH.len() as u64)),
-        ] {
-            seen();
-            self.run(self.prepare(scenario, 1));
-            assert_eq!(seen(), found, "{}, {}", self.name, scenario.name());
-        }
-    }
 }
 
 /// As `axum::serve` does: makes routes of handlers and layers once, and not with every request.
-fn settled(router: Router) -> Router {
+pub(crate) fn settled(router: Router) -> Router {
     router.with_state(())
 }
 
@@ -82,8 +73,15 @@ pub struct Exchange {
     pub cookie: Option<HeaderValue>,
 }
 
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+    pub set_cookies: Vec<String>,
+}
+
 impl Exchange {
-    fn request(self) -> Request<Body> {
+    pub(crate) fn request(self) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = http::Uri::from_static(self.path);
         let headers = request.headers_mut();
@@ -150,20 +148,21 @@ impl Cookies {
 }
 
 /// What a browser sends after `path` was asked for with `cookie`.
-fn visit(router: &Router, path: &'static str, cookie: &str) -> String {
+pub(crate) fn visit(router: &Router, path: &'static str, cookie: &str) -> String {
     let cookie_header = (!cookie.is_empty()).then(|| header_value(cookie));
-    let response = send(router, Exchange { path, cookie: cookie_header }.request());
-    let set = response.headers().get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap_or_default());
-    keep(cookie, set)
+    let answer = answer(router, Exchange { path, cookie: cookie_header });
+    keep(cookie, answer.set_cookies.iter().map(String::as_str))
 }
 
 /// The cookies that a browser has after `Set-Cookie` headers.
-pub fn keep<'a>(cookie: &str, set: impl IntoIterator<Item = &'a str>) -> String {
+pub fn keep<'a>(cookie: &'a str, set: impl IntoIterator<Item = &'a str>) -> String {
     let mut kept: Vec<(String, String)> = Vec::new();
-    let pairs = cookie.split("; ").chain(set.into_iter().filter_map(|set| set.split(';').next()));
-    for (name, value) in pairs.filter_map(|pair| pair.split_once('=')) {
+    for set in cookie.split("; ").chain(set) {
+        let Some((name, value)) = set.split(';').next().and_then(|pair| pair.split_once('=')) else { continue };
         kept.retain(|(known, _)| known != name);
-        kept.push((name.to_owned(), value.to_owned()));
+        if !set.contains("; Max-Age=0") {
+            kept.push((name.to_owned(), value.to_owned()));
+        }
     }
     kept.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }
@@ -182,14 +181,25 @@ fn spoil_one(cookie: &str) -> String {
     format!("{}{other}{}", &cookie[..at], &cookie[at + 1..])
 }
 
-fn header_value(text: &str) -> HeaderValue {
+pub(crate) fn header_value(text: &str) -> HeaderValue {
     let value = HeaderValue::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     // As a server has it: a slice of a buffer that is shared already.
     drop(value.clone());
     value
 }
 
-fn send(router: &Router, request: Request<Body>) -> Response {
+fn answer(router: &Router, exchange: Exchange) -> Answer {
+    let response = send(router, exchange.request());
+    let set = response.headers().get_all(header::SET_COOKIE).iter();
+    Answer {
+        status: response.status().as_u16(),
+        set_cookies: set.map(|value| value.to_str().unwrap_or_default().to_owned()).collect(),
+        body: drive(body::to_bytes(response.into_body(), 1 << 20))
+            .map_or_else(|error| panic!("{error}"), |bytes| String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+pub(crate) fn send(router: &Router, request: Request<Body>) -> Response {
     match drive(router.clone().oneshot(request)) {
         Ok(response) => response,
     }

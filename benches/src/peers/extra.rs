@@ -27,6 +27,9 @@ macro_rules! variant {
         fn data(jar: &$jar) -> Option<Session> {
             json::read(jar.get(NAME)?.value())
         }
+        fn visits(jar: &$jar) -> Option<u64> {
+            json::visits(jar.get(NAME)?.value())
+        }
         fn save(jar: $jar, data: &Session) -> $jar {
             jar.add(cookie(json::write(data)))
         }
@@ -37,7 +40,7 @@ macro_rules! variant {
             .route(
                 "/read",
                 get(async |jar: $jar| {
-                    saw(data(&jar).map(|data| data.visits));
+                    saw(visits(&jar));
                     "ok"
                 }),
             )

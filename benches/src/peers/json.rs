@@ -1,7 +1,18 @@
 //! The session of those that carry text and leave its meaning to the application: a struct.
 
 use guard::Session;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+
+/// What a handler that reads one key asks for; the others are skipped, and nothing is made of them.
+#[derive(Deserialize)]
+pub struct Visits {
+    pub visits: u64,
+}
+
+pub fn visits(text: &str) -> Option<u64> {
+    serde_json::from_str::<Visits>(text).ok().map(|data| data.visits)
+}
 
 pub fn read(text: &str) -> Option<Session> {
     serde_json::from_str(text).ok()

@@ -6,7 +6,7 @@ use axum::{Router, response::Redirect, routing::get};
 use axum_extra::extract::CookieJar;
 use guard::{FLASH, Session, Variant, next_visit, saw};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{NAME, extra, json};
 
@@ -18,15 +18,15 @@ struct Keys {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Claims {
+struct Claims<T> {
     exp: u64,
-    data: Session,
+    data: T,
 }
 
 impl Keys {
-    fn data(&self, jar: &CookieJar) -> Option<Session> {
+    fn data<T: DeserializeOwned>(&self, jar: &CookieJar) -> Option<T> {
         let token = jar.get(NAME)?.value();
-        decode::<Claims>(token, &self.decoding, &self.validation).ok().map(|token| token.claims.data)
+        decode::<Claims<T>>(token, &self.decoding, &self.validation).ok().map(|token| token.claims.data)
     }
 
     fn save(&self, jar: CookieJar, data: Session) -> CookieJar {
@@ -50,14 +50,14 @@ pub fn jwt() -> Variant {
         .route(
             "/read",
             get(async |jar: CookieJar| {
-                saw(keys.data(&jar).map(|data| data.visits));
+                saw(keys.data::<json::Visits>(&jar).map(|data| data.visits));
                 "ok"
             }),
         )
         .route(
             "/write",
             get(async |jar: CookieJar| {
-                let mut data = keys.data(&jar).unwrap_or_default();
+                let mut data: Session = keys.data(&jar).unwrap_or_default();
                 data.visits = next_visit();
                 (keys.save(jar, data), "ok")
             }),
@@ -65,7 +65,7 @@ pub fn jwt() -> Variant {
         .route(
             "/flash",
             get(async |jar: CookieJar| {
-                let mut data = keys.data(&jar).unwrap_or_default();
+                let mut data: Session = keys.data(&jar).unwrap_or_default();
                 data.flash = Some(FLASH.to_owned());
                 (keys.save(jar, data), Redirect::to("/page"))
             }),
@@ -73,7 +73,7 @@ pub fn jwt() -> Variant {
         .route(
             "/page",
             get(async |jar: CookieJar| {
-                let mut data = keys.data(&jar).unwrap_or_default();
+                let mut data: Session = keys.data(&jar).unwrap_or_default();
                 saw(json::take_flash(&mut data));
                 (keys.save(jar, data), "ok")
             }),

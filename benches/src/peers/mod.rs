@@ -21,5 +21,5 @@ pub use tower_cookies::tower_cookies;
 pub use tower_sessions::{in_memory, in_memory_signed};
 pub use tower_sessions_cookie_store::cookie_store;
 
-/// The attributes that every peer's cookie gets, as far as it can be told.
+/// The cookie of those that leave its name to the application.
 const NAME: &str = "session";
