@@ -7,8 +7,7 @@ use session_core::Batch;
 /// What a request did with the flash.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
-    /// The keys that were read.
-    read: Vec<String>,
+    read: ReadKeys,
     pub(crate) input_was_read: bool,
     pub(crate) errors_were_read: bool,
     pub(crate) fate: Fate,
@@ -30,8 +29,8 @@ pub(crate) enum Fate {
 impl FlashChanges {
     /// Notes that a key was read.
     pub(crate) fn mark(&mut self, key: &str) {
-        if !self.read.iter().any(|read| read == key) {
-            self.read.push(key.to_owned());
+        if !self.read.contains(key) {
+            self.read.push(key);
         }
     }
 
@@ -66,7 +65,7 @@ impl FlashChanges {
         };
         let (input, errors) = (has_form && form(self.input_was_read), has_form && form(self.errors_were_read));
         let message = move |key: &str| match &self.fate {
-            Fate::Open => by_reading(self.read.iter().any(|read| read == key)),
+            Fate::Open => by_reading(self.read.contains(key)),
             Fate::Kept => false,
             Fate::KeptOnly(keys) => !keys.iter().any(|kept| kept == key),
             Fate::Discarded => true,
@@ -74,6 +73,32 @@ impl FlashChanges {
         Goes { message, input, errors }
     }
 }
+
+/// The keys that were read, one after the other, each behind its length: however many, they take one allocation.
+#[derive(Clone, Default)]
+struct ReadKeys(Vec<u8>);
+
+impl ReadKeys {
+    fn push(&mut self, key: &str) {
+        self.0.reserve(LENGTH + key.len());
+        self.0.extend_from_slice(&key.len().to_ne_bytes());
+        self.0.extend_from_slice(key.as_bytes());
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        let mut rest = self.0.as_slice();
+        while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
+            let (read, others) = behind.split_at(usize::from_ne_bytes(*length));
+            if read == key.as_bytes() {
+                return true;
+            }
+            rest = others;
+        }
+        false
+    }
+}
+
+const LENGTH: usize = size_of::<usize>();
 
 /// What of a batch is gone after this response.
 struct Goes<M> {
@@ -88,4 +113,20 @@ pub(crate) enum Consumed {
     Nothing,
     Read,
     All,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_were_read_are_told_apart() {
+        let mut read = ReadKeys::default();
+        for key in ["notice", "", "not", "notice\0"] {
+            assert!(!read.contains(key), "{key:?}");
+            read.push(key);
+            assert!(read.contains(key), "{key:?}");
+        }
+        assert!(!read.contains("ice") && !read.contains("noticenot"));
+    }
 }
