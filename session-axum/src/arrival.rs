@@ -14,58 +14,68 @@ use crate::{
     store::Store,
 };
 
-/// The session that came with a request; without a frame there was none.
-#[derive(Debug, Default)]
+/// The session that came with a request, or as it was saved while the request ran. Without a frame there is none.
+#[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) frame: Option<Frame>,
     /// The entries that travelled; those of a session in a store are in its record.
     pub(crate) carried: Entries,
     /// Where the session is if it is in a store.
     pub(crate) stored: Option<Box<Stored>>,
-    /// What the session says of itself.
-    pub(crate) terms: Terms,
     /// An older key sealed it, so that the response wants to carry it again.
     pub(crate) by_old_key: bool,
     /// An eighth of the idle window has passed, so that the response wants to carry it again.
     pub(crate) is_due: bool,
     /// It was saved while its request ran, under an id that the browser does not have.
     pub(crate) is_news: bool,
-    /// The session as it was saved while its request ran.
+    /// The session as it was saved after this.
     pub(crate) next: OnceLock<Box<Self>>,
 }
 
 impl Arrived {
+    /// No session.
+    pub(crate) const fn none() -> Self {
+        Self {
+            frame: None,
+            carried: Entries::NONE,
+            stored: None,
+            by_old_key: false,
+            is_due: false,
+            is_news: false,
+            next: OnceLock::new(),
+        }
+    }
+
     /// Its entries, and ours among them.
     pub(crate) fn entries(&self) -> &Entries {
         self.stored.as_ref().map_or(&self.carried, |stored| &stored.record.entries)
     }
 
-    /// A session that travelled.
-    fn carried(frame: Frame, entries: Entries) -> Self {
-        Self { terms: Terms::of(&entries), frame: Some(frame), carried: entries, ..Self::default() }
+    /// What it says of itself.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms::of(self.entries())
     }
 
     /// A session out of a store.
     pub(crate) fn loaded(key: RecordKey, secret: IdSecret, record: Record) -> Self {
         let frame = Frame { id: record.id, created_at: record.created_at, issued_at: record.seen_at };
-        let terms = Terms::of(&record.entries);
-        Self { frame: Some(frame), terms, stored: Some(Box::new(Stored { key, secret, record })), ..Self::default() }
+        Self { frame: Some(frame), stored: Some(Box::new(Stored { key, secret, record })), ..Self::none() }
     }
 
     /// What is known of the browser's cookie from before.
     pub(crate) fn following(self, before: &Self) -> Self {
         Self { by_old_key: before.by_old_key, is_news: before.is_news, ..self }
     }
+}
 
-    /// The session as it stands now, unless it is over.
-    fn judged(self, limits: Limits, now: u64) -> Option<Self> {
-        let frame = self.frame?;
-        if limits.is_over(&frame, &self.terms, now) {
-            tracing::debug!("a session has expired");
-            return None;
-        }
-        Some(Self { is_due: limits.wants_extension(&frame, &self.terms, now), ..self })
+/// Whether a visit now is to be noted, of a session that is alive; `None` when it is over.
+fn is_due(limits: Limits, frame: &Frame, entries: &Entries, now: u64) -> Option<bool> {
+    let terms = Terms::of(entries);
+    if limits.is_over(frame, &terms, now) {
+        tracing::debug!("a session has expired");
+        return None;
     }
+    Some(limits.wants_extension(frame, &terms, now))
 }
 
 /// A session's place in a store.
@@ -80,18 +90,22 @@ pub(crate) struct Stored {
 /// Reads the session where more than its cookie has to be asked.
 ///
 /// What cannot be asked is an error, never an empty session.
-pub(crate) async fn read_remote(settings: &Settings, cookies: &Cookies, remote: &Remote) -> Result<Arrived, Error> {
+pub(crate) async fn read_remote(
+    settings: &Settings,
+    cookies: &Cookies,
+    remote: &Remote,
+) -> Result<Option<Box<Arrived>>, Error> {
     match remote {
         Remote::Records(store) => read_record(settings, cookies, store).await,
         Remote::Revocations { list, lenient } => {
             let arrived = read_session(settings, cookies);
-            let Some(frame) = arrived.frame else { return Ok(arrived) };
+            let Some(frame) = arrived.as_ref().and_then(|arrived| arrived.frame) else { return Ok(None) };
             list.keep_swept(&settings.told.clock);
             match list.load(&RecordKey::of_revocation(frame.id), settings.now()).await {
                 Ok(None) => Ok(arrived),
                 Ok(Some(_)) => {
                     tracing::warn!("a session was used after its end: somebody kept a copy of its cookie");
-                    Ok(Arrived::default())
+                    Ok(None)
                 }
                 Err(error) if *lenient => {
                     tracing::error!(%error, "the list of revoked sessions cannot be read, and a session is believed");
@@ -104,12 +118,12 @@ pub(crate) async fn read_remote(settings: &Settings, cookies: &Cookies, remote: 
 }
 
 /// Loads the record that the cookie names: once a request, and only for a cookie that one of our keys made.
-async fn read_record(settings: &Settings, cookies: &Cookies, store: &Store) -> Result<Arrived, Error> {
+async fn read_record(settings: &Settings, cookies: &Cookies, store: &Store) -> Result<Option<Box<Arrived>>, Error> {
     let open = |token: Token<'_>, ring: &Ring| {
         let verified = open(&token, ring, settings.now())?;
         Some((IdSecret::of_payload(verified.payload())?, verified))
     };
-    let Some((secret, verified)) = only_valid(settings, cookies, open) else { return Ok(Arrived::default()) };
+    let Some((secret, verified)) = only_valid(settings, cookies, open) else { return Ok(None) };
     store.keep_swept(&settings.told.clock);
     let now = settings.now();
     let key = RecordKey::of_secret(verified.frame().id, secret.as_bytes());
@@ -120,17 +134,15 @@ async fn read_record(settings: &Settings, cookies: &Cookies, store: &Store) -> R
         }
         answer => answer?,
     };
-    let by_old_key = !verified.by_newest_key();
-    let loaded = record
-        .filter(|record| record.id == key.id())
-        .map(|record| Arrived { by_old_key, ..Arrived::loaded(key, secret, record) });
-    Ok(loaded.and_then(|loaded| loaded.judged(settings.told.limits, now)).unwrap_or_default())
+    let Some(record) = record.filter(|record| record.id == key.id()) else { return Ok(None) };
+    let loaded = Arrived::loaded(key, secret, record);
+    let due = loaded.frame.and_then(|frame| is_due(settings.told.limits, &frame, loaded.entries(), now));
+    Ok(due.map(|is_due| Box::new(Arrived { is_due, by_old_key: !verified.by_newest_key(), ..loaded })))
 }
 
 /// Reads the session out of its cookie.
-pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Arrived {
-    let admit = |token: Token<'_>, ring: &Ring| admit(&token, ring, settings.told.limits, settings.now());
-    only_valid(settings, cookies, admit).unwrap_or_default()
+pub(crate) fn read_session(settings: &Settings, cookies: &Cookies) -> Option<Box<Arrived>> {
+    only_valid(settings, cookies, |token, ring| admit(&token, ring, settings.told.limits, settings.now()))
 }
 
 /// Exactly one distinct valid token is the session, whatever else came under its name.
@@ -189,7 +201,7 @@ impl<'a> Candidates<'a> {
     }
 
     fn iter(&self) -> impl Iterator<Item = (&'a [u8], Token<'a>)> {
-        self.tokens.into_iter().flatten()
+        self.tokens.iter().flatten().copied()
     }
 }
 
@@ -199,14 +211,15 @@ fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Option<Token<'a>> {
 }
 
 /// Text to trust to meaning. What fails on the way is no session, and nothing of it is repeated anywhere.
-fn admit(token: &Token<'_>, ring: &Ring, limits: Limits, now: u64) -> Option<Arrived> {
+fn admit(token: &Token<'_>, ring: &Ring, limits: Limits, now: u64) -> Option<Box<Arrived>> {
     let verified = open(token, ring, now)?;
     let (frame, by_old_key) = (verified.frame(), !verified.by_newest_key());
-    let Ok(entries) = verified.entries() else {
+    let Ok(carried) = verified.entries() else {
         tracing::error!("an authentic session makes no sense, and counts as none: who else holds this secret?");
         return None;
     };
-    Arrived { by_old_key, ..Arrived::carried(frame, entries) }.judged(limits, now)
+    let is_due = is_due(limits, &frame, &carried, now)?;
+    Some(Box::new(Arrived { frame: Some(frame), carried, by_old_key, is_due, ..Arrived::none() }))
 }
 
 fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {

@@ -39,7 +39,7 @@ pub(crate) fn flash_cookies(
     cookies: &mut Vec<String>,
 ) -> Result<(), Error> {
     if let Some(error) = &staged.error {
-        return Err(error.clone());
+        return Err((**error).clone());
     }
     let touched = scope.flash_was_read() || !staged.flash.added.is_empty() || drops_flash(scope);
     if scope.settings.rings.is_none() || !touched {

@@ -19,44 +19,36 @@ use crate::{
     settings::Remote,
 };
 
-/// How far a response is.
-pub(crate) enum Begun {
-    /// The browser has everything already.
-    Settled(Response),
-    Open(Departure),
-}
-
-/// A response, and what its handler said of the session and the flash.
+/// What a response's handler said of the session and the flash.
 pub(crate) struct Departure {
-    response: Response,
     ops: OpList,
     failure: Option<Failure>,
 }
 
 impl Departure {
-    /// Lets a response go at once if it can: most requests only read, or not even that.
-    pub(crate) fn begin(scope: &Scope, mut response: Response) -> Begun {
-        let ops = Ops::take(&mut response);
+    /// Lets a response go at once, with `None`, if it can: most requests only read, or not even that.
+    pub(crate) fn begin(scope: &Scope, response: &mut Response) -> Option<Self> {
+        let ops = Ops::take(response);
         let failure = response.extensions_mut().remove::<Failure>();
         if failure.is_some() || !ops.is_empty() {
-            return Begun::Open(Self { response, ops, failure });
+            return Some(Self { ops, failure });
         }
         if !scope.was_read() && !batches::drops_flash(scope) {
             scope.close();
-            return Begun::Settled(response);
+            return None;
         }
         if scope.close_if_settled() {
             add_vary(response.headers_mut());
-            return Begun::Settled(response);
+            return None;
         }
-        Begun::Open(Self { response, ops, failure })
+        Some(Self { ops, failure })
     }
 }
 
 /// Settles the request's session and flash with its response. It only waits where a store is to be asked.
-pub(crate) async fn depart(scope: Arc<Scope>, departure: Departure) -> Response {
+pub(crate) async fn depart(scope: Arc<Scope>, departure: Departure, mut response: Response) -> Response {
     let scope = &scope;
-    let Departure { mut response, mut ops, failure } = departure;
+    let Departure { mut ops, failure } = departure;
     let staged = scope.take();
     if let Some(Failure(error)) = &failure {
         response = answer(scope, error);

@@ -141,7 +141,7 @@ impl Flash {
         let text = text.into();
         self.scope.stage_or_log(|staged| {
             if key.starts_with(RESERVED_PREFIX) {
-                staged.error.get_or_insert_with(|| Error::reserved(key));
+                staged.error.get_or_insert_with(|| Box::new(Error::reserved(key)));
             } else {
                 staged.flash.added.messages.add(key, text);
             }

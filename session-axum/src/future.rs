@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Response as HttpResponse;
 
 use crate::{
-    departure::{Begun, Departure, depart},
+    departure::{Departure, depart},
     scope::Scope,
 };
 
@@ -45,17 +45,14 @@ where
         if let Some(saving) = this.saving {
             return saving.as_mut().poll(context).map(Ok);
         }
-        let response = ready!(this.inner.poll(context))?.map(Body::new);
+        let mut response = ready!(this.inner.poll(context))?.map(Body::new);
         let Some(scope) = this.scope.take() else { return Poll::Ready(Ok(response)) };
-        let departure = match Departure::begin(&scope, response) {
-            Begun::Settled(response) => return Poll::Ready(Ok(response)),
-            Begun::Open(departure) => departure,
-        };
+        let Some(departure) = Departure::begin(&scope, &mut response) else { return Poll::Ready(Ok(response)) };
         if scope.settings.told.remote.is_none() {
             // Nobody is to be asked, so that it ends where it begins, and needs no box.
-            return pin!(depart(scope, departure)).poll(context).map(Ok);
+            return pin!(depart(scope, departure, response)).poll(context).map(Ok);
         }
-        let saving = this.saving.insert(Box::pin(depart(scope, departure)));
+        let saving = this.saving.insert(Box::pin(depart(scope, departure, response)));
         saving.as_mut().poll(context).map(Ok)
     }
 }

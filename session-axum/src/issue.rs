@@ -21,7 +21,7 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
         return Ok(Vec::new());
     }
     if let Some(error) = &staged.error {
-        return Err(error.clone());
+        return Err((**error).clone());
     }
     let arrived = scope.arrived();
     let differs = staged.differs_from(arrived);
@@ -46,7 +46,7 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
 /// Whether the session came to its end while its request ran: then what the request changed is dropped.
 pub(crate) fn expired_meanwhile(scope: &Scope, staged: &Staged, now: u64) -> bool {
     let (arrived, limits) = (scope.arrived(), scope.settings.told.limits);
-    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &arrived.terms, now));
+    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &arrived.terms(), now));
     if expired && !staged.changes.destroys() && !staged.changes.is_empty() {
         tracing::info!("a session expired while its request ran, and what the request changed is dropped");
     }

@@ -18,7 +18,7 @@ pub(crate) async fn revoke(scope: &Scope, list: &Store, staged: &Staged) -> Resu
     }
     let now = scope.settings.now();
     let longest = frame.created_at.saturating_add(scope.settings.told.limits.lifetime);
-    let expires_at = longest.max(arrived.terms.until.unwrap_or(0));
+    let expires_at = longest.max(arrived.terms().until.unwrap_or(0));
     let (mut changes, mut terms) = (Changes::default(), Terms::default());
     terms.pinned = true;
     changes.set_terms(&terms);

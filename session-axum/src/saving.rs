@@ -31,7 +31,7 @@ pub(crate) async fn stored_cookies(
         }
         Outcome::Unchanged => match (&arrived.stored, arrived.frame) {
             (Some(stored), Some(frame)) if arrived.is_news || (saves && arrived.by_old_key) => {
-                cookies(scope, &frame, &arrived.terms, &stored.secret)
+                cookies(scope, &frame, &arrived.terms(), &stored.secret)
             }
             (None, _) if arrived.is_news => Ok(removal(scope)),
             _ => Ok(Vec::new()),
@@ -46,7 +46,7 @@ pub(crate) async fn save_now(scope: &Scope, store: &Store) -> Result<(), Error> 
     let next = match commit(scope, store, &staged).await? {
         Outcome::Unchanged => return Ok(()),
         Outcome::Gone => return Err(Error::gone()),
-        Outcome::Ended => Arrived { is_news: true, ..Arrived::default() },
+        Outcome::Ended => Arrived { is_news: true, ..Arrived::none() },
         Outcome::Written(written) => written.arrived(arrived, &staged),
     };
     scope.advance(next, |now| now.forget(&staged));
@@ -166,7 +166,7 @@ impl Written {
 /// One write at most, besides the end of the session that was.
 async fn commit(scope: &Scope, store: &Store, staged: &Staged) -> Result<Outcome, Error> {
     if let Some(error) = &staged.error {
-        return Err(error.clone());
+        return Err((**error).clone());
     }
     let arrived = scope.arrived();
     let differs = staged.differs_from(arrived);

@@ -24,9 +24,9 @@ pub(crate) struct Scope {
     pub(crate) is_head: bool,
     /// Known while the layer still watches for set-up that cannot work.
     pub(crate) origin: Option<Origin>,
-    arrived: OnceLock<Arrived>,
-    /// Where more than the cookie has to be asked: held meanwhile, and why there was no answer.
-    asking: Option<Box<tokio::sync::Mutex<Option<Error>>>>,
+    arrived: OnceLock<Option<Box<Arrived>>>,
+    /// Only where more than the cookie has to be asked.
+    asking: Option<Box<Asking>>,
     incoming: OnceLock<Incoming>,
     staged: Mutex<Staged>,
 }
@@ -57,8 +57,8 @@ impl Scope {
     }
 
     /// After a failure nobody is asked again: the request has waited long enough.
-    async fn ask(&self, asking: &tokio::sync::Mutex<Option<Error>>, remote: &Remote) -> Result<(), Error> {
-        let mut failure = asking.lock().await;
+    async fn ask(&self, asking: &Asking, remote: &Remote) -> Result<(), Error> {
+        let mut failure = asking.failure.lock().await;
         if let Some(error) = &*failure {
             return Err(error.clone());
         }
@@ -72,11 +72,9 @@ impl Scope {
 
     /// The session as it arrived, or as it was last saved. Whoever asks has seen to it that it [arrived](Self::arrive).
     pub(crate) fn arrived(&self) -> &Arrived {
-        let mut arrived = self.arrived.get_or_init(|| read_session(&self.settings, &self.cookies));
-        while let Some(next) = arrived.next.get() {
-            arrived = next;
-        }
-        arrived
+        let came = self.arrived.get_or_init(|| read_session(&self.settings, &self.cookies));
+        let came = came.as_deref().unwrap_or(&NOBODY);
+        self.asking.as_ref().map_or(came, |asking| asking.latest(came))
     }
 
     /// The flash messages that came with the request.
@@ -150,7 +148,7 @@ impl Scope {
     /// Goes on from the session as it was saved just now. `settle` takes out of what is staged what was saved.
     pub(crate) fn advance(&self, next: Arrived, settle: impl FnOnce(&mut Staged)) {
         let mut staged = self.staged();
-        if self.arrived().next.set(Box::new(next)).is_ok() {
+        if self.asking.as_ref().is_some_and(|asking| asking.go_on(next)) {
             settle(&mut staged);
         }
     }
@@ -159,8 +157,8 @@ impl Scope {
     ///
     /// It looks and closes under one lock, so that no handle in another task stages what nobody would save.
     pub(crate) fn close_if_settled(&self) -> bool {
-        let is_due = |arrived: &Arrived| arrived.is_due || arrived.by_old_key || arrived.next.get().is_some();
-        let session_is_due = self.arrived.get().is_some_and(is_due);
+        let is_due = |arrived: &Arrived| arrived.is_due || arrived.by_old_key || arrived.is_news;
+        let session_is_due = self.session_was_read() && is_due(self.arrived());
         let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
         let mut staged = self.staged();
         staged.closed |= !session_is_due && !has_flash && staged.is_empty();
@@ -194,6 +192,33 @@ impl fmt::Debug for Scope {
     }
 }
 
+/// Stands for the session of a request that brought none. Nothing is ever saved behind it.
+static NOBODY: Arrived = Arrived::none();
+
+/// What was asked about the session, and what was saved while its request ran.
+#[derive(Default)]
+struct Asking {
+    /// Held while somebody asks; why there was no answer.
+    failure: tokio::sync::Mutex<Option<Error>>,
+    saved: OnceLock<Box<Arrived>>,
+}
+
+impl Asking {
+    fn latest<'a>(&'a self, came: &'a Arrived) -> &'a Arrived {
+        let Some(mut latest) = self.saved.get() else { return came };
+        while let Some(next) = latest.next.get() {
+            latest = next;
+        }
+        latest
+    }
+
+    /// Whether nobody else went on at the same time.
+    fn go_on(&self, next: Arrived) -> bool {
+        let latest = self.saved.get().map(|saved| self.latest(saved));
+        latest.map_or(&self.saved, |latest| &latest.next).set(Box::new(next)).is_ok()
+    }
+}
+
 /// Stands for the id that is drawn when a new session leaves.
 const NO_ID: SessionId = SessionId::from_bytes([0; 16]);
 
@@ -210,7 +235,7 @@ pub(crate) struct Staged {
     pub(crate) label: Option<String>,
     pub(crate) flash: FlashChanges,
     /// A change that could not be staged, and so fails the response.
-    pub(crate) error: Option<Error>,
+    pub(crate) error: Option<Box<Error>>,
     pub(crate) closed: bool,
 }
 

@@ -386,7 +386,7 @@ impl<T: SessionData> Drop for Session<T> {
         let fields = self.fields();
         self.scope.stage_or_log(|staged| match fields {
             Ok(fields) => stage_fields(staged, fields.into_iter().filter(|field| !before.contains(field))),
-            Err(error) => staged.error = Some(error),
+            Err(error) => staged.error = Some(Box::new(error)),
         });
     }
 }

@@ -43,7 +43,7 @@ use tower_service::Service;
 
 use crate::{
     SessionLayer,
-    arrival::{Incoming, Suffix, read_flash, read_remote, read_session},
+    arrival::{Arrived, Incoming, Suffix, read_flash, read_remote, read_session},
     cookies::Cookies,
     error::Error,
     form::{self, Choice, FormValues, errors::IntoErrors},
@@ -475,6 +475,7 @@ impl TestSession {
             Some(remote) => at_once(read_remote(&session.settings, &cookies, remote)),
             None => read_session(&session.settings, &cookies),
         };
+        let arrived = arrived.map_or(Arrived::none(), |arrived| *arrived);
         session.id = arrived.frame.map_or(session.id, |frame| frame.id);
         session.entries = arrived
             .entries()

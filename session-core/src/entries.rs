@@ -21,6 +21,9 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// No entries.
+    pub const NONE: Self = Self { text: String::new(), slots: Vec::new(), order: Vec::new() };
+
     /// Reads a JSON object strictly: values nest at most 32 deep, no key stands twice in one object, nothing follows.
     ///
     /// # Errors

@@ -27,9 +27,9 @@ const fn limit(scenario: Scenario, allocator_calls: u64, instructions: u64) -> L
 /// Measured with Rust 1.95, valgrind 3.19.
 const LIMITS: [Limit; 7] = [
     limit(Scenario::Untouched, 5, 2_480),
-    limit(Scenario::Read, 7, 25_600),
-    limit(Scenario::Write, 13, 48_900),
-    limit(Scenario::ReadLarge, 7, 192_900),
+    limit(Scenario::Read, 8, 25_600),
+    limit(Scenario::Write, 14, 48_900),
+    limit(Scenario::ReadLarge, 8, 192_900),
     limit(Scenario::NoCookie, 5, 3_750),
     limit(Scenario::Forged, 5, 23_000),
     limit(Scenario::FlashRound, 30, 47_100),
