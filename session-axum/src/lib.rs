@@ -1,5 +1,5 @@
 //! Session and flash scopes for axum: `Session` and `Flash` as extractors, `.with_session()` and `.flashing()` on
-//! responses. Data travels in a signed or encrypted cookie, and a struct can be the session.
+//! responses. Data travels in a signed or encrypted cookie or stays in a store, and a struct can be the session.
 //!
 //! ```
 //! use axum::{Router, response::{IntoResponse, Redirect}, routing::{get, post}};
@@ -31,12 +31,14 @@
 //!
 //! 1. [`SessionLayer`] gives every request a place for its session. It reads nothing yet.
 //! 2. The first [`Session`] or [`Flash`] that is extracted reads the cookies: the token's shape, its key, its signature,
-//!    its times, and only then its entries. What fails on the way is no session, and no error.
+//!    its times, and only then its entries. What fails on the way is no session, and no error. Where
+//!    [sessions are stored](SessionLayer::stored), an authentic cookie is an id, and the store is asked once: if it does
+//!    not answer, that is an error, and never an empty session.
 //! 3. Handlers and middleware read and change what they like. Every handle of one request sees the same state.
 //!    [`Session<T>`](Session) shows it as a struct that derives [`SessionData`].
 //! 4. The response passes the layer: first what the extractors did, then what the helpers of [`SessionResponseExt`] say,
-//!    in their order. If the session differs from the one that arrived, a `Set-Cookie` header carries it; if it cannot
-//!    be saved, [`on_error`](SessionLayer::on_error) answers instead.
+//!    in their order. If the session differs from the one that arrived, a `Set-Cookie` header carries it, or the store
+//!    is told of the difference; if it cannot be saved, [`on_error`](SessionLayer::on_error) answers instead.
 //!
 //! # What is enforced
 //!
@@ -46,6 +48,7 @@
 //! - A 5xx, an [`Error`] that a handler returns, and a panic save nothing; [`Session::destroy`] and the helpers on the
 //!   response itself still hold.
 //! - A cookie that browsers would not keep is an error that names the largest keys, before anything is sent.
+//! - A store loses no update of requests that run at once, and nothing brings an ended session back.
 //! - A flash message is gone once somebody saw it, not before: see [`Flash`] and [`FlashMode`].
 //! - `Vary: Cookie` where the session was read; `Cache-Control: no-store` where a cookie is set.
 //!
@@ -55,8 +58,10 @@
 //!   [`Keys::with_fallback`].
 //! - The cookies are Secure. On a laptop without HTTPS use [`SessionLayer::insecure_over_http`].
 //! - Call [`Session::renew`] when a visitor logs in or gets more rights.
-//! - The data travels with the cookie, so a copy of the cookie outlives a log-out until its limits end it, and brings
-//!   back what it held: see [`Destroyed`].
+//! - Where the data travels with the cookie, a copy of the cookie outlives a log-out until its limits end it, and brings
+//!   back what it held: see [`Destroyed`]. [`SessionLayer::revocations`] ends copies with the log-out; with
+//!   [`SessionLayer::stored`] they also bring nothing back, and [`Sessions`] logs a user out everywhere.
+//! - With a store, let the answer to a 503 be an error page: after a log-out that failed, the session may live on.
 //!
 //! # Features
 //!
@@ -65,6 +70,8 @@
 //! | `encrypted` | `SessionLayer::encrypted`: the same cookie, unreadable for the browser |
 //! | `validator`, `garde` | `.with_errors(report)`: what these crates found wrong with a form |
 //! | `testing` | `session_axum::testing`: a client that keeps cookies, forged sessions, a clock to move |
+//!
+//! The stores are in the crate `session-stores`, a feature each.
 //!
 //! # What it does not do
 //!

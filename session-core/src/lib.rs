@@ -21,6 +21,10 @@
 //! The way out is the reverse: [`Changes`] say what a request did, [`write_object`] applies them to the [`Entries`]
 //! that arrived, [`Ring::seal`] makes the token, and [`cookie::Spec`] the `Set-Cookie` header.
 //!
+//! Where only an id travels, a session is a [`Record`] in a [`SessionStore`], whose documentation is the contract that
+//! every store keeps. The cookie carries an [`IdSecret`], the store sees a hash of it in a [`RecordKey`], and a [`Write`]
+//! takes the same [`Changes`] there. The crate `session-stores` has four stores, and the suite that a fifth must pass.
+//!
 //! # Features
 //!
 //! | feature | adds |

@@ -1,6 +1,7 @@
 //! Server-side sessions: stores that keep what a session holds, while only its id travels.
 //!
-//! An application gives one of them to the session layer; no handler changes. All of them keep the promises of
+//! An application gives one of them to the session layer, `SessionLayer::stored(store, keys)` in the crate
+//! `session-axum`; no handler changes. All of them keep the promises of
 //! [`SessionStore`](session_core::SessionStore), and the same suite tests each: requests that run at once lose none of
 //! each other's changes, and a session that is over does not come back.
 //!
@@ -70,3 +71,15 @@ pub use sql::SqliteStore;
 
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisStore;
+
+/// The programs of the page about stores compile.
+#[cfg(all(
+    doctest,
+    feature = "conformance",
+    feature = "memory",
+    feature = "postgres",
+    feature = "redis-cluster",
+    feature = "sqlite"
+))]
+#[doc = include_str!("../../docs/stores.md")]
+struct Stores;

@@ -1,5 +1,6 @@
 //! Sessions in a store, seen from a browser: what is asked of the store, and what becomes of a visitor when it fails.
 
+mod devices;
 mod faults;
 mod owners;
 mod races;

@@ -1,5 +1,8 @@
 //! `docs/wire-format.md` says what the code does: every number of its worked example is computed here.
 
+use session_core::{Form, Keys, Purpose, RecordKey, SessionId, Token};
+use sha2::{Digest as _, Sha256};
+
 use crate::{
     golden::fixture_body,
     support::{
@@ -51,6 +54,25 @@ fn the_page_signs_a_session() {
     assert_line(&token);
     assert!(PAGE.contains(&format!("The content, {} bytes", body.len())));
     assert!(PAGE.contains(&format!("The token, {} characters", token.len())));
+}
+
+#[test]
+fn the_page_signs_the_id_of_a_session_in_a_store() {
+    let binding = binding("mac", "1", "id", SESSION);
+    let secret: [u8; 32] = std::array::from_fn(|index| u8::try_from(16 + index).unwrap());
+    let body = base64url(&[&fixture_body()[..32], &secret].concat());
+    let token = reference::sign(binding.key(&master()), "1", &reference::key_id(&master()), body.as_bytes());
+    let key = RecordKey::of_secret(SessionId::from_bytes(CORPUS.fixtures.sid()), &secret);
+    let revocation = Sha256::digest([b"revoked".as_slice(), &CORPUS.fixtures.sid()].concat());
+    assert_line(&hex(&binding.info()));
+    assert_line(std::str::from_utf8(&token).unwrap());
+    assert!(PAGE.contains(&format!("Such a token has {} characters", token.len())));
+    assert_line(&hex(key.hash()));
+    assert_eq!(RecordKey::of_revocation(key.id()).hash()[..], revocation[..]);
+
+    let (keys, token) = (Keys::new(master()).unwrap(), Token::parse(&token, Form::Signed).unwrap());
+    let opened = keys.ring(Form::Signed, Purpose::Id, SESSION, &CORPUS.fixtures.app_id).open(&token).unwrap();
+    assert_eq!((opened.frame().id, opened.payload()), (key.id(), &secret[..]));
 }
 
 #[test]
