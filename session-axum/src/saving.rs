@@ -25,7 +25,8 @@ pub(crate) async fn stored_cookies(
         Outcome::Ended => Ok(removal(scope)),
         Outcome::Gone => Ok(Vec::new()),
         Outcome::Written(written) => {
-            let is_wanted = written.is_new || outlives_browser(scope, &written.terms);
+            let outlived = outlives_browser(scope, &arrived.terms());
+            let is_wanted = written.is_new || outlived || outlives_browser(scope, &written.terms);
             let has_to_leave = is_wanted || arrived.by_old_key || arrived.is_news;
             if has_to_leave { cookies(scope, &written.frame, &written.terms, &written.secret) } else { Ok(Vec::new()) }
         }

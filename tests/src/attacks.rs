@@ -6,16 +6,20 @@
 use std::collections::HashSet;
 
 use session_axum::SessionLayer;
-use session_core::{Form, Purpose};
+use session_core::{Changes, Form, Purpose, RecordKey, SessionId, SessionStore as _, Visit, Write};
 
 use crate::{
     golden::ring,
     support::{
-        corpus::{CORPUS, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, SESSION, Wire, wire_of},
+        corpus::{
+            CORPUS, Carrier, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, SESSION, Wire,
+            wire_of,
+        },
         exchange::Answer,
         logs::Logs,
         reference,
         target::{Seen, Target, Way},
+        watched::{Fault, Watched},
     },
 };
 
@@ -40,8 +44,18 @@ async fn every_hostile_header_does_what_is_stated_encrypted_over_tcp() {
 }
 
 #[tokio::test]
+async fn every_hostile_header_does_what_is_stated_stored_in_process() {
+    attack_store(Way::InProcess).await;
+}
+
+#[tokio::test]
+async fn every_hostile_header_does_what_is_stated_stored_over_tcp() {
+    attack_store(Way::Tcp).await;
+}
+
+#[tokio::test]
 async fn the_null_layer_reads_nothing_and_sets_nothing_whatever_comes() {
-    let target = Target::behind(SessionLayer::null(), Form::Signed, Way::InProcess).await;
+    let target = Target::behind(SessionLayer::null(), Carrier::Data(Form::Signed), Way::InProcess).await;
     for case in &CORPUS.cases {
         let Some(answer) = target.transport.get(&case.headers(Form::Signed, FlashName::Batch).unwrap()).await else {
             continue;
@@ -149,6 +163,59 @@ async fn attack(form: Form, way: Way) {
     assert!(attacks > 140, "only {attacks} cases were tried");
 }
 
+/// Against sessions in a store, which is asked about no token that does not verify.
+async fn attack_store(way: Way) {
+    let store = Watched::new();
+    let target = Target::on(store.clone(), way).await;
+    put(&store, CORPUS.case("CTRL-001"), 0).await;
+    let (logs, _guard) = Logs::capture();
+    let mut failures = Vec::new();
+    let mut attacks = 0;
+    for case in CORPUS.cases.iter().filter(|case| case.is_for_stores()) {
+        let Some(headers) = case.headers(Carrier::Id, FlashName::Batch) else { continue };
+        prepare(&store, case).await;
+        store.calls();
+        if let Err(failure) = target.withstands(case, &headers, &logs).await {
+            failures.push(format!("{} ({}): {failure}", case.id, case.title));
+        }
+        // The valid request after each case asks once.
+        let asked = store.calls().iter().filter(|call| **call == "load").skip(1).count();
+        let verifies = case.expect.session != ExpectSession::None || NO_SESSION.contains(&case.id.as_str());
+        if !verifies && asked > 0 {
+            failures.push(format!("{} ({}): the store was asked", case.id, case.title));
+        }
+        attacks += 1;
+    }
+    assert!(failures.is_empty(), "{} of {attacks} cases:\n{}", failures.len(), failures.join("\n"));
+    assert!(attacks > 120, "only {attacks} cases were tried");
+}
+
+/// Makes the records that a case speaks of.
+async fn prepare(store: &Watched, case: &Case) {
+    match case.id.as_str() {
+        "SID-005" => put(store, case, CORPUS.fixtures.idle_ttl_s + 1).await,
+        "SID-008" => store.fail(Fault::Unreadable, 1),
+        "SID-011" => {}
+        _ => put(store, case, 0).await,
+    }
+}
+
+/// Makes the records of a case's tokens as they were this many seconds ago.
+async fn put(store: &Watched, case: &Case, age: u64) {
+    for (sid, secret, values) in case.records() {
+        let mut changes = Changes::default();
+        values.iter().for_each(|(key, value)| changes.insert(key, value.to_string()));
+        let now = CORPUS.fixtures.now_unix - age;
+        let visit = Visit { now, expires_at: now + CORPUS.fixtures.idle_ttl_s };
+        let write =
+            Write { changes: &changes, read: None, owner: None, label: None, created_at: now, visit, exact: false };
+        store.create(&RecordKey::of_secret(SessionId::from_bytes(sid), &secret), write).await.unwrap();
+    }
+}
+
+/// Cases whose token verifies and whose session is not there.
+const NO_SESSION: [&str; 3] = ["SID-005", "SID-008", "SID-011"];
+
 impl Target {
     async fn withstands(&self, case: &Case, headers: &[Vec<u8>], logs: &Logs) -> Result<(), String> {
         let wire = wire_of(headers);
@@ -201,7 +268,7 @@ impl Target {
     /// By the newest key, with the same content, and once for all.
     async fn is_sealed_again(&self, set_cookie: &str) -> bool {
         let key_id = reference::key_id(&CORPUS.fixtures.key("k_current"));
-        let version = if self.form == Form::Signed { "1" } else { "2" };
+        let version = if self.carrier.form() == Form::Signed { "1" } else { "2" };
         let pair = set_cookie.split(';').next().unwrap();
         let answer = self.transport.get(&[pair.into()]).await.unwrap();
         pair.starts_with(&format!("{SESSION}={version}.{key_id}."))
@@ -210,7 +277,7 @@ impl Target {
     }
 
     async fn still_works(&self) -> Result<(), String> {
-        let headers = CORPUS.case("CTRL-001").headers(self.form, FlashName::Batch).unwrap();
+        let headers = CORPUS.case("CTRL-001").headers(self.carrier, FlashName::Batch).unwrap();
         let answer = self.transport.get(&headers).await.unwrap();
         let works = answer.status == 200 && Seen::of(&answer).is_session(ExpectSession::A);
         ensure(works, "a valid request after it fails")

@@ -76,6 +76,7 @@ fn app(layer: SessionLayer) -> Router {
         .route("/visit", get(visit))
         .route("/save", get(save))
         .route("/remember", get(|session: Session| async move { session.set_lifetime(Duration::from_secs(90 * DAY)) }))
+        .route("/forget", get(|session: Session| async move { session.expire_on_browser_close() }))
         .route("/replace", get(|| async { "ok".with_session([("only", 1)]) }))
         .route("/add", get(|| async { "ok".adding_to_session([("added", json!({ "deep": [1, 2.5, null] }))]) }))
         .route("/drop/{key}", get(|Path(key): Path<String>| async { "ok".removing_from_session([key]) }))
@@ -303,6 +304,17 @@ pub(crate) async fn a_remembered_session_outlives_browser_and_limits(engine: Eng
     assert_eq!(site.values().await, json!({}));
 }
 
+pub(crate) async fn a_session_that_is_not_remembered_any_more_ends_with_the_browser(engine: Engine) {
+    let site = site(&engine);
+    site.text("/set/a/1").await;
+    site.text("/remember").await;
+    let page = site.client.get("/forget").await;
+    assert!(!page.set_cookies()[0].contains("Max-Age"), "{:?}", page.set_cookies());
+    assert_eq!(site.values().await, json!({ "a": "1" }));
+    site.client.close_browser();
+    assert_eq!(site.values().await, json!({}));
+}
+
 pub(crate) async fn keys_rotate_and_visitors_stay(engine: Engine) {
     let clock = ManualClock::at(NOW);
     let visit = |keys: Keys, cookie: Option<String>| {
@@ -343,6 +355,7 @@ macro_rules! suite {
             a_refused_form_comes_back_once
             the_limits_are_the_servers
             a_remembered_session_outlives_browser_and_limits
+            a_session_that_is_not_remembered_any_more_ends_with_the_browser
             keys_rotate_and_visitors_stay
         );
     };

@@ -215,6 +215,30 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+/// What a session's cookie carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// The session.
+    Data(Form),
+    /// What a store finds it by.
+    Id,
+}
+
+impl Carrier {
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::Data(form) => form,
+            Self::Id => Form::Signed,
+        }
+    }
+}
+
+impl From<Form> for Carrier {
+    fn from(form: Form) -> Self {
+        Self::Data(form)
+    }
+}
+
 /// Which name a flash cookie gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FlashName {
@@ -254,8 +278,23 @@ impl Case {
     }
 
     /// The values of the `Cookie` header fields; `None` when an operation means nothing in this form.
-    pub(crate) fn headers(&self, form: Form, flash_name: FlashName) -> Option<Vec<Vec<u8>>> {
-        self.headers.iter().map(|parts| header(parts, form, flash_name)).collect()
+    pub(crate) fn headers(&self, carrier: impl Into<Carrier>, flash_name: FlashName) -> Option<Vec<Vec<u8>>> {
+        let carrier = carrier.into();
+        self.headers.iter().map(|parts| header(parts, carrier, flash_name)).collect()
+    }
+
+    /// Whether it speaks of sessions in a store.
+    pub(crate) fn is_for_stores(&self) -> bool {
+        self.modes.contains(&Mode::Store)
+    }
+
+    /// The sessions that its tokens name: ids, what their cookies carry, and what is in them.
+    pub(crate) fn records(&self) -> Vec<([u8; 16], [u8; 32], BTreeMap<String, Value>)> {
+        let mints = self.headers.iter().flatten().filter_map(|part| match part {
+            Part::Token { token } if !token.mint.is_flash() => Some(&token.mint),
+            _ => None,
+        });
+        mints.map(|mint| (mint.sid(), mint.secret(), mint.values().clone())).collect()
     }
 }
 
@@ -274,7 +313,7 @@ pub(crate) fn wire_of(headers: &[Vec<u8>]) -> Wire {
     }
 }
 
-fn header(parts: &[Part], form: Form, flash_name: FlashName) -> Option<Vec<u8>> {
+fn header(parts: &[Part], carrier: Carrier, flash_name: FlashName) -> Option<Vec<u8>> {
     let mut value = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         match part {
@@ -286,7 +325,7 @@ fn header(parts: &[Part], form: Form, flash_name: FlashName) -> Option<Vec<u8>> 
                 });
             }
             Part::Repeat { repeat } => value.extend(repeat.bytes()),
-            Part::Token { token } => value.extend(token.text(form)?),
+            Part::Token { token } => value.extend(token.text(carrier)?),
         }
     }
     Some(value)
@@ -313,19 +352,20 @@ impl Repeat {
 }
 
 impl Token {
-    fn text(&self, form: Form) -> Option<Vec<u8>> {
-        let minted = self.mint.text(form);
-        let text = self.ops.iter().try_fold(minted.clone(), |text, op| op.apply(text, form))?;
+    fn text(&self, carrier: Carrier) -> Option<Vec<u8>> {
+        let minted = self.mint.text(carrier);
+        let text = self.ops.iter().try_fold(minted.clone(), |text, op| op.apply(text, carrier))?;
         assert!(self.ops.is_empty() || text != minted, "the operations changed nothing");
         Some(text)
     }
 }
 
 impl Mint {
-    fn text(&self, form: Form) -> Vec<u8> {
+    fn text(&self, carrier: Carrier) -> Vec<u8> {
         let fixtures = &CORPUS.fixtures;
-        let purpose = self.purpose.as_deref().unwrap_or("session");
-        let (label, version) = match form {
+        let default = if carrier == Carrier::Id { "id" } else { "session" };
+        let purpose = self.purpose.as_deref().unwrap_or(default);
+        let (label, version) = match carrier.form() {
             Form::Signed => ("mac", "1"),
             Form::Encrypted => ("enc", "2"),
         };
@@ -338,13 +378,13 @@ impl Mint {
         };
         let key_name = self.key.as_deref().unwrap_or("k_current");
         let key_id = reference::key_id(&fixtures.key(self.kid_of.as_deref().unwrap_or(key_name)));
-        self.seal(form, binding.key(&fixtures.key(key_name)), binding.version, &key_id)
+        self.seal(carrier, binding.key(&fixtures.key(key_name)), binding.version, &key_id)
     }
 
-    fn seal(&self, form: Form, key: [u8; 32], version: &str, key_id: &str) -> Vec<u8> {
-        let body = self.body();
+    fn seal(&self, carrier: Carrier, key: [u8; 32], version: &str, key_id: &str) -> Vec<u8> {
+        let body = self.body(carrier);
         let encoded = self.body_text_b64.clone().map(|text| text.0);
-        match form {
+        match carrier.form() {
             Form::Signed => {
                 reference::sign(key, version, key_id, &encoded.unwrap_or_else(|| base64url(&body).into_bytes()))
             }
@@ -356,7 +396,7 @@ impl Mint {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    fn body(&self, carrier: Carrier) -> Vec<u8> {
         if let Some(body) = &self.raw_body_b64 {
             return body.0.clone();
         }
@@ -366,19 +406,32 @@ impl Mint {
         let default_age = if self.is_flash() { age_issued } else { 600 };
         let created_at = self.created_at.unwrap_or_else(|| ago(self.age_created.unwrap_or(default_age)));
         let issued_at = self.issued_at.unwrap_or_else(|| ago(age_issued));
-        reference::body(created_at, issued_at, self.sid(), &self.payload())
+        reference::body(created_at, issued_at, self.sid(), &self.payload(carrier))
     }
 
-    fn payload(&self) -> Vec<u8> {
+    fn payload(&self, carrier: Carrier) -> Vec<u8> {
         if let Some(payload) = &self.payload_b64 {
             return payload.0.clone();
         }
         if let Some(parts) = &self.payload_repeat {
             return parts.iter().flat_map(Repeat::bytes).collect();
         }
+        if carrier == Carrier::Id && !self.is_flash() {
+            return self.secret().to_vec();
+        }
+        serde_json::to_vec(self.values()).unwrap()
+    }
+
+    fn values(&self) -> &BTreeMap<String, Value> {
         let fixtures = &CORPUS.fixtures;
         let default = if self.is_flash() { &fixtures.flash_data } else { &fixtures.session_data };
-        serde_json::to_vec(self.data.as_ref().unwrap_or(default)).unwrap()
+        self.data.as_ref().unwrap_or(default)
+    }
+
+    /// What the cookie of this session carries if the session is in a store: sessions that differ have different ones.
+    fn secret(&self) -> [u8; 32] {
+        let values = serde_json::to_vec(self.values()).unwrap();
+        reference::sha256(&[self.sid().as_slice(), &values].concat())
     }
 
     fn sid(&self) -> [u8; 16] {
@@ -391,7 +444,7 @@ impl Mint {
 }
 
 impl Op {
-    fn apply(&self, mut text: Vec<u8>, form: Form) -> Option<Vec<u8>> {
+    fn apply(&self, mut text: Vec<u8>, carrier: Carrier) -> Option<Vec<u8>> {
         match self {
             Self::FlipBit { at, bit } => {
                 let at = at.index(&text)?;
@@ -426,9 +479,9 @@ impl Op {
                 drop_range(&mut text, range);
             }
             // Encrypted, the body is all there is: another one is another whole token, and a good one.
-            Self::SpliceSegment { seg: Segment::Body, .. } if form == Form::Encrypted => return None,
+            Self::SpliceSegment { seg: Segment::Body, .. } if carrier.form() == Form::Encrypted => return None,
             Self::SpliceSegment { seg, from } => {
-                let other = from.text(form);
+                let other = from.text(carrier);
                 let range = seg.range(&text)?;
                 replace(&mut text, range, &other[seg.range(&other)?]);
             }

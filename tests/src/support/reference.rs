@@ -69,6 +69,10 @@ pub(crate) fn repeatable_nonce(body: &[u8]) -> [u8; 24] {
     nonce
 }
 
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

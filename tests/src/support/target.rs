@@ -16,8 +16,9 @@ use session_axum::{Error, Flash, Keys, Session, SessionLayer, testing::ManualClo
 use session_core::Form;
 
 use super::{
-    corpus::{CORPUS, ExpectSession},
+    corpus::{CORPUS, Carrier, ExpectSession},
     exchange::{Answer, Transport},
+    watched::Watched,
 };
 
 /// The way to the application.
@@ -30,7 +31,7 @@ pub(crate) enum Way {
 /// The application, with the corpus's keys, limits and clock.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) form: Form,
+    pub(crate) carrier: Carrier,
     pub(crate) way: Way,
     pub(crate) transport: Transport,
     runs: Arc<AtomicUsize>,
@@ -38,18 +39,28 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) async fn new(form: Form, way: Way) -> Self {
-        Self::behind(layer(form), form, way).await
+        let keys = keys();
+        let layer = match form {
+            Form::Signed => SessionLayer::signed(keys),
+            Form::Encrypted => SessionLayer::encrypted(keys),
+        };
+        Self::behind(configured(layer), form.into(), way).await
+    }
+
+    /// The same application with its sessions in a store.
+    pub(crate) async fn on(store: Watched, way: Way) -> Self {
+        Self::behind(configured(SessionLayer::stored(store, keys())), Carrier::Id, way).await
     }
 
     /// The same application behind another layer.
-    pub(crate) async fn behind(layer: SessionLayer, form: Form, way: Way) -> Self {
+    pub(crate) async fn behind(layer: SessionLayer, carrier: Carrier, way: Way) -> Self {
         let runs = Arc::default();
         let app = Router::new().route("/", get(show)).with_state(Arc::clone(&runs)).layer(layer);
         let transport = match way {
             Way::InProcess => Transport::InProcess(app),
             Way::Tcp => Transport::tcp(app).await,
         };
-        Self { form, way, transport, runs }
+        Self { carrier, way, transport, runs }
     }
 
     /// How often the handler ran.
@@ -92,13 +103,13 @@ async fn show(State(runs): State<Arc<AtomicUsize>>, session: Session, flash: Fla
     Ok(serde_json::to_string(&seen).unwrap())
 }
 
-fn layer(form: Form) -> SessionLayer {
+fn keys() -> Keys {
     let fixtures = &CORPUS.fixtures;
-    let keys = Keys::new(fixtures.key("k_current")).unwrap().with_fallback(fixtures.key("k_previous")).unwrap();
-    let layer = match form {
-        Form::Signed => SessionLayer::signed(keys),
-        Form::Encrypted => SessionLayer::encrypted(keys),
-    };
+    Keys::new(fixtures.key("k_current")).unwrap().with_fallback(fixtures.key("k_previous")).unwrap()
+}
+
+fn configured(layer: SessionLayer) -> SessionLayer {
+    let fixtures = &CORPUS.fixtures;
     layer
         .application(&fixtures.app_id)
         .idle_timeout(Duration::from_secs(fixtures.idle_ttl_s))
