@@ -17,8 +17,8 @@ pub(crate) async fn revoke(scope: &Scope, list: &Store, staged: &Staged) -> Resu
         return Ok(());
     }
     let now = scope.settings.now();
-    let longest = frame.created_at.saturating_add(scope.settings.told.limits.lifetime);
-    let expires_at = longest.max(arrived.terms().until.unwrap_or(0));
+    let configured = frame.created_at.saturating_add(scope.settings.told.limits.lifetime);
+    let expires_at = arrived.terms().latest(configured);
     let (mut changes, mut terms) = (Changes::default(), Terms::default());
     terms.pinned = true;
     changes.set_terms(&terms);

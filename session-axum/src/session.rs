@@ -243,7 +243,7 @@ impl Session {
     pub fn set_lifetime(&self, lifetime: Duration) {
         let until = self.scope.settings.now().saturating_add(lifetime.as_secs().clamp(1, MAX_COOKIE_AGE));
         self.change_terms(|terms| {
-            terms.until = Some(until);
+            terms.end_at(Some(until));
             terms.browser_session = false;
         });
     }
@@ -252,7 +252,7 @@ impl Session {
     /// [`Session::set_lifetime`].
     pub fn expire_on_browser_close(&self) {
         self.change_terms(|terms| {
-            terms.until = None;
+            terms.end_at(None);
             terms.browser_session = true;
         });
     }

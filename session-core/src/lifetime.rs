@@ -50,6 +50,8 @@ pub const fn is_plausible(frame: &Frame, now: u64) -> bool {
 pub struct Terms {
     /// Its own last second, instead of the configured limits ("remember me").
     pub until: Option<u64>,
+    /// The last second that an earlier cookie of it was given, where that is later.
+    pub earlier: Option<u64>,
     /// No `Max-Age`, whatever the configuration says.
     pub browser_session: bool,
     /// Somebody holds its id, so that it exists without entries.
@@ -69,10 +71,23 @@ impl Terms {
         let Ok(mut others) = serde_json::from_str::<Map<String, Value>>(text) else { return Self::default() };
         Self {
             until: others.remove("until").and_then(|value| value.as_u64()),
+            earlier: others.remove("earlier").and_then(|value| value.as_u64()),
             browser_session: others.remove("browser").is_some_and(|value| value == Value::Bool(true)),
             pinned: others.remove("id").is_some_and(|value| value == Value::Bool(true)),
             others,
         }
+    }
+
+    /// Gives it another last second, or none of its own.
+    pub fn end_at(&mut self, until: Option<u64>) {
+        self.earlier = self.earlier.max(self.until).filter(|earlier| until.is_none_or(|until| *earlier > until));
+        self.until = until;
+    }
+
+    /// The last second in which any cookie of it could be believed, if its limits allow no more than `configured`.
+    #[must_use]
+    pub fn latest(&self, configured: u64) -> u64 {
+        [self.until, self.earlier].into_iter().flatten().fold(configured, u64::max)
     }
 
     /// The JSON text to keep, or `None` when there is nothing to say.
@@ -80,6 +95,9 @@ impl Terms {
         let mut object = self.others.clone();
         if let Some(until) = self.until {
             object.insert("until".to_owned(), until.into());
+        }
+        if let Some(earlier) = self.earlier {
+            object.insert("earlier".to_owned(), earlier.into());
         }
         if self.browser_session {
             object.insert("browser".to_owned(), true.into());
@@ -93,9 +111,10 @@ impl Terms {
 
 impl fmt::Debug for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { until, browser_session, pinned, others: _ } = self;
+        let Self { until, earlier, browser_session, pinned, others: _ } = self;
         f.debug_struct("Terms")
             .field("until", until)
+            .field("earlier", earlier)
             .field("browser_session", browser_session)
             .field("pinned", pinned)
             .finish_non_exhaustive()
@@ -165,9 +184,20 @@ mod tests {
 
     #[test]
     fn terms_round_trip_and_keep_what_a_later_version_added() {
-        let text = r#"{"browser":true,"id":true,"new":[1],"until":7}"#;
+        let text = r#"{"browser":true,"earlier":9,"id":true,"new":[1],"until":7}"#;
         assert_eq!(Terms::parse(text).to_json().as_deref(), Some(text));
         assert_eq!(Terms::default().to_json(), None);
+    }
+
+    #[test]
+    fn an_earlier_end_is_kept_while_it_is_the_later_one() {
+        let mut terms = until(100);
+        terms.end_at(Some(50));
+        assert_eq!((terms.until, terms.earlier, terms.latest(0)), (Some(50), Some(100), 100));
+        terms.end_at(None);
+        assert_eq!((terms.until, terms.earlier, terms.latest(200)), (None, Some(100), 200));
+        terms.end_at(Some(300));
+        assert_eq!((terms.until, terms.earlier, terms.latest(0)), (Some(300), None, 300));
     }
 
     #[test]

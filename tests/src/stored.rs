@@ -8,6 +8,8 @@ mod revocations;
 mod round_trips;
 mod sweeping;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::Path,
@@ -86,6 +88,8 @@ fn app(layer: SessionLayer) -> Router {
         .route("/id", get(|session: Session| async move { session.id().to_string() }))
         .route("/renew", get(|session: Session| async move { session.renew() }))
         .route("/renew/{value}", get(renew_with))
+        .route("/remember", get(|session: Session| async move { session.set_lifetime(Duration::from_secs(90 * DAY)) }))
+        .route("/forget", get(|session: Session| async move { session.expire_on_browser_close() }))
         .route("/destroy", get(|session: Session| async move { format!("{:?}", session.destroy()) }))
         .route("/replace", get(|| async { "ok".with_session([("b", 2)]) }))
         .route("/add", get(|| async { "ok".adding_to_session([("b", 2)]) }))
@@ -133,3 +137,4 @@ async fn own(session: Session, Path(owner): Path<String>) {
 }
 
 const COOKIE: &str = "__Host-session";
+const DAY: u64 = 24 * 60 * 60;

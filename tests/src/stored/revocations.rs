@@ -58,6 +58,18 @@ async fn a_copied_cookie_is_dead_after_whatever_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_copy_that_was_to_be_remembered_longer_is_dead_as_well() {
+    let site = Site::new(SessionLayer::signed);
+    site.cookie().await;
+    site.client.get("/remember").await;
+    let copy = site.client.cookie(COOKIE).unwrap();
+    site.client.get("/forget").await;
+    site.client.get("/destroy").await;
+    site.clock.advance(Duration::from_secs(60 * 24 * 60 * 60));
+    assert_eq!(site.seen_with(&copy).await, (200, String::new()));
+}
+
+#[tokio::test]
 async fn destroy_says_how_far_it_reaches() {
     let reach = |layer: SessionLayer| async move { Client::new(app(layer)).get("/destroy").await.text().to_owned() };
     assert_eq!(reach(SessionLayer::signed(keys())).await, "InThisBrowser");
