@@ -22,14 +22,6 @@ pub(crate) async fn revoke(scope: &Scope, list: &Store, staged: &Staged) -> Resu
     let (mut changes, mut terms) = (Changes::default(), Terms::default());
     terms.pinned = true;
     changes.set_terms(&terms);
-    let write = Write {
-        changes: &changes,
-        read: None,
-        owner: None,
-        label: None,
-        created_at: now,
-        visit: Visit { now, expires_at },
-        exact: false,
-    };
+    let write = Write::new(&changes, Visit { now, expires_at });
     list.create(&RecordKey::of_revocation(frame.id), write).await
 }

@@ -98,7 +98,7 @@ enum Outcome {
     Gone,
     /// There is none any more.
     Ended,
-    Written(Written),
+    Written(Box<Written>),
 }
 
 /// What the store has now, or is to have.
@@ -197,7 +197,7 @@ async fn create(scope: &Scope, store: &Store, staged: &Staged, now: u64) -> Resu
     let changes = lasting_changes(staged, scope.arrived());
     let written = Written::plan(scope, staged, now)?;
     store.create(&written.key, Write { read: None, ..written.write(scope, staged, &changes) }).await?;
-    Ok(Outcome::Written(written))
+    Ok(Outcome::Written(Box::new(written)))
 }
 
 async fn change(scope: &Scope, store: &Store, staged: &Staged, stored: &Stored, now: u64) -> Result<Outcome, Error> {
@@ -213,7 +213,7 @@ async fn change(scope: &Scope, store: &Store, staged: &Staged, stored: &Stored, 
         Updated::Written { version } => {
             // Somebody else's changes are in between: this copy is not the record.
             let version = if version == stored.record.version + 1 { version } else { UNKNOWN };
-            Ok(Outcome::Written(Written { version, ..written }))
+            Ok(Outcome::Written(Box::new(Written { version, ..written })))
         }
         Updated::Removed => Ok(Outcome::Ended),
         Updated::Gone | Updated::Conflict => Ok(gone()),
@@ -223,7 +223,7 @@ async fn change(scope: &Scope, store: &Store, staged: &Staged, stored: &Stored, 
 async fn touch(scope: &Scope, store: &Store, staged: &Staged, stored: &Stored, now: u64) -> Result<Outcome, Error> {
     let written = Written { version: stored.record.version, ..Written::plan(scope, staged, now)? };
     let is_there = store.touch(&stored.key, written.visit).await?;
-    Ok(if is_there { Outcome::Written(written) } else { gone() })
+    Ok(if is_there { Outcome::Written(Box::new(written)) } else { gone() })
 }
 
 fn gone() -> Outcome {

@@ -454,15 +454,7 @@ impl TestSession {
         let mut changes = Changes::default();
         self.entries.iter().for_each(|(key, text)| changes.insert(key, text.clone()));
         let Limits { idle, lifetime } = self.settings.told.limits;
-        let write = Write {
-            changes: &changes,
-            read: None,
-            owner: None,
-            label: None,
-            created_at: now,
-            visit: Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) },
-            exact: false,
-        };
+        let write = Write::new(&changes, Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) });
         at_once(store.create(&RecordKey::of_secret(self.id, secret.as_bytes()), write));
         secret
     }

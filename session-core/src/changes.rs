@@ -217,23 +217,6 @@ impl<'a> Iterator for View<'a> {
     }
 }
 
-/// Appends `entries` to `body` as one JSON object, values as they are.
-pub fn write_object<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>, body: &mut Vec<u8>) {
-    let mut separator = b'{';
-    for (key, text) in entries {
-        body.push(separator);
-        separator = b',';
-        let quoted = serde_json::to_writer(&mut *body, key);
-        debug_assert!(quoted.is_ok(), "a string always has a JSON text, and a Vec takes it");
-        body.push(b':');
-        body.extend_from_slice(text.as_bytes());
-    }
-    if separator == b'{' {
-        body.push(b'{');
-    }
-    body.push(b'}');
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -241,6 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::write_object;
 
     fn entries(text: &str) -> Entries {
         Entries::parse(text.into()).unwrap()

@@ -4,10 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
 
-use crate::{
-    changes::write_object,
-    json::{self, Slot},
-};
+use crate::json::{self, Malformed, Slot, write_object};
 
 /// Key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting copies the others.
 #[derive(Clone, Default)]
@@ -111,18 +108,6 @@ impl fmt::Debug for Entries {
         f.debug_struct("Entries").field("len", &self.slots.len()).finish_non_exhaustive()
     }
 }
-
-/// An authentic payload that is not what we write: no session, never a panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the payload is not a strict JSON object")
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 /// A value as the JSON text that an entry keeps.
 ///

@@ -3,7 +3,9 @@
 pub use crate::{
     cookie::{SettingsError, TooLarge},
     data::MissingField,
-    entries::{DecodeError, EncodeError, Malformed},
-    id::RandomError,
+    entries::{DecodeError, EncodeError},
+    id::{InvalidId, RandomError},
+    json::Malformed,
     keys::{KeyError, KeyErrorKind},
+    store::{StoreError, StoreErrorKind},
 };

@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::entries::{Entries, Malformed, decode};
+use crate::{
+    entries::{Entries, decode},
+    json::Malformed,
+};
 
 /// Lists of texts by name, in the order in which they were added.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -3,11 +3,9 @@
 //! What a value means is for `serde_json` to say, once somebody asks. To find the values, and to see that they are
 //! strict, takes this less than half the time of a deserializer, which has to walk what nests twice.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use serde::de::DeserializeOwned;
-
-use crate::entries::{Malformed, decode};
 
 /// The entries of the object that `text` is, in their order; none of its values nests deeper than [`MAX_DEPTH`] or
 /// repeats a key in one object. Whether the object itself repeats one is for the caller to see.
@@ -29,6 +27,35 @@ pub(crate) fn object(text: &mut String) -> Result<Vec<Slot>, Malformed> {
 pub(crate) fn check_value(text: &str) -> Result<(), Malformed> {
     Scanner { text, unescaped: String::new(), slots: Vec::new() }.value(0, MAX_DEPTH).map(drop)
 }
+
+/// Appends `entries` to `body` as one JSON object, values as they are.
+pub fn write_object<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>, body: &mut Vec<u8>) {
+    let mut separator = b'{';
+    for (key, text) in entries {
+        body.push(separator);
+        separator = b',';
+        let quoted = serde_json::to_writer(&mut *body, key);
+        debug_assert!(quoted.is_ok(), "a string always has a JSON text, and a Vec takes it");
+        body.push(b':');
+        body.extend_from_slice(text.as_bytes());
+    }
+    if separator == b'{' {
+        body.push(b'{');
+    }
+    body.push(b'}');
+}
+
+/// An authentic payload that is not what we write: no session, never a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the payload is not a strict JSON object")
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// Where an entry's key and value stand.
 #[derive(Clone)]
@@ -137,7 +164,7 @@ impl Scanner<'_> {
 
     fn unescape(&mut self, quoted: Range<usize>) -> Result<Range<usize>, Malformed> {
         let start = self.text.len() + self.unescaped.len();
-        let key: String = decode(&self.text[quoted]).map_err(|_| Malformed)?;
+        let key: String = serde_json::from_str(&self.text[quoted]).map_err(|_| Malformed)?;
         self.unescaped.push_str(&key);
         Ok(start..start + key.len())
     }
@@ -209,7 +236,7 @@ impl Scanner<'_> {
 
     /// Lets `serde_json` look at a value that is rarely wrong.
     fn check<T: DeserializeOwned>(&self, start: usize, end: usize, is_doubtful: bool) -> Result<usize, Malformed> {
-        if is_doubtful && decode::<T>(&self.text[start..end]).is_err() { Err(Malformed) } else { Ok(end) }
+        if is_doubtful && serde_json::from_str::<T>(&self.text[start..end]).is_err() { Err(Malformed) } else { Ok(end) }
     }
 
     fn skip_space(&self, mut at: usize) -> usize {

@@ -50,12 +50,13 @@ mod store;
 mod token;
 
 pub use base64url::base64url;
-pub use changes::{Changes, View, write_object};
+pub use changes::{Changes, View};
 pub use clock::{Clock, SystemClock, system_time, unix_seconds};
 pub use data::{Field, MissingField, Reader, SessionData, Writer};
-pub use entries::{DecodeError, EncodeError, Entries, Malformed, decode, encode};
+pub use entries::{DecodeError, EncodeError, Entries, decode, encode};
 pub use flash::{Batch, Lists, Texts};
 pub use id::{IdSecret, InvalidId, RandomError, SessionId};
+pub use json::{Malformed, write_object};
 pub use keys::{KeyError, KeyErrorKind, Keys, Purpose};
 pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, RESERVED_PREFIX, Terms, is_plausible};
 pub use seal::{Ring, Verified};

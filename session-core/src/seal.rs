@@ -16,8 +16,9 @@ use subtle::ConstantTimeEq;
 use crate::token::{NONCE, TAG};
 use crate::{
     base64url::from_base64url,
-    entries::{Entries, Malformed},
+    entries::Entries,
     id::RandomError,
+    json::Malformed,
     token::{FRAME, Form, Frame, KID, MAC, Token},
 };
 

@@ -223,6 +223,12 @@ pub struct Write<'a> {
 }
 
 impl<'a> Write<'a> {
+    /// What makes a record of a session that begins with this visit.
+    #[must_use]
+    pub const fn new(changes: &'a Changes, visit: Visit) -> Self {
+        Self { changes, read: None, owner: None, label: None, created_at: visit.now, visit, exact: false }
+    }
+
     /// All entries after the changes, of a record that has `entries` now.
     #[must_use]
     pub const fn entries_after(&self, entries: &'a Entries) -> View<'a> {

@@ -12,7 +12,7 @@ use crate::{
     golden::ring,
     support::{
         corpus::{
-            CORPUS, Carrier, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, SESSION, Wire,
+            CORPUS, Carrier, Case, ExpectFlash, ExpectSession, ExpectSetCookie, FLASH, FlashName, Named, SESSION, Wire,
             wire_of,
         },
         exchange::Answer,
@@ -202,14 +202,13 @@ async fn prepare(store: &Watched, case: &Case) {
 
 /// Makes the records of a case's tokens as they were this many seconds ago.
 async fn put(store: &Watched, case: &Case, age: u64) {
-    for (sid, secret, values) in case.records() {
+    for Named { sid, secret, values } in case.records() {
         let mut changes = Changes::default();
         values.iter().for_each(|(key, value)| changes.insert(key, value.to_string()));
         let now = CORPUS.fixtures.now_unix - age;
         let visit = Visit { now, expires_at: now + CORPUS.fixtures.idle_ttl_s };
-        let write =
-            Write { changes: &changes, read: None, owner: None, label: None, created_at: now, visit, exact: false };
-        store.create(&RecordKey::of_secret(SessionId::from_bytes(sid), &secret), write).await.unwrap();
+        let key = RecordKey::of_secret(SessionId::from_bytes(sid), &secret);
+        store.create(&key, Write::new(&changes, visit)).await.unwrap();
     }
 }
 

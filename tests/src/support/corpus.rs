@@ -288,14 +288,22 @@ impl Case {
         self.modes.contains(&Mode::Store)
     }
 
-    /// The sessions that its tokens name: ids, what their cookies carry, and what is in them.
-    pub(crate) fn records(&self) -> Vec<([u8; 16], [u8; 32], BTreeMap<String, Value>)> {
+    /// The sessions that its tokens name.
+    pub(crate) fn records(&self) -> Vec<Named<'_>> {
         let mints = self.headers.iter().flatten().filter_map(|part| match part {
             Part::Token { token } if !token.mint.is_flash() => Some(&token.mint),
             _ => None,
         });
-        mints.map(|mint| (mint.sid(), mint.secret(), mint.values().clone())).collect()
+        mints.map(|mint| Named { sid: mint.sid(), secret: mint.secret(), values: mint.values() }).collect()
     }
+}
+
+/// A session in a store that a token names.
+pub(crate) struct Named<'a> {
+    pub(crate) sid: [u8; 16],
+    /// What the cookie carries.
+    pub(crate) secret: [u8; 32],
+    pub(crate) values: &'a BTreeMap<String, Value>,
 }
 
 /// How a server that speaks HTTP/1.1 must take these very bytes.
