@@ -440,8 +440,12 @@ mod tests {
 
     #[test]
     fn a_batch_round_trips_in_the_order_it_was_written() {
+        let mut messages = Lists::default();
+        for (key, text) in [("success", "a"), ("success", "b"), ("error", "\r\n<b>\0\u{1f600}")] {
+            messages.add(key, text.to_owned());
+        }
         let original = Batch {
-            messages: lists(&[("success", &["a", "b"]), ("error", &["\r\n<b>\0\u{1f600}"])]),
+            messages,
             input: lists(&[("name", &[""]), ("tag", &["x", "y"])]),
             errors: lists(&[("name", &["is missing"]), ("", &["at all"])]),
             dropped: vec!["bio".to_owned()],
