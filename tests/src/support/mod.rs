@@ -1,6 +1,7 @@
 //! What several topics share.
 
 pub(crate) mod app;
+pub(crate) mod backends;
 pub(crate) mod browser;
 pub(crate) mod corpus;
 pub(crate) mod exchange;
