@@ -11,4 +11,5 @@ pub(crate) mod proxy;
 pub(crate) mod reference;
 pub(crate) mod servers;
 pub(crate) mod target;
+pub(crate) mod twin;
 pub(crate) mod watched;
