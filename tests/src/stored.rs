@@ -1,6 +1,8 @@
 //! Sessions in a store, seen from a browser: what is asked of the store, and what becomes of a visitor when it fails.
 
 mod faults;
+mod instances;
+mod outages;
 mod owners;
 mod races;
 mod revocations;
