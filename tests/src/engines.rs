@@ -17,7 +17,10 @@ use session_axum::{
 };
 use session_core::SessionStore;
 
-use crate::support::app::{NOW, OLD_SECRET, SECRET};
+use crate::support::{
+    app::{NOW, OLD_SECRET, SECRET},
+    backends::Backend,
+};
 
 /// What an engine makes of keys. Layers of one engine keep their sessions at the same place.
 pub(crate) type Engine = Arc<dyn Fn(Keys) -> SessionLayer + Send + Sync>;
@@ -25,6 +28,15 @@ pub(crate) type Engine = Arc<dyn Fn(Keys) -> SessionLayer + Send + Sync>;
 pub(crate) fn stored(store: impl SessionStore) -> Engine {
     let store: Arc<dyn SessionStore> = Arc::new(store);
     Arc::new(move |keys| SessionLayer::stored(Arc::clone(&store), keys))
+}
+
+async fn kept_by(backend: Backend) -> Engine {
+    let store = backend.connect().await;
+    Arc::new(move |keys| {
+        // A file goes when nobody holds it any more.
+        let _held = &backend;
+        SessionLayer::stored(Arc::clone(&store), keys)
+    })
 }
 
 /// An application of every kind of handler, a browser in front of it, and its clock.
@@ -378,4 +390,20 @@ mod encrypted {
 
 mod memory {
     super::suite!(async { super::stored(session_stores::MemoryStore::new()) });
+}
+
+mod sqlite {
+    super::suite!(super::kept_by(super::Backend::sqlite()));
+}
+
+mod postgres {
+    super::suite!(async { super::kept_by(super::Backend::postgres().await).await });
+}
+
+mod redis {
+    super::suite!(super::kept_by(super::Backend::redis()));
+}
+
+mod redis_cluster {
+    super::suite!(super::kept_by(super::Backend::redis_cluster()));
 }

@@ -2,6 +2,8 @@
 
 mod devices;
 mod faults;
+mod instances;
+mod outages;
 mod owners;
 mod races;
 mod revocations;

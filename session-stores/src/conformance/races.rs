@@ -338,7 +338,7 @@ fn count(record: &Record) -> u64 {
 /// Longer with each attempt, and another time for each task, so that they do not meet again.
 fn pause(attempt: u32) -> Duration {
     let chance = u64::from(fresh_id().as_bytes()[0]);
-    Duration::from_micros(chance << attempt.min(6))
+    Duration::from_micros(chance << (attempt + 3).min(10))
 }
 
 const COUNT: &str = "count";

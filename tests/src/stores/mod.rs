@@ -1,6 +1,8 @@
 //! Stores in real databases.
 
+mod damaged;
 mod postgres;
+mod races;
 mod redis;
 mod redis_cluster;
 mod sqlite;

@@ -1,19 +1,14 @@
 //! `RedisStore` on one server.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use redis::Connection;
 use session_core::{
-    Changes, Record, RecordKey, SessionId, SessionStore, StoreError, StoreErrorKind, SystemClock, Updated, Visit, Write,
+    Changes, Record, RecordKey, SessionId, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write,
 };
-use session_stores::{
-    RedisStore,
-    conformance::{Damage, Race, RaceKind},
-};
+use session_stores::RedisStore;
 
+use super::damaged::{expect_another_session, id_of, visitor};
 use crate::support::{
     proxy::Proxy,
     servers::redis::{SHARED, Server},
@@ -21,23 +16,6 @@ use crate::support::{
 
 mod suite {
     session_stores::conformance!(store = || async { super::shared("suite").await });
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn races_leave_no_damage() {
-    let store: Arc<dyn SessionStore> = Arc::new(shared("races").await);
-    expect_no_damage(&store).await;
-}
-
-pub(super) async fn expect_no_damage(store: &Arc<dyn SessionStore>) {
-    for (kind, rounds, written) in
-        [(RaceKind::DistinctKeys, 10, 640), (RaceKind::Increments, 10, 640), (RaceKind::Renames, 50, 50)]
-    {
-        let (work, damage) = Race { rounds, ..Race::new(kind) }.run(store, SystemClock).await;
-        assert_eq!((work.written, work.failed, damage), (written, 0, Damage::default()), "{kind:?}");
-    }
-    let (work, damage) = Race::new(RaceKind::Deletion).run(store, SystemClock).await;
-    assert_eq!((work.failed, damage), (0, Damage::default()));
 }
 
 #[tokio::test]
@@ -211,6 +189,32 @@ async fn expect_unreadable(store: &RedisStore, key: &RecordKey) {
     expect_error(StoreErrorKind::Unreadable, store.rename(key, &to, write)).await;
     expect_error(StoreErrorKind::Unreadable, store.delete(key)).await;
     expect_error(StoreErrorKind::Unreadable, store.delete_by_id(key.id())).await;
+}
+
+#[tokio::test]
+async fn a_visitor_of_a_damaged_hash_begins_another_session() {
+    let store = shared("damaged").await;
+    let mut redis = raw(&SHARED);
+    for damage in [
+        &["HSET", "a", ""][..],
+        &["HSET", "a", "\"somethi"],
+        &["HSET", "a", "garbage"],
+        &["HSET", "$f", "2"],
+        &["HSET", "$f", ""],
+        &["HDEL", "$x"],
+        &["HSET", "$v", "-1"],
+        &["SET", "garbage"],
+        &["SET", ""],
+    ] {
+        let visitor = visitor(store.clone()).await;
+        let id = id_of(&visitor).await;
+        let name = name_of("damaged", &RecordKey::from_parts(id, [0; 32]));
+        redis::cmd(damage[0]).arg(&name).arg(&damage[1..]).exec(&mut redis).unwrap();
+        let before = dump(&mut redis, &name);
+        expect_another_session(&visitor, &damage.join(" ")).await;
+        assert_eq!(dump(&mut redis, &name), before, "{damage:?}");
+        assert_ne!(id_of(&visitor).await, id, "{damage:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,24 +1,15 @@
 //! `RedisStore` on a cluster of three servers.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use session_core::{RecordKey, SessionStore, StoreErrorKind, Write};
 use session_stores::RedisStore;
 
-use super::redis::{LATER, NOW, create, expect_error, expect_no_damage, fresh_key, load, name_of, set, write};
+use super::redis::{LATER, NOW, create, expect_error, fresh_key, load, name_of, set, write};
 use crate::support::servers::redis::{Cluster, SHARED_CLUSTER};
 
 mod suite {
     session_stores::conformance!(store = || async { super::shared("suite").await });
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn races_leave_no_damage() {
-    let store: Arc<dyn SessionStore> = Arc::new(shared("races").await);
-    expect_no_damage(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

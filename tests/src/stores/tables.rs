@@ -6,7 +6,11 @@ use futures_util::future::{join_all, try_join_all};
 use session_core::{RecordKey, SessionId, SessionStore, StoreErrorKind, Updated, Visit, Write, base64url};
 use tokio::time::{Duration, sleep, timeout};
 
-use super::{HOUR, NOW, all_of, assert_kind, assert_works, fresh_key, hex, made, renewed, secret, set, setting, write};
+use super::{
+    HOUR, NOW, all_of, assert_kind, assert_works,
+    damaged::{expect_another_session, visitor},
+    fresh_key, hex, made, renewed, secret, set, setting, write,
+};
 
 /// A database of one test.
 pub(crate) trait Place: Sized {
@@ -125,6 +129,29 @@ pub(crate) async fn damaged_data_is_unreadable_and_stays<P: Place>() {
     assert_works(&store).await;
 }
 
+pub(crate) async fn a_visitor_of_a_damaged_record_begins_another_session<P: Place>() {
+    for damage in [
+        "data = ''",
+        "data = substr(data, 1, length(data) - 2)",
+        "data = substr(data, 2)",
+        "data = 'garbage'",
+        "data = '[1]'",
+        "format = 2",
+        "format = -1",
+        "version = -1",
+        "expires_at = 9223372036854775807, created_at = -9223372036854775808",
+    ] {
+        let place = P::new().await;
+        let visitor = visitor(place.store().await).await;
+        place.run(&format!("UPDATE session_records SET {damage}")).await;
+        let before = place.dump().await;
+        expect_another_session(&visitor, damage).await;
+        let after = place.dump().await;
+        assert_eq!((before.lines().count(), after.lines().count()), (1, 2), "{damage}");
+        assert!(after.contains(&before), "{damage}: {before} is not in {after}");
+    }
+}
+
 pub(crate) async fn an_error_quotes_no_value<P: Place>() {
     let place = P::new().await;
     let store = place.store().await;
@@ -207,6 +234,7 @@ macro_rules! tables {
             a_dump_of_the_table_and_debug_show_no_secret
             a_record_of_another_format_is_unreadable_and_stays
             damaged_data_is_unreadable_and_stays
+            a_visitor_of_a_damaged_record_begins_another_session
             an_error_quotes_no_value
             a_sweep_of_thousands_lets_others_write
             operations_that_are_given_up_leave_nothing_behind

@@ -1,6 +1,7 @@
 //! What several topics share.
 
 pub(crate) mod app;
+pub(crate) mod backends;
 pub(crate) mod browser;
 pub(crate) mod corpus;
 pub(crate) mod exchange;
@@ -10,4 +11,5 @@ pub(crate) mod proxy;
 pub(crate) mod reference;
 pub(crate) mod servers;
 pub(crate) mod target;
+pub(crate) mod twin;
 pub(crate) mod watched;
