@@ -1,7 +1,10 @@
 //! The way out to a store: what a request did to its session is written there, and the cookie follows only where it
 //! has to.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use session_core::{Changes, Entries, Frame, IdSecret, Record, RecordKey, Terms, Updated, Visit, Write, write_object};
+use tokio::time::sleep;
 
 use crate::{
     arrival::{Arrived, Stored},
@@ -62,7 +65,7 @@ pub(crate) async fn update_now<T>(
     key: &str,
     change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
 ) -> Result<Option<T>, Error> {
-    loop {
+    for attempt in 0.. {
         let staged = scope.stage(|staged| staged.clone())?;
         let arrived = scope.arrived();
         let Some(stored) = arrived.stored.as_ref().filter(|_| !staged.changes.clears()) else { return Ok(None) };
@@ -81,6 +84,7 @@ pub(crate) async fn update_now<T>(
                 return Ok(Some(value));
             }
             Updated::Conflict => {
+                step_aside(attempt).await;
                 let record = store.load(&stored.key, now).await?.ok_or_else(Error::gone)?;
                 let next = Arrived::loaded(stored.key, stored.secret.clone(), record);
                 scope.advance(next.following(arrived), |_| ());
@@ -88,7 +92,18 @@ pub(crate) async fn update_now<T>(
             Updated::Removed | Updated::Gone => return Err(Error::gone()),
         }
     }
+    unreachable!("it goes on until it is written")
 }
+
+/// Waits a little, and longer each time, so that those who change one session at once do not keep each other from it.
+async fn step_aside(attempt: u32) {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let longest = 1_u64 << attempt.min(LONGEST_PAUSE);
+    sleep(Duration::from_micros(u64::from(nanos / 64) % (1_000 * longest))).await;
+}
+
+/// 64 ms, as a power of two.
+const LONGEST_PAUSE: u32 = 6;
 
 /// What became of a session with its request.
 enum Outcome {

@@ -211,6 +211,9 @@ impl<D: Dialect> Drop for Lease<'_, D> {
 /// Less than the two seconds for which the layer above waits, and with SQLite's own patience still less than 2.5.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// For the first connection: an application may start beside its database.
+pub(super) const AT_START: Duration = Duration::from_secs(10);
+
 /// A connection that was used so short a time ago is there.
 const TRUSTED: Duration = Duration::from_secs(30);
 

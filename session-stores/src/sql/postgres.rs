@@ -12,7 +12,7 @@ use sqlx::{
 
 use super::{
     SqlStore,
-    connections::{Connections, PATIENCE},
+    connections::{AT_START, Connections},
     error::store_error,
     store,
 };
@@ -50,7 +50,7 @@ impl PostgresStore {
     /// When the address is wrong, or the database cannot be reached or lets nobody in.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error))?;
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(AT_START);
         let pool = pool.connect_with(options).await.map_err(|error| store_error(&error))?;
         Ok(Self(SqlStore::new(Connections::own(pool))))
     }

@@ -13,7 +13,7 @@ use sqlx::{
 
 use super::{
     SqlStore,
-    connections::{Connections, PATIENCE},
+    connections::{AT_START, Connections, PATIENCE},
     error::store_error,
     store,
 };
@@ -62,7 +62,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(AT_START);
         let pool = pool.connect_with(options).await.map_err(|error| store_error(&error))?;
         Ok(Self(SqlStore::new(Connections::own(pool))))
     }
