@@ -50,7 +50,7 @@ fn time(contender: &Contender, scenario: Scenario) -> f64 {
     })
 }
 
-pub fn median(mut samples: Vec<f64>) -> f64 {
+fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_unstable_by(f64::total_cmp);
     samples[samples.len() / 2]
 }

@@ -147,7 +147,7 @@ impl Clients {
         Ok(Self { streams, server, asked: 0 })
     }
 
-    /// Asks over all connections at once until the sweep has ended, or for a second.
+    /// Asks over all connections at once until the sweep has ended, or for about as long as one takes.
     fn ask_during(&mut self, store: &MemoryStore, sweep_at: Option<u64>) -> Result<Waits, Failure> {
         let store = store.clone();
         let sweep = self.server.spawn(async move {
@@ -155,7 +155,7 @@ impl Clients {
             match sweep_at {
                 Some(now) => (store.delete_expired(now).await, start.elapsed()),
                 None => {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_millis(300)).await;
                     (Ok(0), Duration::ZERO)
                 }
             }
@@ -265,7 +265,7 @@ impl Subscriber for Warnings {
 const SESSIONS: usize = 1_000_000;
 const LIMIT: usize = 64;
 const CONNECTIONS: usize = 16;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 
 const NOW: u64 = 1_893_456_000;
 const EARLY: u64 = NOW + 60;
