@@ -68,7 +68,9 @@ async fn redis(url: &str) -> Result<Sides, Failure> {
     let connection = connection(url).await?;
     let store = RedisStore::from_connection(connection.clone());
     let key = Ours::new(store.clone()).await?.key();
-    let ours = Ours::new(store).await?;
+    let mut ours = Ours::new(store).await?;
+    // Redis knows the script by its hash afterwards.
+    ours.update().await?;
     let tower = TowerSessions::new(TowerRedis::new(fred(url).await?)).await?;
     Ok([Box::new(ours), Box::new(BareRedis::new(connection, key)), Box::new(tower)])
 }
