@@ -5,6 +5,7 @@ use std::{io, net::TcpListener};
 use guard::{Scenario, Variant, encrypted, plain, signed, typed};
 
 use crate::{
+    ours,
     peers::{self, Actix},
     server,
 };
@@ -14,6 +15,7 @@ pub struct Row {
     make: Make,
     baseline: usize,
     waits: bool,
+    pub in_process: bool,
     on_sockets: bool,
 }
 
@@ -23,13 +25,16 @@ enum Make {
 }
 
 /// Everybody, in the tables' order: the baselines, then ours, then the others. README.md says how to add one.
+///
+/// Those that are measured on sockets alone stand last, so that the tables of the others need not know of them.
 pub fn rows() -> Vec<Row> {
-    vec![
+    let mut rows = vec![
         axum(plain).on_sockets(),
         actix(peers::plain_actix).on_sockets(),
         axum(signed).on_sockets(),
         axum(encrypted).on_sockets(),
         axum(typed),
+        axum(ours::in_memory).on_sockets(),
         axum(peers::identity),
         axum(peers::as_layer).on_sockets(),
         axum(peers::as_extractor),
@@ -42,7 +47,15 @@ pub fn rows() -> Vec<Row> {
         axum(peers::in_memory_signed),
         axum(peers::axum_session).on_sockets().waits(),
         actix(peers::actix_session).on_sockets(),
-    ]
+        axum(ours::in_sqlite).on_sockets_alone(),
+    ];
+    if ours::is_installed("postgres") {
+        rows.push(axum(ours::in_postgres).on_sockets_alone());
+    }
+    if ours::is_installed("redis-server") {
+        rows.push(axum(ours::in_redis).on_sockets_alone());
+    }
+    rows
 }
 
 const PLAIN_AXUM: usize = 0;
@@ -51,11 +64,11 @@ const PLAIN_ACTIX: usize = 1;
 pub const OURS: usize = 2;
 
 const fn axum(make: fn() -> Variant) -> Row {
-    Row { make: Make::Axum(make), baseline: PLAIN_AXUM, waits: false, on_sockets: false }
+    Row { make: Make::Axum(make), baseline: PLAIN_AXUM, waits: false, in_process: true, on_sockets: false }
 }
 
 const fn actix(make: fn() -> Actix) -> Row {
-    Row { make: Make::Actix(make), baseline: PLAIN_ACTIX, waits: false, on_sockets: false }
+    Row { make: Make::Actix(make), baseline: PLAIN_ACTIX, waits: false, in_process: true, on_sockets: false }
 }
 
 impl Row {
@@ -69,6 +82,12 @@ impl Row {
     const fn on_sockets(mut self) -> Self {
         self.on_sockets = true;
         self
+    }
+
+    /// It is measured as a server, and nowhere else: to wait for a file or another server is most of what it does.
+    const fn on_sockets_alone(mut self) -> Self {
+        self.in_process = false;
+        self.on_sockets()
     }
 
     pub fn contender(&self) -> Contender {

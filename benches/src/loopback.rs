@@ -95,14 +95,14 @@ impl Server {
         Ok(server)
     }
 
-    /// The answers are right over a socket too, and a write sets a cookie where there are sessions.
+    /// The answers are right over a socket too, and a new session sets a cookie where there are sessions.
     fn check(&self, contender: &Contender) -> io::Result<()> {
         let answer = |exchange| self.ask(exchange).unwrap_or_else(|error| panic!("{}: {error}", contender.name()));
         let cookie = self.cookie()?;
         check_answers(contender.name(), &Cookies::of(&cookie, &cookie, &cookie), answer);
-        let write = Exchange { path: "/write", cookie: cookie.parse().ok() };
+        let seed = Exchange { path: "/seed/small", cookie: None };
         let keeps_sessions = contender.baseline != self.who;
-        assert_eq!(!answer(write).set_cookies.is_empty(), keeps_sessions, "{}", contender.name());
+        assert_eq!(!answer(seed).set_cookies.is_empty(), keeps_sessions, "{}", contender.name());
         Ok(())
     }
 

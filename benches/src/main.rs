@@ -1,14 +1,19 @@
 //! What a session costs a request: see README.md, which this program writes.
 //!
 //! `benches` measures for some minutes and writes README.md and the chart; `--quick` takes less than one, and
-//! `--sockets` measures servers alone: both only print. `serve ROW` is a server, as those start it.
+//! `--sockets` measures servers alone: both only print. `--stores` measures stores, and writes their tables. `serve ROW`
+//! is a server, as those start it.
 
 mod chart;
 mod contender;
 mod loopback;
+mod ours;
 mod peers;
 mod rounds;
 mod server;
+#[expect(dead_code, reason = "the tests' own, which need more of it")]
+mod servers;
+mod stores;
 mod table;
 
 use std::{env, fs, io, path::Path};
@@ -22,23 +27,29 @@ fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let rows = contender::rows();
     let everybody = || rows.iter().map(Row::contender).collect::<Vec<_>>();
+    let in_process = || rows.iter().filter(|row| row.in_process).map(Row::contender).collect::<Vec<_>>();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [rounds::COUNT] => rounds::count(&everybody()),
+        [rounds::COUNT] => rounds::count(&in_process()),
         ["serve", row] => match row.parse::<usize>().ok().and_then(|row| rows.get(row)) {
             Some(row) => server::run(&row.contender())?,
             None => return Err(io::Error::other(format!("there is no row {row}"))),
         },
-        ["--quick"] => println!("{}", measure(&mut everybody(), FEW_ROUNDS)?.0),
+        ["--quick"] => println!("{}", measure(&mut in_process(), FEW_ROUNDS)?.0),
         ["--sockets"] => println!("{}", loopback::measure(&everybody())?),
-        [] => {
-            loopback::check_wrk()?;
-            let mut contenders = everybody();
-            let (report, chart) = measure(&mut contenders, ROUNDS)?;
-            let report = format!("{report}\n{}", loopback::measure(&contenders)?);
-            write(&report, &chart)?;
+        ["--stores"] => {
+            let report = stores::measure()?;
+            write("stores", &report)?;
             println!("{report}");
         }
-        _ => return Err(io::Error::other("usage: benches [--quick | --sockets | serve ROW]")),
+        [] => {
+            loopback::check_wrk()?;
+            let (report, chart) = measure(&mut in_process(), ROUNDS)?;
+            let report = format!("{report}\n{}", loopback::measure(&everybody())?);
+            write("measured", &report)?;
+            fs::write(here().join("../docs/benchmark.svg"), chart)?;
+            println!("{report}");
+        }
+        _ => return Err(io::Error::other("usage: benches [--quick | --sockets | --stores | serve ROW]")),
     }
     Ok(())
 }
@@ -69,19 +80,21 @@ fn measure(contenders: &mut [Contender], rounds: usize) -> io::Result<(String, S
     Ok((report, chart::svg(&nanoseconds, contenders)))
 }
 
-fn write(report: &str, chart: &str) -> io::Result<()> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::write(here.join("../docs/benchmark.svg"), chart)?;
-    let readme = fs::read_to_string(here.join("README.md"))?;
-    let parts = (readme.split_once(BEGIN), readme.split_once(END));
+/// Between the markers of this part of README.md.
+fn write(part: &str, report: &str) -> io::Result<()> {
+    let (begin, end) = (format!("<!-- {part} -->"), format!("<!-- /{part} -->"));
+    let readme = fs::read_to_string(here().join("README.md"))?;
+    let parts = (readme.split_once(&begin), readme.split_once(&end));
     let (Some((before, _)), Some((_, after))) = parts else { return Err(io::Error::other("README.md has no markers")) };
-    fs::write(here.join("README.md"), format!("{before}{BEGIN}\n\n{report}\n{END}{after}"))
+    fs::write(here().join("README.md"), format!("{before}{begin}\n\n{report}\n{end}{after}"))
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 const ROUNDS: usize = 2_000;
 const FEW_ROUNDS: usize = 150;
-const BEGIN: &str = "<!-- measured -->";
-const END: &str = "<!-- /measured -->";
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ mod axum_session;
 mod extra;
 mod hand;
 mod identity;
-mod json;
+pub mod json;
 mod jwt;
 mod tower_cookies;
 mod tower_sessions;

@@ -5,6 +5,7 @@ use std::{
 };
 
 use session_core::Changes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -126,6 +127,19 @@ async fn a_sweep_counts_what_it_removes_and_gives_memory_back() {
     assert_eq!(store.delete_expired(NOW + 3).await.unwrap(), 3_000);
     assert_eq!(store.delete_expired(NOW + 10).await.unwrap(), 7_000);
     assert_eq!((bytes(&store), store.shared.owners.count()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_during_a_sweep_does_not_wait_for_its_end() {
+    // Fewer parts than tokio runs tasks before it looks at the sockets.
+    let store = MemoryStore::limited_to(40 * SHARD_BYTES);
+    let (mut visitor, mut server) = tokio::net::UnixStream::pair().unwrap();
+    let request = tokio::spawn(async move { server.read_u8().await });
+    yield_now().await;
+    visitor.write_u8(1).await.unwrap();
+    let sweep = tokio::spawn(async move { store.delete_expired(NOW).await });
+    assert_eq!(request.await.unwrap().unwrap(), 1);
+    assert!(!sweep.is_finished());
 }
 
 #[test]
