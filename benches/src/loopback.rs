@@ -197,16 +197,26 @@ fn table(servers: &[Server], contenders: &[Contender]) -> String {
 fn cells(server: &Server, what: usize, servers: &[Server], contenders: &[Contender]) -> [String; 3] {
     let is_baseline = contenders[server.who].baseline == server.who;
     let cost = over(server.who, what, servers, contenders);
-    let ratio = cost / over(OURS, what, servers, contenders);
-    let ratio = if is_baseline || server.who == OURS { String::new() } else { format!("{ratio:.2}") };
+    let ours = over(OURS, what, servers, contenders);
+    let ratio = match () {
+        () if is_baseline || server.who == OURS => String::new(),
+        // Something else ran while the baseline did.
+        () if ours <= 0.0 => "–".to_owned(),
+        () => format!("{:.2}", cost / ours),
+    };
     [table::thousands(server.best[what].rate), format!("{cost:.2}"), ratio]
 }
 
-/// What a request costs over the baseline's; a baseline's own is what it costs.
+/// What a request costs over the baseline's; a baseline's own is what it costs. Without a session both columns are one
+/// request: the cheaper of them is the baseline.
 fn over(who: usize, what: usize, servers: &[Server], contenders: &[Contender]) -> f64 {
-    let cost = |who| servers.iter().find(|server| server.who == who).map_or(f64::NAN, |it| it.best[what].cost);
+    let of = |who| servers.iter().find(move |server| server.who == who);
+    let cost = of(who).map_or(f64::NAN, |server| server.best[what].cost);
     let baseline = contenders[who].baseline;
-    if baseline == who { cost(who) } else { cost(who) - cost(baseline) }
+    if baseline == who {
+        return cost;
+    }
+    cost - of(baseline).map_or(f64::NAN, |server| server.best.iter().map(|best| best.cost).fold(f64::NAN, f64::min))
 }
 
 #[cfg(test)]
