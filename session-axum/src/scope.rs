@@ -26,7 +26,7 @@ pub(crate) struct Scope {
     pub(crate) origin: Option<Origin>,
     arrived: OnceLock<Option<Box<Arrived>>>,
     /// Only where more than the cookie has to be asked.
-    asking: Option<Box<Asking>>,
+    asking: OnceLock<Box<Asking>>,
     incoming: OnceLock<Incoming>,
     staged: Mutex<Staged>,
 }
@@ -41,7 +41,7 @@ impl Scope {
             is_head,
             origin,
             arrived: OnceLock::new(),
-            asking: settings.told.remote.is_some().then(Box::default),
+            asking: OnceLock::new(),
             incoming: OnceLock::new(),
             staged: Mutex::default(),
         })
@@ -49,9 +49,9 @@ impl Scope {
 
     /// Reads the session that came with the request, once, and asks who has to be asked about it.
     pub(crate) async fn arrive(&self) -> Result<&Arrived, Error> {
-        if let (Some(asking), Some(remote), None) = (&self.asking, &self.settings.told.remote, self.arrived.get()) {
+        if let (Some(remote), None) = (&self.settings.told.remote, self.arrived.get()) {
             // In a box, so that every handler's future is not as large as this one.
-            Box::pin(self.ask(asking, remote)).await?;
+            Box::pin(self.ask(self.asking.get_or_init(Box::default), remote)).await?;
         }
         Ok(self.arrived())
     }
@@ -74,7 +74,7 @@ impl Scope {
     pub(crate) fn arrived(&self) -> &Arrived {
         let came = self.arrived.get_or_init(|| read_session(&self.settings, &self.cookies));
         let came = came.as_deref().unwrap_or(&NOBODY);
-        self.asking.as_ref().map_or(came, |asking| asking.latest(came))
+        self.asking.get().map_or(came, |asking| asking.latest(came))
     }
 
     /// The flash messages that came with the request.
@@ -148,7 +148,7 @@ impl Scope {
     /// Goes on from the session as it was saved just now. `settle` takes out of what is staged what was saved.
     pub(crate) fn advance(&self, next: Arrived, settle: impl FnOnce(&mut Staged)) {
         let mut staged = self.staged();
-        if self.asking.as_ref().is_some_and(|asking| asking.go_on(next)) {
+        if self.asking.get().is_some_and(|asking| asking.go_on(next)) {
             settle(&mut staged);
         }
     }

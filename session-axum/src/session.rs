@@ -144,11 +144,13 @@ impl Session {
 
     /// Replaces the value under `key` by what `change` makes of it, as one step that nobody else's comes between.
     ///
-    /// `change` may run more than once.
+    /// `change` may run more than once. Where the session is in a store already, the value is written at once and stays
+    /// whatever the response will be; otherwise it leaves with the response.
     ///
     /// # Errors
     ///
-    /// When the old value is not a `T`; otherwise as [`Session::insert`].
+    /// When the old value is not a `T`, when the store cannot be told, or when the session ended meanwhile; otherwise as
+    /// [`Session::insert`].
     pub async fn update<T, F>(&self, key: &str, mut change: F) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned,
@@ -268,11 +270,12 @@ impl Session {
         cookie_size(&self.scope, &staged.changes)
     }
 
-    /// Saves now. Where the data travels in the cookie it leaves with the response: this says whether it can.
+    /// Saves now: to the store, where it stays whatever the response will be. Where the data travels in the cookie it
+    /// leaves with the response, and this says whether it can.
     ///
     /// # Errors
     ///
-    /// When the session cannot be saved, for example because it is too large.
+    /// When the session cannot be saved: it is too large, the store cannot be told, or the session ended meanwhile.
     pub async fn save(&self) -> Result<(), Error> {
         if let Some(store) = self.scope.settings.records() {
             return Box::pin(save_now(&self.scope, store)).await;
