@@ -93,6 +93,9 @@ fn app(layer: SessionLayer) -> Router {
         .route("/add", get(|| async { "ok".adding_to_session([("added", json!({ "deep": [1, 2.5, null] }))]) }))
         .route("/drop/{key}", get(|Path(key): Path<String>| async { "ok".removing_from_session([key]) }))
         .route("/new", get(|| async { "ok".with_new_session() }))
+        .route("/log-in/{user}", get(log_in))
+        .route("/log-out-loudly", get(log_out_loudly))
+        .route("/in-a-task/{key}", get(set_in_a_task))
         .route("/form", post(refuse))
         .route("/page", get(page))
         .route("/seen", get(values).layer(from_fn(note)))
@@ -151,6 +154,20 @@ async fn save(session: Session) -> Result<Json<Value>, Error> {
     session.save().await?;
     session.insert("third", 3)?;
     values(session).await
+}
+
+async fn log_in(session: Session, Path(user): Path<String>) -> Result<(), Error> {
+    session.renew();
+    session.insert("user", user)
+}
+
+async fn log_out_loudly(session: Session, flash: Flash) {
+    session.destroy();
+    flash.info("x".repeat(5_000));
+}
+
+async fn set_in_a_task(session: Session, Path(key): Path<String>) -> Result<(), Error> {
+    tokio::spawn(async move { session.insert(&key, true) }).await.unwrap()
 }
 
 async fn refuse(Form(form): Form<Vec<(String, String)>>) -> impl IntoResponse {
@@ -244,6 +261,35 @@ pub(crate) async fn a_cleared_session_is_gone(engine: Engine) {
     site.text("/clear").await;
     assert_eq!(site.values().await, json!({}));
     assert!(!site.has_cookie());
+}
+
+pub(crate) async fn a_log_out_survives_a_flash_that_does_not_fit(engine: Engine) {
+    let site = site(&engine);
+    site.text("/set/a/1").await;
+    let copy = site.client.cookie("__Host-session").unwrap();
+    let page = site.client.get("/log-out-loudly").await;
+    assert_eq!(page.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(site.values().await, json!({}));
+    assert!(!site.has_cookie() || site.client.cookie("__Host-session") == Some(copy));
+}
+
+pub(crate) async fn two_log_ins_from_one_guest_cookie_are_two_sessions(engine: Engine) {
+    let one = site(&engine);
+    one.text("/set/a/1").await;
+    let other = site(&engine);
+    other.client.set_cookie("__Host-session", &one.client.cookie("__Host-session").unwrap());
+    one.text("/log-in/alice").await;
+    other.text("/log-in/bob").await;
+    assert_eq!(one.values().await["user"], "alice");
+    assert_eq!(other.values().await["user"], "bob");
+    assert_ne!(one.text("/id").await, other.text("/id").await);
+}
+
+pub(crate) async fn a_handle_in_a_task_changes_the_session_of_its_request(engine: Engine) {
+    let site = site(&engine);
+    site.text("/in-a-task/a").await;
+    site.text("/in-a-task/b").await;
+    assert_eq!(site.values().await, json!({ "a": true, "b": true }));
 }
 
 pub(crate) async fn a_5xx_saves_nothing(engine: Engine) {
@@ -361,6 +407,9 @@ macro_rules! suite {
             a_renewed_session_keeps_its_values_under_a_new_id
             what_follows_the_end_is_a_new_session
             a_cleared_session_is_gone
+            a_log_out_survives_a_flash_that_does_not_fit
+            two_log_ins_from_one_guest_cookie_are_two_sessions
+            a_handle_in_a_task_changes_the_session_of_its_request
             a_5xx_saves_nothing
             an_update_sees_what_was_there
             saving_in_between_loses_nothing

@@ -33,6 +33,8 @@ mod secrets;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod stored;

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use axum::{Router, routing::get};
 use proptest::{collection::btree_map, option, prelude::*};
-use session_axum::SessionData;
+use session_axum::{Session, SessionData, testing::Client};
+use session_core::{Form, Frame, Purpose, SessionId, Token};
 
-use crate::support::fields::{edited, entries, read, saved};
+use crate::support::{
+    app::{NOW, client, keys, timed_layer},
+    fields::{edited, entries, read, saved},
+};
 
 /// The first version.
 #[derive(SessionData, Clone, Debug, PartialEq)]
@@ -242,4 +247,39 @@ proptest! {
             prop_assert_eq!(after.get("items"), Some("\"nobody's\""));
         }
     }
+}
+
+/// What an older instance makes of a cookie whose metadata a later version wrote.
+#[tokio::test]
+async fn metadata_of_a_later_version_travels_through_an_older_one() {
+    let ring = keys().ring(Form::Signed, Purpose::Session, "__Host-session", "");
+    let (layer, _clock) = timed_layer();
+    let later = r#"{"$":{"later":[1,123456789012345678901234567890],"until":1993456000},"a":1}"#;
+    let mut body = Frame { id: SessionId::from_bytes([7; 16]), created_at: NOW, issued_at: NOW }.begin_body(0);
+    body.extend_from_slice(later.as_bytes());
+    let app = Router::new()
+        .route("/write", get(|session: Session| async move { session.insert("b", 2) }))
+        .route(
+            "/clear",
+            get(|session: Session| async move {
+                session.clear();
+                session.insert("c", 3)
+            }),
+        )
+        .route("/keys", get(|session: Session| async move { session.keys().join(" ") }))
+        .layer(layer);
+    let client = client(app);
+    client.set_cookie("__Host-session", &ring.seal(&body).unwrap());
+    let payload = |client: &Client| {
+        let token = client.cookie("__Host-session").unwrap();
+        let verified = ring.open(&Token::parse(token.as_bytes(), Form::Signed).unwrap()).unwrap();
+        String::from_utf8(verified.payload().to_vec()).unwrap()
+    };
+
+    assert_eq!(client.get("/keys").await.text(), "a");
+    client.get("/write").await;
+    let metadata = r#""$":{"later":[1,123456789012345678901234567890],"until":1993456000}"#;
+    assert_eq!(payload(&client), format!(r#"{{{metadata},"a":1,"b":2}}"#));
+    client.get("/clear").await;
+    assert_eq!(payload(&client), format!(r#"{{{metadata},"c":3}}"#));
 }

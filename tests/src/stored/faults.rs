@@ -1,9 +1,9 @@
 //! A store that fails in the ways that stores fail: nobody waits long, nothing is lost, nothing pretends.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use axum::http::StatusCode;
-use session_axum::{Error, ErrorKind, SessionLayer, StoreErrorKind, testing::Client};
+use axum::{Router, http::StatusCode, routing::get};
+use session_axum::{Error, ErrorKind, Session, SessionLayer, StoreErrorKind, testing::Client};
 use tokio::time::Instant;
 
 use super::{Site, app};
@@ -104,6 +104,23 @@ async fn a_record_that_makes_no_sense_is_no_session_and_stays() {
     assert_ne!(site.cookie().unwrap(), cookie);
     assert_eq!(site.get("/get/a").await, (200, "other".to_owned()));
     assert_eq!(site.seen_with(&cookie).await, "1", "and the record is what it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_a_save_is_in_flight_saves_nothing() {
+    async fn panics(session: Session) -> &'static str {
+        session.insert("a", "2").unwrap();
+        let mut save = pin!(session.save());
+        assert!(poll_fn(|context| Poll::Ready(save.as_mut().poll(context))).await.is_pending());
+        panic!("on purpose")
+    }
+    let site = Site::with_session().await;
+    let client = Client::new(Router::new().route("/", get(panics)).layer(site.layer.clone()));
+    client.set_cookie(super::COOKIE, &site.cookie().unwrap());
+    site.store.fail_after_load(Fault::Late, 1);
+    assert!(tokio::spawn(async move { client.get("/").await }).await.is_err());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(site.get("/get/a").await, (200, "1".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
