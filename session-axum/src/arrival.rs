@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use session_core::{
-    Batch, Entries, Frame, IdSecret, Limits, Record, RecordKey, Ring, StoreErrorKind, Terms, Token, Verified,
+    Base, Batch, Entries, Frame, IdSecret, Limits, Metadata, Record, RecordKey, Ring, StoreErrorKind, Token, Verified,
     cookie::Spec, is_plausible,
 };
 
@@ -52,8 +52,16 @@ impl Arrived {
     }
 
     /// What it says of itself.
-    pub(crate) fn terms(&self) -> Terms {
-        Terms::of(self.entries())
+    pub(crate) fn terms(&self) -> &Metadata {
+        self.entries().metadata()
+    }
+
+    /// What changes are applied to.
+    pub(crate) fn base(&self) -> Base<'_> {
+        match &self.stored {
+            Some(stored) => stored.record.base(),
+            None => Base { entries: &self.carried, ..Base::NOTHING },
+        }
     }
 
     /// A session out of a store.
@@ -70,12 +78,12 @@ impl Arrived {
 
 /// Whether a visit now is to be noted, of a session that is alive; `None` when it is over.
 fn is_due(limits: Limits, frame: &Frame, entries: &Entries, now: u64) -> Option<bool> {
-    let terms = Terms::of(entries);
-    if limits.is_over(frame, &terms, now) {
+    let terms = entries.metadata();
+    if limits.is_over(frame.times(), terms, now) {
         tracing::debug!("a session has expired");
         return None;
     }
-    Some(limits.wants_extension(frame, &terms, now))
+    Some(limits.wants_extension(frame.times(), terms, now))
 }
 
 /// A session's place in a store.
@@ -223,7 +231,7 @@ fn admit(token: &Token<'_>, ring: &Ring, limits: Limits, now: u64) -> Option<Box
 }
 
 fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {
-    ring.open(token).filter(|verified| is_plausible(&verified.frame(), now))
+    ring.open(token).filter(|verified| is_plausible(verified.frame().times(), now))
 }
 
 /// The flash messages that came with a request, oldest first.

@@ -1,11 +1,8 @@
 //! The session's way out: what came, and what was done to it, becomes `Set-Cookie` headers.
 
-use std::borrow::Cow;
-
 use session_core::{
-    Changes, Frame, Ring, Terms, View,
+    Changes, Entries, Frame, Metadata, Ring,
     cookie::{MAX_SIZE, Spec, TooLarge},
-    write_object,
 };
 
 use crate::{
@@ -25,7 +22,7 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
     }
     let arrived = scope.arrived();
     let differs = staged.differs_from(arrived);
-    let begins = arrived.frame.is_none() && (differs || staged.id_was_asked);
+    let begins = arrived.frame.is_none() && (differs || !staged.leaves_nothing(arrived));
     if !differs && !begins && !arrived.is_due && !arrived.by_old_key {
         return Ok(Vec::new());
     }
@@ -37,31 +34,19 @@ pub(crate) fn session_cookies(scope: &Scope, staged: &Staged) -> Result<Vec<Stri
         let emptied = arrived.frame.is_some() && differs;
         return Ok(if emptied || staged.changes.destroys() { removal(scope) } else { Vec::new() });
     }
-    let changes = lasting_changes(staged, arrived);
-    let (frame, terms) = (frame_to_issue(arrived, staged, now)?, changes.terms(arrived.entries()));
-    let view = changes.view(arrived.entries());
-    issue(scope, &frame, &terms, &body_of(&frame, &view)).map_err(|error| error.naming(view))
+    let (changes, entries) = (&staged.changes, arrived.entries());
+    let (frame, terms) = (frame_to_issue(arrived, staged, now)?, changes.metadata(entries));
+    issue(scope, &frame, terms, &body_of(&frame, changes, entries)).map_err(|error| error.naming(changes.view(entries)))
 }
 
 /// Whether the session came to its end while its request ran: then what the request changed is dropped.
 pub(crate) fn expired_meanwhile(scope: &Scope, staged: &Staged, now: u64) -> bool {
     let (arrived, limits) = (scope.arrived(), scope.settings.told.limits);
-    let expired = arrived.frame.is_some_and(|frame| limits.is_over(&frame, &arrived.terms(), now));
+    let expired = arrived.frame.is_some_and(|frame| limits.is_over(frame.times(), arrived.terms(), now));
     if expired && !staged.changes.destroys() && !staged.changes.is_empty() {
         tracing::info!("a session expired while its request ran, and what the request changed is dropped");
     }
     expired && !staged.changes.destroys()
-}
-
-/// What was staged, and that somebody holds the id where nothing else makes it a session.
-pub(crate) fn lasting_changes<'a>(staged: &'a Staged, arrived: &Arrived) -> Cow<'a, Changes> {
-    let mut changes = Cow::Borrowed(&staged.changes);
-    if staged.id_was_asked && changes.leave_nothing(arrived.entries()) {
-        let mut terms = changes.terms(arrived.entries());
-        terms.pinned = true;
-        changes.to_mut().set_terms(&terms);
-    }
-    changes
 }
 
 /// Whose session leaves.
@@ -80,10 +65,10 @@ pub(crate) fn removal(scope: &Scope) -> Vec<String> {
 }
 
 /// The cookies of a body that begins with `frame`.
-pub(crate) fn issue(scope: &Scope, frame: &Frame, terms: &Terms, body: &[u8]) -> Result<Vec<String>, Error> {
+pub(crate) fn issue(scope: &Scope, frame: &Frame, terms: &Metadata, body: &[u8]) -> Result<Vec<String>, Error> {
     let Some(Rings { session: ring, .. }) = &scope.settings.rings else { return Ok(Vec::new()) };
     let (told, spec) = (&scope.settings.told, &scope.settings.session_cookie);
-    let left = || told.limits.last_second(frame, terms).saturating_sub(scope.settings.now());
+    let left = || told.limits.last_second(frame.times(), terms).saturating_sub(scope.settings.now());
     let cookies = spread(scope, ring, body, outlives_browser(scope, terms).then(left))?;
     if scope.arrived().frame.is_none() && !scope.cookies.has(spec, "") {
         scope.settings.notices.issued(spec.name(), spec.is_secure(), scope.origin);
@@ -92,14 +77,14 @@ pub(crate) fn issue(scope: &Scope, frame: &Frame, terms: &Terms, body: &[u8]) ->
 }
 
 /// Whether the cookie has a `Max-Age`.
-pub(crate) fn outlives_browser(scope: &Scope, terms: &Terms) -> bool {
+pub(crate) fn outlives_browser(scope: &Scope, terms: &Metadata) -> bool {
     (scope.settings.told.persistent || terms.until.is_some()) && !terms.browser_session
 }
 
-fn body_of(frame: &Frame, view: &View<'_>) -> Vec<u8> {
-    let payload: usize = view.clone().map(|(key, text)| key.len() + text.len() + 4).sum();
+fn body_of(frame: &Frame, changes: &Changes, entries: &Entries) -> Vec<u8> {
+    let payload: usize = changes.view(entries).map(|(key, text)| key.len() + text.len() + 4).sum();
     let mut body = frame.begin_body(payload + 2);
-    write_object(view.clone(), &mut body);
+    changes.write(entries, &mut body);
     body
 }
 
@@ -109,7 +94,7 @@ pub(crate) fn cookie_size(scope: &Scope, changes: &Changes) -> usize {
     let frame = scope.frame_after(&Staged::default());
     let body = match scope.settings.records() {
         Some(_) => frame.begin_body(0).len() + ID_SECRET,
-        None => body_of(&frame, &changes.view(scope.arrived().entries())).len(),
+        None => body_of(&frame, changes, scope.arrived().entries()).len(),
     };
     scope.settings.session_cookie.name().len() + ring.form().token_len(body)
 }

@@ -387,7 +387,6 @@ impl Op {
             Self::Adopt(from, _) if Arc::ptr_eq(&from, scope) => staged.adopt(before),
             Self::Adopt(from, changes) => {
                 let entries = changes.view(from.arrived().entries());
-                let entries = entries.into_iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
                 let entries = entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
                 Self::Replace(entries).apply(scope, staged, before)?;
             }

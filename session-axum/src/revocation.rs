@@ -1,6 +1,6 @@
 //! Sessions whose data travels, and that were ended early: a store keeps their ids until they would have expired.
 
-use session_core::{Changes, RecordKey, Terms, Visit, Write};
+use session_core::{Changes, RecordKey, Visit, Write};
 
 use crate::{
     error::Error,
@@ -19,9 +19,8 @@ pub(crate) async fn revoke(scope: &Scope, list: &Store, staged: &Staged) -> Resu
     let now = scope.settings.now();
     let configured = frame.created_at.saturating_add(scope.settings.told.limits.lifetime);
     let expires_at = arrived.terms().latest(configured);
-    let (mut changes, mut terms) = (Changes::default(), Terms::default());
-    terms.pinned = true;
-    changes.set_terms(&terms);
+    let mut changes = Changes::default();
+    changes.ask_id();
     let write = Write::new(&changes, Visit { now, expires_at });
     list.create(&RecordKey::of_revocation(frame.id), write).await
 }

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use session_core::{Changes, Entries, Frame, IdSecret, Record, RecordKey, Terms, Updated, Visit, Write, write_object};
+use session_core::{Entries, Frame, IdSecret, Metadata, Record, RecordKey, Updated, Visit, Write};
 use tokio::time::sleep;
 
 use crate::{
     arrival::{Arrived, Stored},
     error::Error,
-    issue::{expired_meanwhile, frame_to_issue, issue, lasting_changes, outlives_browser, removal},
+    issue::{expired_meanwhile, frame_to_issue, issue, outlives_browser, removal},
     scope::{Scope, Staged},
     store::Store,
 };
@@ -28,14 +28,14 @@ pub(crate) async fn stored_cookies(
         Outcome::Ended => Ok(removal(scope)),
         Outcome::Gone => Ok(Vec::new()),
         Outcome::Written(written) => {
-            let outlived = outlives_browser(scope, &arrived.terms());
+            let outlived = outlives_browser(scope, arrived.terms());
             let is_wanted = written.is_new || outlived || outlives_browser(scope, &written.terms);
             let has_to_leave = is_wanted || arrived.by_old_key || arrived.is_news;
             if has_to_leave { cookies(scope, &written.frame, &written.terms, &written.secret) } else { Ok(Vec::new()) }
         }
         Outcome::Unchanged => match (&arrived.stored, arrived.frame) {
             (Some(stored), Some(frame)) if arrived.is_news || (saves && arrived.by_old_key) => {
-                cookies(scope, &frame, &arrived.terms(), &stored.secret)
+                cookies(scope, &frame, arrived.terms(), &stored.secret)
             }
             (None, _) if arrived.is_news => Ok(removal(scope)),
             _ => Ok(Vec::new()),
@@ -77,7 +77,7 @@ pub(crate) async fn update_now<T>(
         let mut only = Staged::default();
         only.changes.insert(key, text);
         let written = Written::plan(scope, &only, now)?;
-        match store.update(&stored.key, Write { exact: true, ..written.write(scope, &only, &only.changes) }).await? {
+        match store.update(&stored.key, Write { only_if_unchanged: true, ..written.write(scope, &only) }).await? {
             Updated::Written { version } => {
                 let next = Written { version, ..written }.arrived(arrived, &only);
                 scope.advance(next, |now| now.changes.settle(key, &staged.changes));
@@ -119,7 +119,7 @@ enum Outcome {
 /// What the store has now, or is to have.
 struct Written {
     frame: Frame,
-    terms: Terms,
+    terms: Metadata,
     key: RecordKey,
     secret: IdSecret,
     visit: Visit,
@@ -133,7 +133,7 @@ impl Written {
     fn plan(scope: &Scope, staged: &Staged, now: u64) -> Result<Self, Error> {
         let arrived = scope.arrived();
         let frame = frame_to_issue(arrived, staged, now)?;
-        let terms = staged.changes.terms(arrived.entries());
+        let terms = staged.changes.metadata(arrived.entries()).clone();
         let (key, secret, is_new) = match &arrived.stored {
             Some(stored) if !staged.changes.needs_new_id() => (stored.key, stored.secret.clone(), false),
             _ => {
@@ -141,35 +141,32 @@ impl Written {
                 (RecordKey::of_secret(frame.id, secret.as_bytes()), secret, true)
             }
         };
-        let visit = Visit { now, expires_at: scope.settings.told.limits.last_second(&frame, &terms) };
+        let visit = Visit { now, expires_at: scope.settings.told.limits.last_second(frame.times(), &terms) };
         Ok(Self { frame, terms, key, secret, visit, is_new, version: UNKNOWN })
     }
 
-    fn write<'a>(&self, scope: &'a Scope, staged: &'a Staged, changes: &'a Changes) -> Write<'a> {
+    fn write<'a>(&self, scope: &'a Scope, staged: &'a Staged) -> Write<'a> {
         Write {
-            changes,
-            read: scope.arrived().stored.as_ref().map(|stored| &stored.record),
-            owner: staged.owner.as_deref(),
-            label: staged.label.as_deref(),
+            changes: &staged.changes,
+            base: scope.arrived().stored.as_ref().map(|stored| &stored.record),
             created_at: self.frame.created_at,
             visit: self.visit,
-            exact: false,
+            only_if_unchanged: false,
         }
     }
 
     /// The session for what the request does after it was saved.
     fn arrived(self, before: &Arrived, staged: &Staged) -> Arrived {
-        let changes = lasting_changes(staged, before);
-        let old = before.stored.as_ref().map(|stored| &stored.record).filter(|_| !staged.changes.clears());
+        let (changes, base) = (&staged.changes, before.base());
         let mut text = Vec::new();
-        write_object(changes.view(before.entries()), &mut text);
+        changes.write(base.entries, &mut text);
         let record = Record {
             id: self.frame.id,
             created_at: self.frame.created_at,
             seen_at: self.frame.issued_at,
             expires_at: self.visit.expires_at,
-            owner: staged.owner.clone().or_else(|| old?.owner.clone()),
-            label: staged.label.clone().or_else(|| old?.label.clone()),
+            owner: changes.owner_after(base).map(str::to_owned),
+            label: changes.label_after(base).map(str::to_owned),
             entries: Entries::parse(text).unwrap_or_default(),
             version: self.version,
         };
@@ -186,7 +183,7 @@ async fn commit(scope: &Scope, store: &Store, staged: &Staged) -> Result<Outcome
     }
     let arrived = scope.arrived();
     let differs = staged.differs_from(arrived);
-    let begins = arrived.frame.is_none() && (differs || staged.id_was_asked);
+    let begins = arrived.frame.is_none() && (differs || !staged.leaves_nothing(arrived));
     if !differs && !begins && !arrived.is_due {
         return Ok(Outcome::Unchanged);
     }
@@ -209,16 +206,14 @@ async fn create(scope: &Scope, store: &Store, staged: &Staged, now: u64) -> Resu
     if staged.leaves_nothing(scope.arrived()) {
         return Ok(Outcome::Ended);
     }
-    let changes = lasting_changes(staged, scope.arrived());
     let written = Written::plan(scope, staged, now)?;
-    store.create(&written.key, Write { read: None, ..written.write(scope, staged, &changes) }).await?;
+    store.create(&written.key, Write { base: None, ..written.write(scope, staged) }).await?;
     Ok(Outcome::Written(Box::new(written)))
 }
 
 async fn change(scope: &Scope, store: &Store, staged: &Staged, stored: &Stored, now: u64) -> Result<Outcome, Error> {
-    let changes = lasting_changes(staged, scope.arrived());
     let written = Written::plan(scope, staged, now)?;
-    let write = written.write(scope, staged, &changes);
+    let write = written.write(scope, staged);
     let updated = if written.is_new {
         store.rename(&stored.key, &written.key, write).await?
     } else {
@@ -249,7 +244,7 @@ fn gone() -> Outcome {
 /// Of a record that this request cannot know: an exact write will be told so, and reads it again.
 const UNKNOWN: u64 = 0;
 
-fn cookies(scope: &Scope, frame: &Frame, terms: &Terms, secret: &IdSecret) -> Result<Vec<String>, Error> {
+fn cookies(scope: &Scope, frame: &Frame, terms: &Metadata, secret: &IdSecret) -> Result<Vec<String>, Error> {
     let mut body = frame.begin_body(secret.as_bytes().len());
     body.extend_from_slice(secret.as_bytes());
     issue(scope, frame, terms, &body)

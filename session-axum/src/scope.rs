@@ -112,7 +112,7 @@ impl Scope {
         let (arrived, now) = (self.arrived(), self.settings.now());
         match arrived.frame {
             Some(frame) if !staged.changes.needs_new_id() => {
-                let leaves = staged.changes.differs_from(arrived.entries()) || arrived.by_old_key || arrived.is_due;
+                let leaves = staged.changes.differ_from(arrived.base()) || arrived.by_old_key || arrived.is_due;
                 Frame { issued_at: if leaves { now } else { frame.issued_at }, ..frame }
             }
             _ => Frame { id: staged.new_id.unwrap_or(NO_ID), created_at: now, issued_at: now },
@@ -228,11 +228,6 @@ pub(crate) struct Staged {
     pub(crate) changes: Changes,
     /// The id that a session without one will get, once somebody asked for it.
     pub(crate) new_id: Option<SessionId>,
-    /// Whether somebody holds the id.
-    pub(crate) id_was_asked: bool,
-    /// Whose session it is from now on, and what that visitor is shown of it.
-    pub(crate) owner: Option<String>,
-    pub(crate) label: Option<String>,
     pub(crate) flash: FlashChanges,
     /// A change that could not be staged, and so fails the response.
     pub(crate) error: Option<Box<Error>>,
@@ -242,64 +237,40 @@ pub(crate) struct Staged {
 impl Staged {
     /// Whether there is nothing to send. What was read or kept counts only where messages came.
     fn is_empty(&self) -> bool {
-        let says_nothing = self.owner.is_none() && self.label.is_none();
-        let session = self.changes.is_empty() && !self.id_was_asked && says_nothing;
-        session && self.error.is_none() && self.flash.added.is_empty()
+        self.changes.is_empty() && self.error.is_none() && self.flash.added.is_empty()
     }
 
     /// Ends the session. What is staged afterwards belongs to a new one.
     pub(crate) fn destroy(&mut self) {
         self.changes.destroy();
-        self.forget_identity();
+        self.new_id = None;
     }
 
     /// Takes all values out, and what tied the session to anybody.
     pub(crate) fn clear(&mut self, arrived: &Arrived) {
         self.changes.clear(arrived.entries());
-        (self.owner, self.label) = (None, None);
     }
 
     /// Takes what another handle of the same request staged about the session.
     pub(crate) fn adopt(&mut self, other: &Self) {
-        let Self { changes, new_id, id_was_asked, owner, label, flash: _, error: _, closed: _ } = other.clone();
-        *self = Self {
-            changes,
-            new_id,
-            id_was_asked,
-            owner,
-            label,
-            flash: std::mem::take(&mut self.flash),
-            error: self.error.take(),
-            closed: self.closed,
-        };
+        self.changes = other.changes.clone();
+        self.new_id = other.new_id;
     }
 
     /// Takes out what `saved` said, unless something else was said since.
     pub(crate) fn forget(&mut self, saved: &Self) {
         self.changes = self.changes.since(&saved.changes);
-        self.id_was_asked &= !saved.id_was_asked;
         self.new_id = self.new_id.filter(|id| saved.new_id != Some(*id));
-        self.owner.take_if(|owner| saved.owner.as_ref() == Some(owner));
-        self.label.take_if(|label| saved.label.as_ref() == Some(label));
     }
 
     /// Whether the session is another one than arrived.
     pub(crate) fn differs_from(&self, arrived: &Arrived) -> bool {
-        let record = arrived.stored.as_ref().map(|stored| &stored.record);
-        let changes = |new: &Option<String>, old: Option<&String>| new.is_some() && new.as_ref() != old;
-        self.changes.differs_from(arrived.entries())
-            || changes(&self.owner, record.and_then(|record| record.owner.as_ref()))
-            || changes(&self.label, record.and_then(|record| record.label.as_ref()))
-            || (self.changes.clears() && record.is_some_and(|record| record.owner.is_some()))
+        self.changes.differ_from(arrived.base())
     }
 
     /// Whether nothing makes it a session: no entry, no owner, and nobody who holds its id.
     pub(crate) fn leaves_nothing(&self, arrived: &Arrived) -> bool {
-        let keeps_owner = || {
-            let stored = arrived.stored.as_ref().filter(|_| !self.changes.clears());
-            stored.is_some_and(|stored| stored.record.owner.is_some())
-        };
-        self.changes.leave_nothing(arrived.entries()) && !self.id_was_asked && self.owner.is_none() && !keeps_owner()
+        self.changes.leave_nothing(arrived.base())
     }
 
     /// The id of the session if it needs a new one: near the old one's place if it is the same session.
@@ -311,18 +282,8 @@ impl Staged {
         }
     }
 
-    fn forget_identity(&mut self) {
-        self.new_id = None;
-        self.id_was_asked = false;
-        (self.owner, self.label) = (None, None);
-    }
-
     /// Forgets everything but the end of a session: what a failed request must not leave behind.
     pub(crate) fn rolled_back(&self) -> Self {
-        let mut changes = Changes::default();
-        if self.changes.destroys() {
-            changes.destroy();
-        }
-        Self { changes, ..Self::default() }
+        Self { changes: self.changes.rolled_back(), ..Self::default() }
     }
 }

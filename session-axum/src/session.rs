@@ -11,7 +11,7 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    Field, MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Terms, Writer, decode,
+    Field, MAX_COOKIE_AGE, Metadata, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Writer, decode,
     encode, system_time,
 };
 
@@ -214,7 +214,7 @@ impl Session {
     pub fn id(&self) -> SessionId {
         let arrived = self.scope.arrived();
         let mut staged = self.scope.staged();
-        staged.id_was_asked = true;
+        staged.changes.ask_id();
         match arrived.frame {
             Some(frame) if !staged.changes.needs_new_id() => frame.id,
             _ => {
@@ -236,8 +236,8 @@ impl Session {
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         let staged = self.scope.staged();
-        let terms = staged.changes.terms(self.scope.arrived().entries());
-        system_time(self.scope.settings.told.limits.last_second(&self.scope.frame_after(&staged), &terms))
+        let terms = staged.changes.metadata(self.scope.arrived().entries());
+        system_time(self.scope.settings.told.limits.last_second(self.scope.frame_after(&staged).times(), terms))
     }
 
     /// Lets this session live for `lifetime` from now, whatever the configured limits say, and outlive the browser:
@@ -286,12 +286,12 @@ impl Session {
 
     /// Says whose session this is, for [`Sessions`](crate::Sessions): a user's id, as a rule. It needs a store.
     pub fn set_owner(&self, owner: impl Into<String>) {
-        self.say(|staged| staged.owner = Some(owner.into()));
+        self.say(|staged| staged.changes.set_owner(owner.into()));
     }
 
     /// Says what its owner is shown of this session: "Firefox on Linux". It needs a store.
     pub fn set_label(&self, label: impl Into<String>) {
-        self.say(|staged| staged.label = Some(label.into()));
+        self.say(|staged| staged.changes.set_label(label.into()));
     }
 
     fn say(&self, say: impl FnOnce(&mut Staged)) {
@@ -301,19 +301,15 @@ impl Session {
         }
     }
 
-    fn change_terms(&self, change: impl FnOnce(&mut Terms)) {
+    fn change_terms(&self, change: impl FnOnce(&mut Metadata)) {
         let entries = self.scope.arrived().entries();
-        self.scope.stage_or_log(|staged| {
-            let mut terms = staged.changes.terms(entries);
-            change(&mut terms);
-            staged.changes.set_terms(&terms);
-        });
+        self.scope.stage_or_log(|staged| staged.changes.change_metadata(entries, change));
     }
 
     fn with_keys<R>(&self, read: impl FnOnce(Vec<&str>) -> R) -> R {
         let staged = self.scope.staged();
         let view = staged.changes.view(self.scope.arrived().entries());
-        read(view.map(|(key, _)| key).filter(|key| !key.starts_with(RESERVED_PREFIX)).collect())
+        read(view.map(|(key, _)| key).collect())
     }
 }
 

@@ -45,7 +45,7 @@ impl Store {
 
     pub(crate) async fn update(&self, key: &RecordKey, write: Write<'_>) -> Result<Updated, Error> {
         // Of an exact write nobody could tell whether it was the first attempt that came in between.
-        let times = if write.exact { Once } else { Twice };
+        let times = if write.only_if_unchanged { Once } else { Twice };
         self.ask(times, || self.inner.update(key, write)).await
     }
 

@@ -469,12 +469,7 @@ impl TestSession {
         };
         let arrived = arrived.map_or(Arrived::none(), |arrived| *arrived);
         session.id = arrived.frame.map_or(session.id, |frame| frame.id);
-        session.entries = arrived
-            .entries()
-            .iter()
-            .filter(|(key, _)| !key.starts_with(session_core::RESERVED_PREFIX))
-            .map(|(key, text)| (key.to_owned(), text.to_owned()))
-            .collect();
+        session.entries = arrived.entries().iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         let Incoming { batches } = read_flash(&session.settings, &cookies);
         batches.into_iter().for_each(|received| session.flash.extend(received.batch));
         session

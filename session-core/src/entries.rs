@@ -1,12 +1,19 @@
 //! The session's entries: a strict JSON object whose values stay text until somebody asks for one.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
 
-use crate::json::{self, Malformed, Slot, write_object};
+use crate::{
+    json::{self, Malformed, Slot, write_object},
+    metadata::{self, Metadata, RESERVED_KEY, RESERVED_PREFIX},
+};
 
-/// Key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting copies the others.
+/// The application's key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting
+/// copies the others.
+///
+/// Keys that begin with `$` are not the application's, and no accessor but [`fields`](Self::fields) shows them. The
+/// session's [`metadata`](Self::metadata) is parsed out of them once.
 #[derive(Clone, Default)]
 pub struct Entries {
     /// The object, and behind it those keys of it that were written with escapes, without them.
@@ -15,11 +22,15 @@ pub struct Entries {
     slots: Vec<Slot>,
     /// The slots' positions in the order of their keys; empty when the text has that order.
     order: Vec<usize>,
+    /// The ranks, in the order of the keys, of those that begin with `$`.
+    reserved: Range<usize>,
+    metadata: Option<Box<Metadata>>,
 }
 
 impl Entries {
     /// No entries.
-    pub const NONE: Self = Self { text: String::new(), slots: Vec::new(), order: Vec::new() };
+    pub const NONE: Self =
+        Self { text: String::new(), slots: Vec::new(), order: Vec::new(), reserved: 0..0, metadata: None };
 
     /// Reads a JSON object strictly: values nest at most 32 deep, no key stands twice in one object, nothing follows.
     ///
@@ -29,18 +40,34 @@ impl Entries {
     pub fn parse(text: Vec<u8>) -> Result<Self, Malformed> {
         let mut text = String::from_utf8(text).map_err(|_| Malformed)?;
         let slots = json::object(&mut text)?;
-        let entries = Self { text, slots, order: Vec::new() };
+        let entries = Self { text, slots, ..Self::NONE };
         if entries.slots.is_sorted_by(|one, other| entries.key(one) < entries.key(other)) {
-            return Ok(entries);
+            return Ok(entries.with_reserved_apart());
         }
         let mut order: Vec<usize> = (0..entries.slots.len()).collect();
         let key = |position: &usize| entries.key(&entries.slots[*position]);
         order.sort_unstable_by_key(key);
         if order.is_sorted_by(|one, other| key(one) < key(other)) {
-            Ok(Self { order, ..entries })
+            Ok(Self { order, ..entries }.with_reserved_apart())
         } else {
             Err(Malformed)
         }
+    }
+
+    /// Finds the keys that are not the application's. Most sessions have none.
+    fn with_reserved_apart(mut self) -> Self {
+        let is_reserved = |key: &[u8]| key.first() == Some(&(RESERVED_PREFIX as u8));
+        let count = self.slots.iter().filter(|slot| is_reserved(self.key(slot))).count();
+        if count > 0 {
+            // Keys with one first byte are neighbours in the order of the keys.
+            let all = || (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
+            let first = all().take_while(|slot| !is_reserved(self.key(slot))).count();
+            let own = self.slots.iter().find(|slot| self.key(slot) == RESERVED_KEY.as_bytes());
+            let metadata = own.map(|slot| Metadata::from_json(&self.text[slot.value.clone()]));
+            self.metadata = metadata.map(Box::new);
+            self.reserved = first..first + count;
+        }
+        self
     }
 
     /// Gathers keys with the JSON texts of their values, as a store keeps them one by one. As strict as
@@ -49,7 +76,7 @@ impl Entries {
     /// # Errors
     ///
     /// When a value is not JSON, or a key comes twice.
-    pub fn from_texts<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Malformed> {
+    pub fn from_texts<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a str, T)>) -> Result<Self, Malformed> {
         let mut expected = 0;
         let mut text = Vec::new();
         write_object(entries.into_iter().inspect(|_| expected += 1), &mut text);
@@ -57,9 +84,18 @@ impl Entries {
         Self::parse(text).and_then(|entries| if entries.slots.len() == expected { Ok(entries) } else { Err(Malformed) })
     }
 
+    /// The session's metadata.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        self.metadata.as_deref().unwrap_or(&metadata::NONE)
+    }
+
     /// The JSON text of the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
+        if key.starts_with(RESERVED_PREFIX) {
+            return None;
+        }
         let compare = |slot: &Slot| self.key(slot).cmp(key.as_bytes());
         let slot = if self.slots.len() <= FEW {
             self.slots.iter().find(|slot| self.key(slot) == key.as_bytes())
@@ -74,18 +110,36 @@ impl Entries {
 
     /// All keys with the JSON texts of their values, in the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX))
+    }
+
+    /// All that is written, in the order of the text: the entries, and the keys that begin with `$`.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.slots.iter().map(|slot| self.entry(slot))
+    }
+
+    /// The fields that are not the application's, besides the metadata: a later version may have written some.
+    pub(crate) fn reserved(&self) -> impl Iterator<Item = (&str, &str)> {
+        let slots = self.reserved.clone().filter_map(|rank| self.slot_by_key(rank));
+        slots.map(|slot| self.entry(slot)).filter(|(key, _)| *key != RESERVED_KEY)
+    }
+
+    /// The metadata's JSON text as it was read.
+    pub(crate) fn metadata_text(&self) -> Option<&str> {
+        let first = self.slot_by_key(self.reserved.start).filter(|_| self.metadata.is_some())?;
+        Some(self.entry(first).1)
     }
 
     /// The entry of the key that has `rank` others before it.
     pub(crate) fn nth_by_key(&self, rank: usize) -> Option<(&str, &str)> {
+        let rank = if rank < self.reserved.start { rank } else { rank + self.reserved.len() };
         self.slot_by_key(rank).map(|slot| self.entry(slot))
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.len() == self.reserved.len()
     }
 
     /// For comparisons: text has the order of its bytes.
@@ -201,6 +255,26 @@ mod tests {
                 assert_eq!(["", "$", "j9", "k", "k1x", "l"].map(|key| entries.get(key)), [None; 6]);
             }
         }
+    }
+
+    #[test]
+    fn reserved_keys_are_apart_in_any_order() {
+        for text in [
+            r#"{"$":{"until":7},"$later":1,"%":2,"a":3}"#,
+            r##"{"a":3,"$later":1,"#":0,"$":{"until":7},"%":2}"##,
+            r#"{"\u0024":{"until":7},"a":3,"%":2,"$later":1}"#,
+        ] {
+            let entries = Entries::parse(text.into()).unwrap();
+            assert_eq!(entries.metadata().until, Some(7), "{text}");
+            assert_eq!(entries.metadata_text(), Some(r#"{"until":7}"#), "{text}");
+            assert_eq!((entries.get("$"), entries.get("$later")), (None, None));
+            assert_eq!(entries.reserved().collect::<Vec<_>>(), [("$later", "1")]);
+            let keys: Vec<_> = (0..).map_while(|rank| entries.nth_by_key(rank)).map(|(key, _)| key).collect();
+            assert!(keys.ends_with(&["%", "a"]) && keys.iter().all(|key| !key.starts_with('$')), "{keys:?}");
+            assert_eq!(entries.iter().count(), keys.len());
+            assert!(!entries.is_empty());
+        }
+        assert!(Entries::parse(br#"{"$":{"until":7}}"#.to_vec()).unwrap().is_empty());
     }
 
     #[test]

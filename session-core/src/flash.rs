@@ -81,7 +81,7 @@ impl Lists {
     /// Reads an object whose values are texts or lists of texts.
     fn parse(text: &str) -> Result<Self, Malformed> {
         let entries = Entries::parse(text.into())?;
-        entries.iter().map(|(name, text)| Ok((name.to_owned(), Texts::parse(text)?))).collect()
+        entries.fields().map(|(name, text)| Ok((name.to_owned(), Texts::parse(text)?))).collect()
     }
 
     fn to_json(&self) -> String {
@@ -309,7 +309,7 @@ impl Batch {
     /// When a value is neither a text nor a list of texts.
     pub fn of(entries: &Entries) -> Result<Self, Malformed> {
         let mut batch = Self::default();
-        for (key, text) in entries.iter() {
+        for (key, text) in entries.fields() {
             match key {
                 INPUT => batch.input = Lists::parse(text)?,
                 ERRORS => batch.errors = Lists::parse(text)?,

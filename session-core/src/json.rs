@@ -29,7 +29,7 @@ pub(crate) fn check_value(text: &str) -> Result<(), Malformed> {
 }
 
 /// Appends `entries` to `body` as one JSON object, values as they are.
-pub fn write_object<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>, body: &mut Vec<u8>) {
+pub fn write_object<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a str, T)>, body: &mut Vec<u8>) {
     let mut separator = b'{';
     for (key, text) in entries {
         body.push(separator);
@@ -37,7 +37,7 @@ pub fn write_object<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>, b
         let quoted = serde_json::to_writer(&mut *body, key);
         debug_assert!(quoted.is_ok(), "a string always has a JSON text, and a Vec takes it");
         body.push(b':');
-        body.extend_from_slice(text.as_bytes());
+        body.extend_from_slice(text.as_ref().as_bytes());
     }
     if separator == b'{' {
         body.push(b'{');

@@ -45,12 +45,13 @@ mod id;
 mod json;
 mod keys;
 mod lifetime;
+mod metadata;
 mod seal;
 mod store;
 mod token;
 
 pub use base64url::base64url;
-pub use changes::{Changes, View};
+pub use changes::{Base, Changes, View};
 pub use clock::{Clock, SystemClock, system_time, unix_seconds};
 pub use data::{Field, MissingField, Reader, SessionData, Writer};
 pub use entries::{DecodeError, EncodeError, Entries, decode, encode};
@@ -58,9 +59,10 @@ pub use flash::{Batch, Lists, Texts};
 pub use id::{IdSecret, InvalidId, RandomError, SessionId};
 pub use json::{Malformed, write_object};
 pub use keys::{KeyError, KeyErrorKind, Keys, Purpose};
-pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, RESERVED_PREFIX, Terms, is_plausible};
+pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, is_plausible};
+pub use metadata::{Metadata, RESERVED_PREFIX};
 pub use seal::{Ring, Verified};
 pub use store::{
     Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
 };
-pub use token::{Form, Frame, Token};
+pub use token::{Form, Frame, Times, Token};

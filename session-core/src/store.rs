@@ -1,11 +1,11 @@
 //! The contract of a store: where sessions live when only their id travels.
 
-use std::{error::Error, fmt, pin::Pin, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, pin::Pin, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    changes::{Changes, View},
+    changes::{Base, Changes},
     entries::Entries,
     id::SessionId,
 };
@@ -27,7 +27,7 @@ use crate::{
 ///   use it for how long to keep what nobody asks for.
 /// - **Asking twice is asking once.** An answer may be lost after the work was done, and then the caller asks again.
 ///   `create`, `touch` and `rename` answer the second time as they did the first; so does an `update` that is not
-///   [`exact`](Write::exact). After a record was removed the answer is that there is none.
+///   [exact](Write::only_if_unchanged). After a record was removed the answer is that there is none.
 ///
 /// A future may be dropped at any moment, and with it the interest in the answer.
 pub trait SessionStore: Send + Sync + 'static {
@@ -190,6 +190,12 @@ impl Record {
         now > self.expires_at
     }
 
+    /// The record as what changes are applied to.
+    #[must_use]
+    pub fn base(&self) -> Base<'_> {
+        Base { entries: &self.entries, owner: self.owner.as_deref(), label: self.label.as_deref() }
+    }
+
     /// What the owner may see of it.
     #[must_use]
     pub fn info(&self) -> SessionInfo {
@@ -206,64 +212,68 @@ impl fmt::Debug for Record {
 /// What a request wants written.
 #[derive(Clone, Copy)]
 pub struct Write<'a> {
-    /// What it does to the entries.
+    /// What the request does to the entries, the owner and the label.
     pub changes: &'a Changes,
-    /// The record as the request read it; without one the session is new.
-    pub read: Option<&'a Record>,
-    /// Whose session it is from now on. `None` leaves the owner as it is, unless the changes clear the session.
-    pub owner: Option<&'a str>,
-    /// What its owner is shown of it from now on. `None` as with the owner.
-    pub label: Option<&'a str>,
-    /// When the session began: another time than that of `read` only where the record is created or renamed.
+    /// The record as the request read it; `None` if the session is new.
+    pub base: Option<&'a Record>,
+    /// When the session began: another time than that of `base` only where the record is created or renamed.
     pub created_at: u64,
-    /// When, and until when it lives then.
+    /// When the write happens, and until when the session lives after it.
     pub visit: Visit,
-    /// Only if nobody has changed the record since it was read; otherwise [`Updated::Conflict`].
-    pub exact: bool,
+    /// Write only if the record has not changed since it was read; otherwise answer [`Updated::Conflict`].
+    pub only_if_unchanged: bool,
 }
 
 impl<'a> Write<'a> {
-    /// What makes a record of a session that begins with this visit.
+    /// Creates what makes a record of a session that begins with this visit.
     #[must_use]
     pub const fn new(changes: &'a Changes, visit: Visit) -> Self {
-        Self { changes, read: None, owner: None, label: None, created_at: visit.now, visit, exact: false }
+        Self { changes, base: None, created_at: visit.now, visit, only_if_unchanged: false }
     }
 
-    /// All entries after the changes, of a record that has `entries` now.
+    /// The record as the request read it, or nothing.
     #[must_use]
-    pub const fn entries_after(&self, entries: &'a Entries) -> View<'a> {
-        self.changes.view(entries)
+    pub fn base(&self) -> Base<'a> {
+        self.base.map_or(Base::NOTHING, Record::base)
     }
 
-    /// Whose session it is after this was applied to `record`.
+    /// All fields after the changes, of a record that has `entries` now: keys with their JSON texts.
+    pub fn fields_after<'b>(&self, entries: &'b Entries) -> impl Iterator<Item = (&'b str, Cow<'b, str>)>
+    where
+        'a: 'b,
+    {
+        self.changes.fields(entries)
+    }
+
+    /// The owner after this was applied to `record`.
     #[must_use]
     pub fn owner_after<'b>(&self, record: &'b Record) -> Option<&'b str>
     where
         'a: 'b,
     {
-        self.owner.or_else(|| record.owner.as_deref().filter(|_| !self.changes.clears()))
+        self.changes.owner_after(record.base())
     }
 
-    /// Its label after this was applied to `record`.
+    /// The label after this was applied to `record`.
     #[must_use]
     pub fn label_after<'b>(&self, record: &'b Record) -> Option<&'b str>
     where
         'a: 'b,
     {
-        self.label.or_else(|| record.label.as_deref().filter(|_| !self.changes.clears()))
+        self.changes.label_after(record.base())
     }
 
-    /// Whether nothing is left of `record` after this: no entry, no owner, and nobody who holds its id. The record goes
-    /// then, and the answer is [`Updated::Removed`].
+    /// Whether nothing is left of `record` after this: no entry, no owner, and no id that was asked for. The store
+    /// then removes the record and answers [`Updated::Removed`].
     #[must_use]
     pub fn leaves_nothing_of(&self, record: &Record) -> bool {
-        self.changes.leave_nothing(&record.entries) && self.owner_after(record).is_none()
+        self.changes.leave_nothing(record.base())
     }
 }
 
 impl fmt::Debug for Write<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Write").field("exact", &self.exact).finish_non_exhaustive()
+        f.debug_struct("Write").field("only_if_unchanged", &self.only_if_unchanged).finish_non_exhaustive()
     }
 }
 
@@ -287,7 +297,7 @@ pub enum Updated {
     },
     /// It is written, nothing was left, and so the record is removed.
     Removed,
-    /// Nothing is written: the write was [`exact`](Write::exact), and somebody else came first.
+    /// Nothing is written: the write was [exact](Write::only_if_unchanged), and somebody else came first.
     Conflict,
     /// Nothing is written: there is no such session any more.
     Gone,

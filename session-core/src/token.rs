@@ -42,6 +42,12 @@ impl Form {
         }
     }
 
+    /// Returns how many characters the token of a payload of `payload` bytes has.
+    #[must_use]
+    pub const fn token_len_of_payload(self, payload: usize) -> usize {
+        self.token_len(FRAME + payload)
+    }
+
     /// The reverse: how many bytes a payload may have whose token has at most `token` characters.
     #[must_use]
     pub const fn payload_room(self, token: usize) -> usize {
@@ -112,7 +118,22 @@ pub struct Frame {
     pub issued_at: u64,
 }
 
+/// When a session began, and when it was last written. In seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When the session began.
+    pub created_at: u64,
+    /// When its token was made, or the last visit that its record notes.
+    pub issued_at: u64,
+}
+
 impl Frame {
+    /// Returns the times alone.
+    #[must_use]
+    pub const fn times(&self) -> Times {
+        Times { created_at: self.created_at, issued_at: self.issued_at }
+    }
+
     /// The beginning of a body, ready for the payload to be appended.
     #[must_use]
     pub fn begin_body(&self, payload_capacity: usize) -> Vec<u8> {

@@ -43,10 +43,7 @@ use self::{
 /// let mut changes = Changes::default();
 /// changes.insert("name", r#""Ada""#.to_owned());
 /// let visit = Visit { now: 1_893_456_000, expires_at: 1_893_459_600 };
-/// let write = Write {
-///     changes: &changes, read: None, owner: None, label: None, created_at: visit.now, visit, exact: false,
-/// };
-/// store.create(&key, write).await?;
+/// store.create(&key, Write::new(&changes, visit)).await?;
 ///
 /// let record = store.load(&key, 1_893_459_600).await?.expect("it lives to its last second");
 /// assert_eq!(record.entries.get("name"), Some(r#""Ada""#));
@@ -179,7 +176,7 @@ impl Shared {
             let moved = shards.last().live(to, now);
             return Ok(moved.map_or(Updated::Gone, |slot| Updated::Written { version: slot.stored.version() }));
         };
-        if write.exact && write.read.is_none_or(|read| read.version != slot.stored.version()) {
+        if write.only_if_unchanged && write.base.is_none_or(|read| read.version != slot.stored.version()) {
             return Ok(Updated::Conflict);
         }
         let before = slot.clone().into_record(from.id())?;

@@ -296,7 +296,7 @@ fn visit<'a>(key: &RecordKey, visit: Visit) -> Vec<Cow<'a, str>> {
 }
 
 fn owner_after(write: &Write<'_>) -> Option<String> {
-    write.read.map_or(write.owner, |record| write.owner_after(record)).map(str::to_owned)
+    write.changes.owner_after(write.base()).map(str::to_owned)
 }
 
 fn hash_of(key: &RecordKey) -> String {
@@ -309,7 +309,7 @@ const fn shard(id: SessionId) -> u16 {
 
 /// An exact write that is asked for twice would find that somebody came first: itself. By this it knows.
 fn nonce(write: Write<'_>) -> Result<String, StoreError> {
-    if !write.exact {
+    if !write.only_if_unchanged {
         return Ok(String::new());
     }
     let random = SessionId::random().map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error))?;

@@ -12,9 +12,7 @@ mod statements;
 
 use std::sync::Arc;
 
-use session_core::{
-    Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, Updated, Visit, Write, write_object,
-};
+use session_core::{Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, Updated, Visit, Write};
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
@@ -63,8 +61,8 @@ impl<D: Dialect> SqlStore<D> {
             Number(write.created_at),
             Number(write.visit.now),
             Number(write.visit.expires_at),
-            TextOrNull(write.owner),
-            TextOrNull(write.label),
+            TextOrNull(write.changes.owner()),
+            TextOrNull(write.changes.label()),
         ];
         self.change(statements::CREATE, &values).await.map(drop)
     }
@@ -81,7 +79,7 @@ impl<D: Dialect> SqlStore<D> {
     /// locked and read again.
     async fn write(&self, step: Step<'_>) -> Result<Updated, StoreError> {
         let mut lease = self.connections.to_write().await?;
-        let hoped = match step.write.read {
+        let hoped = match step.write.base {
             Some(read) => step.replace(&mut lease, read).await?,
             None => None,
         };
@@ -206,7 +204,7 @@ impl Step<'_> {
 
     async fn settle_alone<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
         match lease.record(D::READ_LOCKED, self.from, self.write.visit.now).await? {
-            Some(_) if self.write.exact => Ok(Updated::Conflict),
+            Some(_) if self.write.only_if_unchanged => Ok(Updated::Conflict),
             Some(record) => Ok(self.replace(lease, &record).await?.unwrap_or(Updated::Gone)),
             None => self.moved_before(lease).await,
         }
@@ -227,7 +225,7 @@ async fn make_table<D: Dialect>(lease: &mut Lease<'_, D>) -> Result<(), StoreErr
 /// All values after the changes, as the text of one JSON object.
 fn data_after(write: &Write<'_>, entries: &Entries) -> String {
     let mut body = Vec::new();
-    write_object(write.changes.view(entries), &mut body);
+    write.changes.write(entries, &mut body);
     String::from_utf8(body).expect("keys and values are text")
 }
 

@@ -50,8 +50,8 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
         texts.push(format!("{ring:?} {token:?} {:?}", ring.open(&token).unwrap()));
         assert_silent(texts.clone(), &[&text, &text[7..40]]);
     }
-    let terms = Entries::parse(format!(r#"{{"$":{{"later":{VALUE:?}}}}}"#).into()).unwrap();
-    texts.push(format!("{:?} {:?}", cookie::Settings::new("session").build(), session_core::Terms::of(&terms)));
+    let entries = Entries::parse(format!(r#"{{"$":{{"later":{VALUE:?}}}}}"#).into()).unwrap();
+    texts.push(format!("{:?} {:?}", cookie::Settings::new("session").build(), entries.metadata()));
     let id = frame.id.to_string();
     assert_silent(texts, &["CANARY", SECRET, VALUE, &id, "202, 202", "[67, 65, 78"]);
 }

@@ -108,5 +108,5 @@ pub fn values() -> Changes {
 
 pub const fn write<'a>(changes: &'a Changes, read: Option<&'a Record>, now: u64) -> Write<'a> {
     let visit = Visit { now, expires_at: now + DAY };
-    Write { changes, read, owner: None, label: None, created_at: now, visit, exact: false }
+    Write { base: read, ..Write::new(changes, visit) }
 }

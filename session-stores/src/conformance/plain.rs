@@ -27,7 +27,7 @@ impl PlainStore {
         let Some(record) = records.get(from).filter(|record| !record.is_expired(now)) else {
             return if moved_before { Updated::Written { version: records[to].version } } else { Updated::Gone };
         };
-        if write.exact && write.read.is_some_and(|read| read.version != record.version) {
+        if write.only_if_unchanged && write.base.is_some_and(|read| read.version != record.version) {
             return Updated::Conflict;
         }
         let after = (!write.leaves_nothing_of(record)).then(|| applied(to, record, write));
@@ -54,7 +54,7 @@ fn applied(key: &RecordKey, record: &Record, write: Write<'_>) -> Record {
         expires_at: write.visit.expires_at,
         owner: write.owner_after(record).map(str::to_owned),
         label: write.label_after(record).map(str::to_owned),
-        entries: Entries::from_texts(write.entries_after(&record.entries)).unwrap(),
+        entries: Entries::from_texts(write.fields_after(&record.entries)).unwrap(),
         version: record.version + 1,
     }
 }
@@ -136,7 +136,7 @@ pub(super) struct NaiveStore(PlainStore);
 impl NaiveStore {
     async fn put(&self, key: &RecordKey, write: Write<'_>) -> Updated {
         tokio::task::yield_now().await;
-        let record = applied(key, write.read.unwrap(), write);
+        let record = applied(key, write.base.unwrap(), write);
         let version = record.version;
         self.0.records().insert(*key, record);
         Updated::Written { version }

@@ -265,7 +265,8 @@ impl Racer {
             let Some(read) = self.load(&key).await else { return };
             let mut changes = Changes::default();
             changes.insert(COUNT, (count(&read) + 1).to_string());
-            let updated = self.store.update(&key, Write { exact: true, ..self.write(&changes, &read) }).await;
+            let updated =
+                self.store.update(&key, Write { only_if_unchanged: true, ..self.write(&changes, &read) }).await;
             self.work.count(&updated);
             if !matches!(updated, Ok(Updated::Conflict)) {
                 return;
@@ -317,12 +318,10 @@ impl Racer {
     const fn write<'a>(&self, changes: &'a Changes, read: &'a Record) -> Write<'a> {
         Write {
             changes,
-            read: Some(read),
-            owner: None,
-            label: None,
+            base: Some(read),
             created_at: read.created_at,
             visit: Visit { now: self.now, expires_at: self.now + HOUR },
-            exact: false,
+            only_if_unchanged: false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What every case begins with: fresh keys, and the operations without the words that are the same each time.
 
 use session_core::{
-    Changes, Clock, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write, unix_seconds,
+    Changes, Clock, Metadata, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write,
+    unix_seconds,
 };
 
 /// One case's use of a store that others use at the same time: it asks for keys and owners that nobody else has.
@@ -19,8 +20,6 @@ impl<'a> Trial<'a> {
     pub(super) fn draft(&self) -> Draft {
         Draft {
             changes: Changes::default(),
-            owner: None,
-            label: None,
             created_at: None,
             visit: Visit { now: self.now, expires_at: self.now + HOUR },
             exact: false,
@@ -97,8 +96,6 @@ impl<'a> Trial<'a> {
 #[derive(Clone)]
 pub(super) struct Draft {
     changes: Changes,
-    owner: Option<String>,
-    label: Option<String>,
     created_at: Option<u64>,
     visit: Visit,
     exact: bool,
@@ -106,7 +103,11 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn set(mut self, key: &str, text: &str) -> Self {
-        self.changes.insert(key, text.to_owned());
+        if key == "$" {
+            self.changes.set_metadata(Metadata::from_json(text));
+        } else {
+            self.changes.insert(key, text.to_owned());
+        }
         self
     }
 
@@ -130,12 +131,12 @@ impl Draft {
     }
 
     pub(super) fn owner(mut self, owner: &str) -> Self {
-        self.owner = Some(owner.to_owned());
+        self.changes.set_owner(owner.to_owned());
         self
     }
 
     pub(super) fn label(mut self, label: &str) -> Self {
-        self.label = Some(label.to_owned());
+        self.changes.set_label(label.to_owned());
         self
     }
 
@@ -158,12 +159,10 @@ impl Draft {
         let created_at = self.created_at.or(read.map(|record| record.created_at));
         Write {
             changes: &self.changes,
-            read,
-            owner: self.owner.as_deref(),
-            label: self.label.as_deref(),
+            base: read,
             created_at: created_at.unwrap_or(self.visit.now),
             visit: self.visit,
-            exact: self.exact,
+            only_if_unchanged: self.exact,
         }
     }
 }
@@ -193,7 +192,7 @@ pub(super) fn fresh_id() -> SessionId {
 
 /// Keys and texts in the order of the keys.
 pub(super) fn entries_of(record: &Record) -> Vec<(&str, &str)> {
-    let mut entries: Vec<_> = record.entries.iter().collect();
+    let mut entries: Vec<_> = record.entries.fields().collect();
     entries.sort_unstable();
     entries
 }

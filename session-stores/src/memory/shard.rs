@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, Hasher},
 };
 
-use session_core::{Record, RecordKey, SessionId, StoreError, Visit, Write};
+use session_core::{Entries, Record, RecordKey, SessionId, StoreError, Visit, Write};
 
 use super::stored::{Parts, Stored};
 
@@ -121,13 +121,10 @@ impl Slot {
             created_at: write.created_at,
             seen_at: write.visit.now,
             version: 1,
-            owner: write.owner,
-            label: write.label,
+            owner: write.changes.owner(),
+            label: write.changes.label(),
         };
-        Self {
-            expires_at: write.visit.expires_at,
-            stored: Stored::new(&parts, write.entries_after(&Default::default())),
-        }
+        Self { expires_at: write.visit.expires_at, stored: Stored::new(&parts, write.changes, &Entries::NONE) }
     }
 
     pub(super) fn rewritten(key: &RecordKey, before: &Record, write: Write<'_>) -> Self {
@@ -139,7 +136,7 @@ impl Slot {
             owner: write.owner_after(before),
             label: write.label_after(before),
         };
-        Self { expires_at: write.visit.expires_at, stored: Stored::new(&parts, write.entries_after(&before.entries)) }
+        Self { expires_at: write.visit.expires_at, stored: Stored::new(&parts, write.changes, &before.entries) }
     }
 
     pub(super) const fn is_live(&self, now: u64) -> bool {

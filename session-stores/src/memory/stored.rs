@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use session_core::{Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, StoreErrorKind, write_object};
+use session_core::{Changes, Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, StoreErrorKind};
 
 /// The numbers, then the owner, the label, and the entries as one JSON text.
 ///
@@ -23,7 +23,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl Stored {
-    pub(super) fn new<'a>(parts: &Parts<'_>, entries: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    pub(super) fn new(parts: &Parts<'_>, changes: &Changes, entries: &Entries) -> Self {
         let mut bytes = Vec::with_capacity(512);
         bytes.extend_from_slice(parts.key.hash());
         for number in [parts.created_at, parts.seen_at, parts.version] {
@@ -35,7 +35,7 @@ impl Stored {
         for text in [parts.owner, parts.label].into_iter().flatten() {
             bytes.extend_from_slice(text.as_bytes());
         }
-        write_object(entries, &mut bytes);
+        changes.write(entries, &mut bytes);
         // Not `into_boxed_slice`: the allocator would keep what the vector had too much.
         Self(Box::from(&*bytes))
     }

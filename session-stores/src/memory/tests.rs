@@ -31,14 +31,14 @@ fn changes(text: &str) -> Changes {
     changes
 }
 
-fn write<'a>(changes: &'a Changes, owner: Option<&'a str>, now: u64, expires_at: u64) -> Write<'a> {
-    let visit = Visit { now, expires_at };
-    Write { changes, read: None, owner, label: None, created_at: now, visit, exact: false }
+fn write(changes: &Changes, now: u64, expires_at: u64) -> Write<'_> {
+    Write::new(changes, Visit { now, expires_at })
 }
 
 fn create(store: &MemoryStore, number: u64, text: &str, seen_at: u64, expires_at: u64) -> Result<(), StoreError> {
-    let owner = format!("owner {}", number % 5);
-    done(store.create(&key(number), write(&changes(text), Some(&owner), seen_at, expires_at)))
+    let mut changes = changes(text);
+    changes.set_owner(format!("owner {}", number % 5));
+    done(store.create(&key(number), write(&changes, seen_at, expires_at)))
 }
 
 fn exists(store: &MemoryStore, number: u64) -> bool {
@@ -98,8 +98,8 @@ fn what_is_larger_than_the_store_is_refused_and_changes_nothing() {
     let large = changes(&quotes(1_000));
     let errors = [
         create(&store, 2, &quotes(1_000), NOW, NOW + 9).unwrap_err(),
-        done(store.update(&key(1), write(&large, None, NOW, NOW + 9))).unwrap_err(),
-        done(store.rename(&key(1), &key(3), write(&large, None, NOW, NOW + 9))).unwrap_err(),
+        done(store.update(&key(1), write(&large, NOW, NOW + 9))).unwrap_err(),
+        done(store.rename(&key(1), &key(3), write(&large, NOW, NOW + 9))).unwrap_err(),
     ];
     assert!(errors.iter().all(|error| error.kind() == StoreErrorKind::Refused));
     assert!(exists(&store, 1) && !exists(&store, 2) && !exists(&store, 3));
@@ -112,7 +112,7 @@ fn a_record_that_makes_no_sense_is_an_error_and_stays() {
     let fine = changes("1");
     let error = done(store.load(&key(1), NOW)).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
-    let error = done(store.update(&key(1), write(&fine, None, NOW, NOW + 9))).unwrap_err();
+    let error = done(store.update(&key(1), write(&fine, NOW, NOW + 9))).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unreadable);
     assert!(done(store.load(&key(1), NOW)).is_err());
 }
@@ -182,7 +182,7 @@ fn while_it_is_renamed(meanwhile: impl Fn(&MemoryStore) + Sync) {
         scope.spawn(|| {
             for number in (0..100_000).step_by(5) {
                 let empty = Changes::default();
-                done(store.rename(&key(number), &key(number + 5), write(&empty, None, NOW, NOW))).unwrap();
+                done(store.rename(&key(number), &key(number + 5), write(&empty, NOW, NOW))).unwrap();
             }
             over.store(true, Ordering::Relaxed);
         });
@@ -274,7 +274,8 @@ mod contract {
             Some(false) => changes.remove("a"),
             None => {}
         }
-        let write = write(&changes, owner.as_deref(), step.now, step.now + step.lives);
+        owner.iter().for_each(|owner| changes.set_owner(owner.clone()));
+        let write = write(&changes, step.now, step.now + step.lives);
         match step.action {
             0 | 1 => format!("{:?}", done(store.create(&from, write)).is_ok()),
             2 => format!("{:?}", done(store.update(&from, write)).unwrap()),

@@ -126,19 +126,16 @@ fn entry_of(field: &str) -> Option<&str> {
 
 /// All that a new session has, fields and values by turns.
 pub(super) fn new_record<'a>(hash: String, write: Write<'a>) -> Vec<Cow<'a, str>> {
-    let nothing = Entries::default();
-    let (owner, label) = match write.read {
-        Some(record) => (write.owner_after(record), write.label_after(record)),
-        None => (write.owner, write.label),
-    };
+    let base = write.base();
+    let (owner, label) = (write.changes.owner_after(base), write.changes.label_after(base));
     let mut fields: Vec<Cow<'a, str>> = vec!["$f".into(), FORMAT.into(), "$h".into(), hash.into()];
     fields.extend(["$v".into(), "1".into(), "$c".into(), write.created_at.to_string().into()]);
     fields.extend(["$s".into(), write.visit.now.to_string().into()]);
     fields.extend(["$x".into(), write.visit.expires_at.to_string().into()]);
     fields.extend(owner.into_iter().flat_map(|owner| ["$o".into(), owner.into()]));
     fields.extend(label.into_iter().flat_map(|label| ["$l".into(), label.into()]));
-    for (key, text) in write.entries_after(write.read.map_or(&nothing, |record| &record.entries)) {
-        fields.extend([field_of(key).into_owned().into(), text.to_owned().into()]);
+    for (key, text) in write.fields_after(base.entries) {
+        fields.extend([field_of(key), text]);
     }
     fields
 }
@@ -148,22 +145,19 @@ pub(super) fn changes<'a>(write: Write<'a>, nonce: String, moved: Vec<Cow<'a, st
     let mut set = moved;
     let mut removed = Vec::new();
     let mut keeps = false;
-    for (key, text) in write.changes.edits() {
+    for (key, text) in write.changes.field_edits(write.base().entries) {
         match text {
             Some(text) => {
                 keeps |= !key.starts_with('$');
-                set.extend([field_of(key), text.into()]);
+                set.extend([field_of(key), text]);
             }
             None => removed.push(field_of(key)),
         }
     }
-    if write.changes.edited("$") == Some(None) {
-        removed.push("$".into());
-    }
-    set.extend(write.label.into_iter().flat_map(|label| ["$l".into(), label.into()]));
-    let version = write.read.map_or(0, |record| record.version);
-    let version = if write.exact { version.to_string() } else { String::new() };
-    let mut arguments = vec![tagged(write.owner), version.into(), nonce.into()];
+    set.extend(write.changes.label().into_iter().flat_map(|label| ["$l".into(), label.into()]));
+    let version = write.base.map_or(0, |record| record.version);
+    let version = if write.only_if_unchanged { version.to_string() } else { String::new() };
+    let mut arguments = vec![tagged(write.changes.owner()), version.into(), nonce.into()];
     arguments.extend([flag(write.changes.clears()), flag(keeps), set.len().to_string().into()]);
     arguments.append(&mut set);
     arguments.append(&mut removed);

@@ -41,7 +41,7 @@ pub(crate) fn setting(key: &str, text: &str) -> Changes {
 
 pub(crate) fn write<'a>(changes: &'a Changes, read: Option<&'a Record>) -> Write<'a> {
     let visit = Visit { now: NOW, expires_at: NOW + HOUR };
-    Write { changes, read, owner: None, label: None, created_at: NOW, visit, exact: false }
+    Write { base: read, ..Write::new(changes, visit) }
 }
 
 /// A record with one entry, as it was read.

@@ -37,7 +37,7 @@ async fn each_operation_is_one_round_trip() {
     assert_eq!(proxy.round_trips(), 1);
     store.rename(&key, &to, write(&set("c", "3"), Some(&read))).await.unwrap();
     assert_eq!(proxy.round_trips(), 1);
-    store.update(&to, Write { owner: Some("anna"), ..write(&set("d", "4"), Some(&read)) }).await.unwrap();
+    store.update(&to, write(&owned(set("d", "4")), Some(&read))).await.unwrap();
     assert_eq!(proxy.round_trips(), 1);
     assert!(store.delete_by_id(to.id()).await.unwrap());
     assert_eq!(proxy.round_trips(), 2, "the owner's index is told");
@@ -66,11 +66,13 @@ async fn an_exact_write_whose_answer_is_lost_is_written_once() {
     create(&store, &key, &set("a", "1")).await;
     let read = load(&store, &key).await;
     proxy.lose_next_answer();
-    let updated = store.update(&key, Write { exact: true, ..write(&set("a", "2"), Some(&read)) }).await.unwrap();
+    let updated =
+        store.update(&key, Write { only_if_unchanged: true, ..write(&set("a", "2"), Some(&read)) }).await.unwrap();
     assert_eq!(updated, Updated::Written { version: read.version + 1 });
     let record = load(&store, &key).await;
     assert_eq!((record.version, record.entries.get("a")), (read.version + 1, Some("2")));
-    let late = store.update(&key, Write { exact: true, ..write(&set("a", "3"), Some(&read)) }).await.unwrap();
+    let late =
+        store.update(&key, Write { only_if_unchanged: true, ..write(&set("a", "3"), Some(&read)) }).await.unwrap();
     assert_eq!(late, Updated::Conflict);
 }
 
@@ -180,8 +182,8 @@ async fn what_makes_no_sense_is_unreadable_and_stays_as_it_is() {
 }
 
 async fn expect_unreadable(store: &RedisStore, key: &RecordKey) {
-    let (changes, to) = (set("a", "2"), fresh_key());
-    let write = Write { owner: Some("anna"), ..write(&changes, None) };
+    let (changes, to) = (owned(set("a", "2")), fresh_key());
+    let write = write(&changes, None);
     expect_error(StoreErrorKind::Unreadable, store.load(key, NOW)).await;
     expect_error(StoreErrorKind::Unreadable, store.create(key, write)).await;
     expect_error(StoreErrorKind::Unreadable, store.update(key, write)).await;
@@ -237,7 +239,7 @@ async fn an_unreadable_session_of_an_owner_is_told_and_the_others_end() {
     let store = shared("unreadable owner").await;
     let (readable, damaged) = (fresh_key(), fresh_key());
     for key in [&readable, &damaged] {
-        store.create(key, Write { owner: Some("anna"), ..write(&set("a", "1"), None) }).await.unwrap();
+        store.create(key, write(&owned(set("a", "1")), None)).await.unwrap();
     }
     redis::cmd("HSET").arg(name_of("unreadable owner", &damaged)).arg("$f").arg("2").exec(&mut raw(&SHARED)).unwrap();
     expect_error(StoreErrorKind::Unreadable, store.list("anna", NOW)).await;
@@ -249,11 +251,11 @@ async fn an_unreadable_session_of_an_owner_is_told_and_the_others_end() {
 async fn an_owner_that_a_request_did_not_read_has_the_session_for_as_long_as_it_lives() {
     let store = shared("late owner").await;
     let (updated, touched) = (fresh_key(), fresh_key());
-    let (changes, owner) = (set("a", "1"), Some("anna"));
+    let (changes, owned) = (set("a", "1"), owned(set("a", "1")));
     for key in [&updated, &touched] {
         create(&store, key, &changes).await;
         let read = load(&store, key).await;
-        store.update(key, Write { owner, ..write(&changes, Some(&read)) }).await.unwrap();
+        store.update(key, write(&owned, Some(&read))).await.unwrap();
         let later = Write { visit: LATER, ..write(&changes, Some(&read)) };
         if key == &updated {
             store.update(key, later).await.unwrap();
@@ -263,7 +265,7 @@ async fn an_owner_that_a_request_did_not_read_has_the_session_for_as_long_as_it_
     }
     // What others write makes the index forget what is over.
     let visit = Visit { now: LATER.expires_at, expires_at: LATER.expires_at + 60 };
-    store.create(&fresh_key(), Write { owner, visit, ..write(&changes, None) }).await.unwrap();
+    store.create(&fresh_key(), Write { visit, ..write(&owned, None) }).await.unwrap();
     assert_eq!(store.list("anna", LATER.expires_at).await.unwrap().len(), 3);
     assert_eq!(store.delete_by_owner("anna").await.unwrap(), 3);
 }
@@ -272,10 +274,10 @@ async fn an_owner_that_a_request_did_not_read_has_the_session_for_as_long_as_it_
 async fn an_index_forgets_what_is_over_and_expires_with_its_last_session() {
     let store = shared("index").await;
     let mut redis = raw(&SHARED);
-    let changes = set("a", "1");
+    let changes = owned(set("a", "1"));
     for age in [0, 10_000] {
         let visit = Visit { now: NOW + age, expires_at: NOW + age + 3_600 };
-        store.create(&fresh_key(), Write { owner: Some("anna"), visit, ..write(&changes, None) }).await.unwrap();
+        store.create(&fresh_key(), Write { visit, ..write(&changes, None) }).await.unwrap();
     }
     let [index] = &keys(&mut redis, "index:owner:*")[..] else { panic!("there is one index") };
     let members: u64 = redis::cmd("ZCARD").arg(index).query(&mut redis).unwrap();
@@ -292,17 +294,17 @@ async fn what_is_kept_has_no_secret_and_the_values_as_they_are() {
     let mut redis = raw(&SHARED);
     let secret = *b"This is the visitor's own secret";
     let key = RecordKey::of_secret(SessionId::random().unwrap(), &secret);
-    let mut changes = set("cart", r#"[ 1.0e2, "\u0061" ]"#);
+    let mut changes = owned(set("cart", r#"[ 1.0e2, "\u0061" ]"#));
+    changes.set_label("Firefox".to_owned());
     changes.insert("$later", "1".to_owned());
-    let write = Write { owner: Some("anna"), label: Some("Firefox"), ..write(&changes, None) };
-    store.create(&key, write).await.unwrap();
+    store.create(&key, write(&changes, None)).await.unwrap();
     let all: Vec<_> = keys(&mut redis, "dump:*").iter().flat_map(|name| dump(&mut redis, name)).collect();
     let contains = |text: &[u8]| all.iter().any(|value| value.windows(text.len()).any(|window| window == text));
     assert!(contains(br#"[ 1.0e2, "\u0061" ]"#) && contains(b"anna") && contains(b"$$later"));
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let encoded = session_core::base64url(&secret);
     assert!(!contains(&secret) && !contains(hex.as_bytes()) && !contains(encoded.as_bytes()));
-    assert_eq!(load(&store, &key).await.entries.get("$later"), Some("1"));
+    assert_eq!(load(&store, &key).await.entries.fields().next(), Some(("$later", "1")));
 }
 
 #[tokio::test]
@@ -357,7 +359,7 @@ async fn what_redis_refuses_is_told_from_what_it_cannot_do_now() {
 async fn stores_with_other_prefixes_do_not_see_each_other() {
     let (shop, blog) = (shared("shop").await, shared("blog").await);
     let key = fresh_key();
-    shop.create(&key, Write { owner: Some("anna"), ..write(&set("a", "1"), None) }).await.unwrap();
+    shop.create(&key, write(&owned(set("a", "1")), None)).await.unwrap();
     assert!(blog.load(&key, NOW).await.unwrap().is_none());
     assert!(blog.list("anna", NOW).await.unwrap().is_empty());
     assert!(!blog.delete(&key).await.unwrap() && !blog.delete_by_id(key.id()).await.unwrap());
@@ -414,9 +416,15 @@ pub(super) fn set(key: &str, text: &str) -> Changes {
     changes
 }
 
+/// The changes, by which the session becomes anna's.
+pub(super) fn owned(mut changes: Changes) -> Changes {
+    changes.set_owner("anna".to_owned());
+    changes
+}
+
 pub(super) fn write<'a>(changes: &'a Changes, read: Option<&'a Record>) -> Write<'a> {
     let visit = Visit { now: NOW, expires_at: NOW + 3_600 };
-    Write { changes, read, owner: None, label: None, created_at: NOW, visit, exact: false }
+    Write { base: read, ..Write::new(changes, visit) }
 }
 
 pub(super) fn fresh_key() -> RecordKey {

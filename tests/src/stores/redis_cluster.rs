@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::{RecordKey, SessionStore, StoreErrorKind, Write};
+use session_core::{RecordKey, SessionStore, StoreErrorKind};
 use session_stores::RedisStore;
 
-use super::redis::{LATER, NOW, create, expect_error, fresh_key, load, name_of, set, write};
+use super::redis::{LATER, NOW, create, expect_error, fresh_key, load, name_of, owned, set, write};
 use crate::support::servers::redis::{Cluster, SHARED_CLUSTER};
 
 mod suite {
@@ -19,7 +19,7 @@ async fn sessions_are_on_all_nodes_and_an_owner_has_them_all() {
     for _ in 0..60 {
         let key = fresh_key();
         nodes[SHARED_CLUSTER.node_of(&name_of("spread", &key))] += 1;
-        store.create(&key, Write { owner: Some("anna"), ..write(&set("a", "1"), None) }).await.unwrap();
+        store.create(&key, write(&owned(set("a", "1")), None)).await.unwrap();
     }
     assert!(nodes.iter().all(|sessions| *sessions > 0), "{nodes:?}");
     assert_eq!(store.list("anna", NOW).await.unwrap().len(), 60);

@@ -96,7 +96,7 @@ pub(crate) async fn a_record_of_another_format_is_unreadable_and_stays<P: Place>
     let before = place.dump().await;
     let visit = Visit { now: NOW + 1, expires_at: NOW + 2 * HOUR };
     let (changes, to) = (setting("b", "1"), renewed(&key));
-    let exact = Write { exact: true, ..write(&changes, Some(&read)) };
+    let exact = Write { only_if_unchanged: true, ..write(&changes, Some(&read)) };
     assert_kind(store.load(&key, NOW).await, StoreErrorKind::Unreadable);
     assert_kind(store.update(&key, write(&changes, Some(&read))).await, StoreErrorKind::Unreadable);
     assert_kind(store.update(&key, exact).await, StoreErrorKind::Unreadable);
