@@ -75,6 +75,11 @@ impl Error {
         matches!(self.kind, ErrorKind::Store(_))
     }
 
+    /// Whether what was asked of the store may have happened all the same.
+    pub(crate) const fn may_have_happened(&self) -> bool {
+        matches!(self.kind, ErrorKind::Store(StoreErrorKind::Unavailable))
+    }
+
     pub(crate) fn decode(key: &str, source: DecodeError) -> Self {
         Self { kind: ErrorKind::Decode { key: key.to_owned() }, source: Some(Arc::new(source)) }
     }
@@ -109,7 +114,7 @@ impl Error {
 
     /// What the browser hears: nothing of the detail.
     pub(crate) fn calm_response(&self) -> Response {
-        (self.status(), "Something went wrong with your session. Please try again.").into_response()
+        (self.status(), CALM).into_response()
     }
 }
 
@@ -177,6 +182,9 @@ impl IntoResponse for Error {
         response
     }
 }
+
+/// What the browser hears of any failure.
+pub(crate) const CALM: &str = "Something went wrong with your session. Please try again.";
 
 /// Travels with the response of a failed handler, so that the layer can let the application answer.
 #[derive(Clone, Debug)]

@@ -8,17 +8,16 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use session_core::{Batch, RESERVED_PREFIX};
 
 use crate::{
+    config::FlashMode,
     error::Error,
     form::{self, Choice, FormValues, errors::IntoErrors},
-    rejection::MissingLayer,
-    scope::Scope,
-    settings::FlashMode,
+    rejection::{MissingLayer, request_of},
+    request::Request,
+    state::flash_changes::{Fate, FlashChanges},
 };
 
-pub(crate) mod changes;
 mod values;
 
-use changes::Fate;
 pub use values::{FormErrors, Input, Message, Messages};
 
 /// The flash messages of a request: those that came with it, and those for the next page.
@@ -39,7 +38,7 @@ pub use values::{FormErrors, Input, Message, Messages};
 /// }
 /// ```
 pub struct Flash {
-    scope: Arc<Scope>,
+    request: Arc<Request>,
     /// For this page only.
     now: Batch,
     /// Whether the browser only prepares this page.
@@ -102,7 +101,7 @@ impl Flash {
     #[must_use]
     pub fn input(&self) -> Input<'_> {
         if self.carried().any(Batch::has_form) {
-            self.scope.note(|staged| staged.flash.input_was_read = true);
+            self.note(|flash| flash.input_was_read = true);
         }
         Input(self.forms())
     }
@@ -111,7 +110,7 @@ impl Flash {
     #[must_use]
     pub fn errors(&self) -> FormErrors<'_> {
         if self.carried().any(Batch::has_form) {
-            self.scope.note(|staged| staged.flash.errors_were_read = true);
+            self.note(|flash| flash.errors_were_read = true);
         }
         FormErrors(self.forms())
     }
@@ -139,13 +138,11 @@ impl Flash {
     /// A message for the next page. A key that begins with `$` is refused: the response becomes an [`Error`].
     pub fn add(&self, key: &str, text: impl Into<String>) {
         let text = text.into();
-        self.scope.stage_or_log(|staged| {
-            if key.starts_with(RESERVED_PREFIX) {
-                staged.error.get_or_insert_with(|| Box::new(Error::reserved(key)));
-            } else {
-                staged.flash.added.messages.add(key, text);
-            }
-        });
+        if key.starts_with(RESERVED_PREFIX) {
+            self.request.fail(Error::reserved(key));
+        } else {
+            self.stage(|flash| flash.added.messages.add(key, text));
+        }
     }
 
     /// A message for this page only: this handle shows it like one that came with the request.
@@ -189,12 +186,23 @@ impl Flash {
     }
 
     fn decide(&self, fate: Fate) {
-        self.scope.stage_or_log(|staged| staged.flash.fate = fate);
+        self.stage(|flash| flash.fate = fate);
+    }
+
+    fn stage(&self, change: impl FnOnce(&mut FlashChanges)) {
+        if let Err(error) = self.request.stage_flash(change) {
+            tracing::error!(%error, "a change was dropped");
+        }
+    }
+
+    /// Notes that something was read. After the response nothing is consumed any more.
+    fn note(&self, read: impl FnOnce(&mut FlashChanges)) {
+        let _ = self.request.stage_flash(read);
     }
 
     fn mark<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         for key in keys.into_iter().filter(|key| self.came_with(key)) {
-            self.scope.note(|staged| staged.flash.mark(key));
+            self.note(|flash| flash.mark(key));
         }
     }
 
@@ -207,7 +215,7 @@ impl Flash {
     }
 
     fn carried(&self) -> impl DoubleEndedIterator<Item = &Batch> {
-        let batches = if self.is_prefetch { &[] } else { self.scope.incoming().batches.as_slice() };
+        let batches = if self.is_prefetch { &[] } else { self.request.incoming().batches.as_slice() };
         batches.iter().map(|received| &received.batch)
     }
 
@@ -232,10 +240,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Flash {
     type Rejection = MissingLayer;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
-        let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Flash"))?;
-        scope.incoming();
-        let is_prefetch = scope.settings.told.flash_mode == FlashMode::UntilRead && is_prefetch(&parts.headers);
-        Ok(Self { scope: Arc::clone(scope), now: Batch::default(), is_prefetch })
+        let request = request_of(parts, "Flash")?;
+        request.incoming();
+        let is_prefetch = request.settings.config.flash_mode == FlashMode::UntilRead && is_prefetch(&parts.headers);
+        Ok(Self { request: Arc::clone(request), now: Batch::default(), is_prefetch })
     }
 }
 

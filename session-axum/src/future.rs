@@ -1,4 +1,4 @@
-//! Between the way in and the way out: the handler's own future, and the saving after it.
+//! The handler's own future, and the saving after it.
 
 use std::{
     fmt,
@@ -11,24 +11,21 @@ use axum_core::{BoxError, body::Body, response::Response};
 use bytes::Bytes;
 use http::Response as HttpResponse;
 
-use crate::{
-    departure::{Departure, depart},
-    scope::Scope,
-};
+use crate::{finish::Finish, request::Request};
 
 pin_project_lite::pin_project! {
     /// The future of [`SessionService`](crate::SessionService).
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        scope: Option<Arc<Scope>>,
+        request: Option<Arc<Request>>,
         saving: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) const fn new(inner: F, scope: Option<Arc<Scope>>) -> Self {
-        Self { inner, scope, saving: None }
+    pub(crate) const fn new(inner: F, request: Option<Arc<Request>>) -> Self {
+        Self { inner, request, saving: None }
     }
 }
 
@@ -46,13 +43,13 @@ where
             return saving.as_mut().poll(context).map(Ok);
         }
         let mut response = ready!(this.inner.poll(context))?.map(Body::new);
-        let Some(scope) = this.scope.take() else { return Poll::Ready(Ok(response)) };
-        let Some(departure) = Departure::begin(&scope, &mut response) else { return Poll::Ready(Ok(response)) };
-        if scope.settings.told.remote.is_none() {
-            // Nobody is to be asked, so that it ends where it begins, and needs no box.
-            return pin!(depart(scope, departure, response)).poll(context).map(Ok);
+        let Some(request) = this.request.take() else { return Poll::Ready(Ok(response)) };
+        let Some(finish) = Finish::begin(&request, &mut response) else { return Poll::Ready(Ok(response)) };
+        if request.settings.engine().never_waits() {
+            // It ends where it begins, and needs no box.
+            return pin!(finish.run(request, response)).poll(context).map(Ok);
         }
-        let saving = this.saving.insert(Box::pin(depart(scope, departure, response)));
+        let saving = this.saving.insert(Box::pin(finish.run(request, response)));
         saving.as_mut().poll(context).map(Ok)
     }
 }

@@ -11,11 +11,11 @@ use session_core::{
 use tower_layer::Layer;
 
 use crate::{
+    config::{Config, FlashMode, Sealing, Settings},
+    devices::Sessions,
+    engine::{Engine, Revocations, StoreClient},
     error::Error,
     service::SessionService,
-    sessions::Sessions,
-    settings::{FlashMode, Remote, Sealing, Settings, Told},
-    store::Store,
 };
 
 /// The layer that gives every request below it a [`Session`](crate::Session) and a [`Flash`](crate::Flash).
@@ -48,14 +48,14 @@ impl SessionLayer {
     /// Sessions whose data travels in a signed cookie: the browser can read it and cannot change it.
     #[must_use]
     pub fn signed(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Signed }), None)
+        Self::of(Some(Sealing { keys, form: Form::Signed }), Engine::Cookie)
     }
 
     /// Sessions whose data travels in an encrypted cookie: the browser can neither read nor change it.
     #[cfg(feature = "encrypted")]
     #[must_use]
     pub fn encrypted(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Encrypted }), None)
+        Self::of(Some(Sealing { keys, form: Form::Encrypted }), Engine::Cookie)
     }
 
     /// Sessions that stay in a store while a signed id travels: for what outgrows a cookie, and for log-outs that hold
@@ -66,13 +66,13 @@ impl SessionLayer {
     /// background: see [`SessionLayer::sweep_every`].
     #[must_use]
     pub fn stored(store: impl SessionStore, keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Signed }), Some(Remote::Records(Store::new(store))))
+        Self::of(Some(Sealing { keys, form: Form::Signed }), Engine::Store(StoreClient::new(store)))
     }
 
     /// For APIs: every session is empty and nothing is written, whatever the handlers do.
     #[must_use]
     pub fn null() -> Self {
-        Self::of(None, None)
+        Self::of(None, Engine::Null)
     }
 
     /// Keeps the ids of sessions whose data travels and that ended early, so that a copied cookie is dead after a
@@ -83,9 +83,10 @@ impl SessionLayer {
     /// [`SessionLayer::null`] there is nothing to revoke, and it changes nothing.
     #[must_use]
     pub fn revocations(self, store: impl SessionStore) -> Self {
-        self.with_safe(|told| {
-            if told.sealing.is_some() && !matches!(told.remote, Some(Remote::Records(_))) {
-                told.remote = Some(Remote::Revocations { list: Store::new(store), lenient: false });
+        self.with_safe(|config| {
+            if let Engine::Cookie | Engine::RevocableCookie(_) = config.engine {
+                let list = StoreClient::new(store);
+                config.engine = Engine::RevocableCookie(Revocations { list, trust_when_unavailable: false });
             }
         })
     }
@@ -93,9 +94,9 @@ impl SessionLayer {
     /// Believes sessions while the list of [`SessionLayer::revocations`] cannot be read: also those that were ended.
     #[must_use]
     pub fn trust_when_unlisted(self) -> Self {
-        self.with_safe(|told| {
-            if let Some(Remote::Revocations { lenient, .. }) = &mut told.remote {
-                *lenient = true;
+        self.with_safe(|config| {
+            if let Engine::RevocableCookie(revocations) = &mut config.engine {
+                revocations.trust_when_unavailable = true;
             }
         })
     }
@@ -121,13 +122,14 @@ impl SessionLayer {
         Sessions::new(Arc::clone(&self.settings))
     }
 
-    /// The session cookie's name instead of `__Host-session`.
+    /// The session cookie's name instead of `__Host-session`. The flash cookies are named after it: `__Host-shop` gives
+    /// `__Host-shop-flash`, unless [`SessionLayer::flash_name`] gives them a name of their own.
     ///
     /// # Errors
     ///
     /// When it is no cookie's name, when its prefix contradicts another setting, or when it is the flash's name.
     pub fn name(self, name: &str) -> Result<Self, SettingsError> {
-        self.with(|told| told.session = told.session.clone().name(name))
+        self.with(|config| config.session = config.session.clone().name(name))
     }
 
     /// The flash cookies' name, before the dot, instead of `__Host-flash`.
@@ -136,7 +138,10 @@ impl SessionLayer {
     ///
     /// As [`SessionLayer::name`].
     pub fn flash_name(self, name: &str) -> Result<Self, SettingsError> {
-        self.with(|told| told.flash = told.flash.clone().name(name))
+        self.with(|config| {
+            config.flash = config.flash.clone().name(name);
+            config.flash_has_name = true;
+        })
     }
 
     /// Cookies for a domain and all its subdomains. The default names become `__Secure-session` and `__Secure-flash`.
@@ -173,8 +178,8 @@ impl SessionLayer {
     /// A jar of its own under every top-level site that embeds this one (CHIPS). Without Secure it stays off.
     #[must_use]
     pub fn partitioned(self, partitioned: bool) -> Self {
-        self.with_safe(|told| {
-            for cookie in [&mut told.session, &mut told.flash] {
+        self.with_safe(|config| {
+            for cookie in [&mut config.session, &mut config.flash] {
                 *cookie = cookie.clone().partitioned(partitioned && cookie.is_secure());
             }
         })
@@ -189,8 +194,8 @@ impl SessionLayer {
             "session cookies travel over plain HTTP (insecure_over_http): anybody on the network can take a session \
              over; use HTTPS and drop this setting in production"
         );
-        self.with_safe(|told| {
-            for cookie in [&mut told.session, &mut told.flash] {
+        self.with_safe(|config| {
+            for cookie in [&mut config.session, &mut config.flash] {
                 *cookie = cookie.clone().insecure();
             }
         })
@@ -199,7 +204,7 @@ impl SessionLayer {
     /// Keeps two applications with one secret apart: neither opens the other's cookies. Empty unless told otherwise.
     #[must_use]
     pub fn application(self, application: &str) -> Self {
-        self.with_safe(|told| application.clone_into(&mut told.application))
+        self.with_safe(|config| application.clone_into(&mut config.application))
     }
 
     /// The longest time between two visits: 24 hours unless told otherwise, 1 second to 10 years.
@@ -207,26 +212,26 @@ impl SessionLayer {
     /// A visit counts when the session is used. The cookie is renewed for it after an eighth of this time.
     #[must_use]
     pub fn idle_timeout(self, timeout: Duration) -> Self {
-        self.with_safe(|told| told.limits = Limits { idle: seconds(timeout, TEN_YEARS), ..told.limits })
+        self.with_safe(|config| config.limits = Limits { idle: seconds(timeout, TEN_YEARS), ..config.limits })
     }
 
     /// The longest time from the beginning of a session, whatever its activity: 30 days unless told otherwise,
     /// 1 second to 10 years.
     #[must_use]
     pub fn lifetime(self, lifetime: Duration) -> Self {
-        self.with_safe(|told| told.limits = Limits { lifetime: seconds(lifetime, TEN_YEARS), ..told.limits })
+        self.with_safe(|config| config.limits = Limits { lifetime: seconds(lifetime, TEN_YEARS), ..config.limits })
     }
 
     /// How long an unread flash message waits: 5 minutes unless told otherwise, 1 second to 1 day.
     #[must_use]
     pub fn flash_lifetime(self, lifetime: Duration) -> Self {
-        self.with_safe(|told| told.flash_lifetime = seconds(lifetime, ONE_DAY))
+        self.with_safe(|config| config.flash_lifetime = seconds(lifetime, ONE_DAY))
     }
 
     /// Cookies that outlive the browser: `Max-Age` is what is left of the nearer limit, at most 400 days.
     #[must_use]
     pub fn persistent(self, persistent: bool) -> Self {
-        self.with_safe(|told| told.persistent = persistent)
+        self.with_safe(|config| config.is_persistent = persistent)
     }
 
     /// Lets a session that is too large for one cookie spread over up to `most` of them, 1 to 8.
@@ -234,19 +239,19 @@ impl SessionLayer {
     /// Each costs up to 4 KiB with every request, and servers commonly refuse headers of more than 8 to 16 KiB.
     #[must_use]
     pub fn chunked(self, most: usize) -> Self {
-        self.with_safe(|told| told.chunks = most.clamp(1, 8))
+        self.with_safe(|config| config.most_pieces = most.clamp(1, 8))
     }
 
     /// When a flash message is gone: [`FlashMode::UntilRead`] unless told otherwise.
     #[must_use]
     pub fn flash_mode(self, mode: FlashMode) -> Self {
-        self.with_safe(|told| told.flash_mode = mode)
+        self.with_safe(|config| config.flash_mode = mode)
     }
 
     /// Saves what handlers did even when the answer is a 5xx. Unless told so, that is rolled back.
     #[must_use]
     pub fn save_on_server_error(self, save: bool) -> Self {
-        self.with_safe(|told| told.save_on_server_error = save)
+        self.with_safe(|config| config.save_on_server_error = save)
     }
 
     /// Makes the response when a session cannot be read or saved, and for an [`Error`] that a handler returns.
@@ -254,13 +259,13 @@ impl SessionLayer {
     /// Unless told otherwise it is one calm sentence, with a 503 while a store is not available and a 500 otherwise.
     #[must_use]
     pub fn on_error(self, respond: impl Fn(&Error) -> Response + Send + Sync + 'static) -> Self {
-        self.with_safe(|told| told.on_error = Arc::new(respond))
+        self.with_safe(|config| config.on_error = Arc::new(respond))
     }
 
     /// Where time comes from: the system's clock unless told otherwise.
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
-        self.with_safe(|told| told.clock = Arc::new(clock))
+        self.with_safe(|config| config.clock = Arc::new(clock))
     }
 
     #[cfg(feature = "testing")]
@@ -268,35 +273,36 @@ impl SessionLayer {
         &self.settings
     }
 
-    fn of(sealing: Option<Sealing>, remote: Option<Remote>) -> Self {
-        match Settings::new(Told::new(sealing, remote)) {
+    fn of(sealing: Option<Sealing>, engine: Engine) -> Self {
+        match Settings::new(Config::new(sealing, engine)) {
             Ok(settings) => Self { settings: Arc::new(settings) },
             Err(error) => unreachable!("the defaults are valid: {error}"),
         }
     }
 
-    fn with(self, change: impl FnOnce(&mut Told)) -> Result<Self, SettingsError> {
-        let mut told = Arc::unwrap_or_clone(self.settings).told;
-        change(&mut told);
-        Ok(Self { settings: Arc::new(Settings::new(told)?) })
+    fn with(self, change: impl FnOnce(&mut Config)) -> Result<Self, SettingsError> {
+        let mut config = Arc::unwrap_or_clone(self.settings).config;
+        change(&mut config);
+        Ok(Self { settings: Arc::new(Settings::new(config)?) })
     }
 
     fn with_both(self, change: impl Fn(CookieSettings) -> CookieSettings) -> Result<Self, SettingsError> {
-        self.with(|told| {
-            told.session = change(told.session.clone());
-            told.flash = change(told.flash.clone());
+        self.with(|config| {
+            config.session = change(config.session.clone());
+            config.flash = change(config.flash.clone());
         })
     }
 
-    fn with_store(self, change: impl FnOnce(&mut Store)) -> Self {
-        self.with_safe(|told| match &mut told.remote {
-            Some(Remote::Records(store) | Remote::Revocations { list: store, .. }) => change(store),
-            None => {}
+    fn with_store(self, change: impl FnOnce(&mut StoreClient)) -> Self {
+        self.with_safe(|config| {
+            if let Some(store) = config.engine.store_mut() {
+                change(store);
+            }
         })
     }
 
-    /// For what cannot be wrong after a layer that was right.
-    fn with_safe(self, change: impl FnOnce(&mut Told)) -> Self {
+    /// For settings that cannot conflict with others.
+    fn with_safe(self, change: impl FnOnce(&mut Config)) -> Self {
         match self.with(change) {
             Ok(layer) => layer,
             Err(error) => unreachable!("this setting cannot contradict another: {error}"),

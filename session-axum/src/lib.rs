@@ -77,32 +77,31 @@
 //!
 //! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
 
-mod arrival;
-mod batches;
-mod cookies;
-mod departure;
+mod config;
+mod devices;
+mod edits;
+mod engine;
 mod error;
+mod finish;
 mod flash;
 mod form;
 mod future;
-mod issue;
 mod layer;
-mod notices;
 mod rejection;
+mod request;
 mod response;
-mod revocation;
-mod saving;
-mod scope;
 mod service;
 mod session;
-mod sessions;
-mod settings;
-mod store;
+mod setup_warnings;
+mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod wire;
 
+pub use config::FlashMode;
 #[doc(no_inline)]
 pub use cookie::{Cookie, SameSite};
+pub use devices::{LiveSession, Sessions};
 pub use error::{Error, ErrorKind};
 pub use flash::{Flash, FormErrors, Input, Message, Messages};
 pub use form::{
@@ -126,8 +125,6 @@ pub use session_core::{
     cookie::{SettingsError, TooLarge},
 };
 pub use session_macros::SessionData;
-pub use sessions::{LiveSession, Sessions};
-pub use settings::FlashMode;
 
 /// The README's programs compile.
 #[cfg(doctest)]

@@ -1,21 +1,26 @@
 //! What a caller gets when extraction cannot work.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum_core::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header, request::Parts};
 
-use crate::error::Error;
+use crate::{
+    error::{CALM, Error},
+    request::Request,
+};
 
-/// There is no [`SessionLayer`](crate::SessionLayer) around the route: a mistake of the application's, and a 500.
+/// No usable [`SessionLayer`](crate::SessionLayer) is around the route: a mistake in the application's set-up, and a
+/// 500.
 #[derive(Clone, Copy, Debug)]
 pub struct MissingLayer {
     extractor: &'static str,
+    clashes: bool,
 }
 
 impl MissingLayer {
-    pub(crate) fn of(extractor: &'static str) -> Self {
-        let rejection = Self { extractor };
+    fn of(extractor: &'static str) -> Self {
+        let rejection = Self { extractor, clashes: false };
         tracing::error!("{rejection}");
         rejection
     }
@@ -23,6 +28,9 @@ impl MissingLayer {
 
 impl fmt::Display for MissingLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.clashes {
+            return f.write_str("two different session layers around this route share a cookie name");
+        }
         write!(
             f,
             "`{}` was extracted and no session layer is around this route: add `.layer(SessionLayer::signed(keys))` to \
@@ -36,15 +44,23 @@ impl std::error::Error for MissingLayer {}
 
 impl IntoResponse for MissingLayer {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+        let sentence = if self.clashes { CALM.to_owned() } else { self.to_string() };
+        (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
     }
+}
+
+/// Returns what the layer put into a request, for `extractor`.
+pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
+    let request = parts.extensions.get::<Arc<Request>>().ok_or_else(|| MissingLayer::of(extractor))?;
+    // The layer has logged why.
+    if request.clashes { Err(MissingLayer { extractor, clashes: true }) } else { Ok(request) }
 }
 
 /// Why a handler did not get its [`Session`](crate::Session).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionRejection {
-    /// No layer is around the route: 500.
+    /// No usable layer is around the route: 500.
     MissingLayer(MissingLayer),
     /// The visitor's session lacks a field that the struct requires: 401, or the struct's redirect.
     MissingField {

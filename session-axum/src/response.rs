@@ -1,19 +1,15 @@
 //! Helpers on responses: what Play writes as `.withSession` and `.flashing`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use serde::Serialize;
-use session_core::{Batch, Changes, Lists, RESERVED_PREFIX, SessionData, Writer, encode};
+use session_core::{Batch, Lists, SessionData, Writer};
 
 use crate::{
+    edits::{Edit, ResponseEdits},
     error::Error,
     form::{self, Choice, FormValues, errors::IntoErrors},
-    scope::{Scope, Staged},
     session::Session,
 };
 
@@ -106,7 +102,7 @@ impl<R: IntoResponse> SessionResponseExt for R {}
 
 /// [`SessionResponseExt::with_session`] as a part of a response.
 #[derive(Debug)]
-pub struct WithSession(Op);
+pub struct WithSession(Edit);
 
 impl WithSession {
     /// Replaces the whole session.
@@ -117,23 +113,23 @@ impl WithSession {
 
 /// [`SessionResponseExt::adding_to_session`] as a part of a response.
 #[derive(Debug)]
-pub struct AddingToSession(Op);
+pub struct AddingToSession(Edit);
 
 impl AddingToSession {
     /// Adds values.
     pub fn new<K: Into<String>, V: Serialize>(values: impl IntoIterator<Item = (K, V)>) -> Self {
-        Self(Op::adding(Op::Add, values))
+        Self(Edit::adding(Edit::Add, values))
     }
 }
 
 /// [`SessionResponseExt::removing_from_session`] as a part of a response.
 #[derive(Debug)]
-pub struct RemovingFromSession(Op);
+pub struct RemovingFromSession(Edit);
 
 impl RemovingFromSession {
     /// Takes values out.
     pub fn new<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Self {
-        Self(Op::Remove(keys.into_iter().map(Into::into).collect()))
+        Self(Edit::Remove(keys.into_iter().map(Into::into).collect()))
     }
 }
 
@@ -202,13 +198,13 @@ impl WithErrors {
 }
 
 macro_rules! response_parts {
-    ($($name:ident: $this:ident => $op:expr;)*) => {$(
+    ($($name:ident: $this:ident => $edit:expr;)*) => {$(
         impl IntoResponseParts for $name {
             type Error = std::convert::Infallible;
 
             fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
                 let $this = self;
-                Ops::of(parts.extensions_mut()).push($op);
+                ResponseEdits::of(parts.extensions_mut()).push($edit);
                 Ok(parts)
             }
         }
@@ -224,10 +220,10 @@ response_parts! {
     WithSession: this => this.0;
     AddingToSession: this => this.0;
     RemovingFromSession: this => this.0;
-    WithNewSession: _this => Op::Replace(Vec::new());
-    Flashing: this => Op::Flash(Batch { messages: this.0, ..Batch::default() });
-    WithInput: this => Op::Flash(Batch { input: this.0, ..Batch::default() });
-    WithErrors: this => Op::Flash(Batch { errors: this.0, ..Batch::default() });
+    WithNewSession: _this => Edit::end();
+    Flashing: this => Edit::Flash(Batch { messages: this.0, ..Batch::default() });
+    WithInput: this => Edit::Flash(Batch { input: this.0, ..Batch::default() });
+    WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }
 
 /// What can replace a session: pairs of key and value, a struct that derives [`SessionData`], or a [`Session`].
@@ -244,7 +240,7 @@ pub trait IntoSession<Kind> {
 
 /// A session that is to be: see [`IntoSession`].
 #[derive(Debug)]
-pub struct NewSession(Op);
+pub struct NewSession(Edit);
 
 /// [`IntoSession`] for pairs of key and value.
 #[derive(Debug)]
@@ -261,20 +257,20 @@ impl<T: SessionData> IntoSession<OfStruct> for T {
         let mut writer = Writer::new();
         self.write(&mut writer);
         NewSession(match writer.finish() {
-            Ok(fields) => {
-                Op::Replace(fields.into_iter().filter_map(|field| Some((field.key.to_owned(), field.text?))).collect())
-            }
-            Err((key, error)) => Op::Fail(Error::encode(key, error)),
+            Ok(fields) => Edit::Replace(
+                fields.into_iter().filter_map(|field| Some((field.key.to_owned(), field.text?))).collect(),
+            ),
+            Err((key, error)) => Edit::Fail(Error::encode(key, error)),
         })
     }
 }
 
 impl<T: SessionData> IntoSession<OfHandle> for Session<T> {
     fn into_session(self) -> NewSession {
-        let scope = Arc::clone(self.scope());
+        let request = self.request().clone();
+        // Staged field changes belong to the session that is handed over.
         drop(self);
-        let changes = scope.staged().changes.clone();
-        NewSession(Op::Adopt(scope, changes))
+        NewSession(Edit::adopt(request))
     }
 }
 
@@ -288,7 +284,7 @@ macro_rules! session_of_pairs {
     ($([$($generics:tt)*] $pairs:ty;)*) => {$(
         impl<K: Into<String>, V: Serialize, $($generics)*> IntoSession<OfPairs> for $pairs {
             fn into_session(self) -> NewSession {
-                NewSession(Op::adding(Op::Replace, self))
+                NewSession(Edit::adding(Edit::Replace, self))
             }
         }
     )*};
@@ -338,145 +334,4 @@ messages_of_pairs! {
     [] Option<(K, M)>;
     [] BTreeMap<K, M>;
     [S] HashMap<K, M, S>;
-}
-
-/// What one helper does to the session and the flash.
-#[derive(Clone)]
-pub(crate) enum Op {
-    /// Ends the session and begins another with these keys and JSON texts.
-    Replace(Vec<(String, String)>),
-    Add(Vec<(String, String)>),
-    Remove(Vec<String>),
-    /// Takes the session of a handle: the request's own as it is, another one as it was then.
-    Adopt(Arc<Scope>, Changes),
-    Flash(Batch),
-    /// The helper was given what cannot be saved.
-    Fail(Error),
-}
-
-impl Op {
-    fn adding<K: Into<String>, V: Serialize>(
-        op: impl FnOnce(Vec<(String, String)>) -> Self,
-        values: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
-        let entry = |(key, value): (K, V)| {
-            let key = key.into();
-            if key.starts_with(RESERVED_PREFIX) {
-                return Err(Error::reserved(&key));
-            }
-            let text = encode(&value).map_err(|error| Error::encode(&key, error))?;
-            Ok((key, text))
-        };
-        values.into_iter().map(entry).collect::<Result<_, _>>().map_or_else(Self::Fail, op)
-    }
-
-    /// Applies the helper to what `scope`'s request staged.
-    ///
-    /// `before` is what it staged before anything was rolled back.
-    pub(crate) fn apply(self, scope: &Arc<Scope>, staged: &mut Staged, before: &Staged) -> Result<(), Error> {
-        match self {
-            Self::Replace(entries) => {
-                staged.destroy();
-                entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
-            }
-            Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text)),
-            Self::Remove(keys) => {
-                let ours = |key: &String| key.starts_with(RESERVED_PREFIX);
-                keys.iter().filter(|key| !ours(key)).for_each(|key| staged.changes.remove(key));
-            }
-            Self::Adopt(from, _) if Arc::ptr_eq(&from, scope) => staged.adopt(before),
-            Self::Adopt(from, changes) => {
-                let entries = changes.view(from.arrived().entries());
-                let entries = entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
-                Self::Replace(entries).apply(scope, staged, before)?;
-            }
-            Self::Flash(batch) => {
-                if let Some((key, _)) = batch.messages.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
-                    return Err(Error::reserved(key));
-                }
-                staged.flash.added.extend(batch);
-            }
-            Self::Fail(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    pub(crate) const fn is_about_the_session(&self) -> bool {
-        !matches!(self, Self::Flash(_))
-    }
-}
-
-impl fmt::Debug for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Op(..)")
-    }
-}
-
-/// The helpers that were called on a response, on their way to the layer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Ops(Arc<Pending>);
-
-#[derive(Debug, Default)]
-struct Pending(Mutex<OpList>);
-
-/// Helpers in the order of their calls. Most responses have one, which needs no list.
-#[derive(Debug, Default)]
-pub(crate) struct OpList {
-    first: Option<Op>,
-    others: Vec<Op>,
-}
-
-impl OpList {
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Op> {
-        self.first.iter().chain(&self.others)
-    }
-
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = Op> {
-        self.first.into_iter().chain(self.others)
-    }
-
-    pub(crate) fn push(&mut self, op: Op) {
-        match self.first {
-            None => self.first = Some(op),
-            Some(_) => self.others.push(op),
-        }
-    }
-}
-
-impl Ops {
-    /// Those of a response, for one more to be added.
-    fn of(extensions: &mut http::Extensions) -> &mut Self {
-        extensions.get_or_insert_default()
-    }
-
-    /// Takes those of a response, for the layer to apply.
-    pub(crate) fn take(response: &mut Response) -> OpList {
-        let ops = response.extensions_mut().remove::<Self>();
-        ops.map(|ops| std::mem::take(&mut *ops.0.lock())).unwrap_or_default()
-    }
-
-    fn push(&self, op: Op) {
-        self.0.lock().push(op);
-    }
-}
-
-impl Pending {
-    fn lock(&self) -> std::sync::MutexGuard<'_, OpList> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if !self.lock().is_empty() {
-            tracing::error!(
-                "a response with session or flash changes never reached a session layer, and they are lost: add \
-                 `.layer(SessionLayer::signed(keys))` around the route that made it"
-            );
-        }
-    }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response as HttpResponse};
 use tower_service::Service;
 
-use crate::{future::ResponseFuture, scope::Scope, settings::Settings};
+use crate::{config::Settings, future::ResponseFuture, request::Request as SessionRequest};
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 #[derive(Clone, Debug)]
@@ -40,13 +40,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let outer = request.extensions().get::<Arc<Scope>>();
-        if outer.is_some_and(|scope| scope.shares_a_cookie_with(&self.settings)) {
-            self.settings.notices.two_layers(self.settings.session_cookie.name());
+        let outer = request.extensions().get::<Arc<SessionRequest>>().cloned();
+        if let Some(outer) = &outer
+            && outer.layers().any(|layer| Arc::ptr_eq(&layer.settings, &self.settings))
+        {
+            self.settings.setup_warnings.same_layer_twice(self.settings.session_cookie.spec.name());
             return ResponseFuture::new(self.inner.call(request), None);
         }
-        let scope = Scope::enter(&self.settings, &request);
-        request.extensions_mut().insert(Arc::clone(&scope));
-        ResponseFuture::new(self.inner.call(request), Some(scope))
+        let clash = outer.as_ref().is_some_and(|outer| {
+            outer.layers().any(|layer| layer.clashes || layer.settings.shares_a_cookie_with(&self.settings))
+        });
+        if clash {
+            self.settings.setup_warnings.clashing_layers(self.settings.session_cookie.spec.name());
+        }
+        let here = Arc::new(SessionRequest::new(&self.settings, &request, outer, clash));
+        request.extensions_mut().insert(Arc::clone(&here));
+        ResponseFuture::new(self.inner.call(request), Some(here))
     }
 }

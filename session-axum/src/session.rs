@@ -3,7 +3,6 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -11,16 +10,15 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    Field, MAX_COOKIE_AGE, Metadata, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Writer, decode,
-    encode, system_time,
+    Changes, Field, MAX_COOKIE_AGE, Metadata, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Writer,
+    decode, encode, system_time,
 };
 
 use crate::{
     error::Error,
-    issue::{cookie_size, session_cookies},
-    rejection::{MissingLayer, SessionRejection},
-    saving::{save_now, update_now},
-    scope::{Scope, Staged},
+    rejection::{SessionRejection, request_of},
+    request::{LoadedRequest, SessionState},
+    state::{outcome::Plan, staged::Staged},
 };
 
 /// The session of a request.
@@ -48,7 +46,7 @@ use crate::{
 /// }
 /// ```
 pub struct Session<T: SessionData = Untyped> {
-    scope: Arc<Scope>,
+    request: LoadedRequest,
     data: T,
     /// The fields before the first change; without one nothing was changed.
     before: Option<Vec<Field>>,
@@ -76,13 +74,13 @@ impl Session {
     ///
     /// When the value is there but is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.scope.with_text(key, |text| text.map(decode).transpose()).map_err(|error| Error::decode(key, error))
+        self.request.with_text(key, |text| text.map(decode).transpose()).map_err(|error| Error::decode(key, error))
     }
 
     /// Whether there is a value under `key`.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.scope.with_text(key, |text| text.is_some())
+        self.request.with_text(key, |text| text.is_some())
     }
 
     /// All keys, in their order.
@@ -114,14 +112,14 @@ impl Session {
             return Err(Error::reserved(key));
         }
         let text = encode(&value).map_err(|error| Error::encode(key, error))?;
-        self.scope.stage(|staged| staged.changes.insert(key, text))
+        self.request.stage(|session| session.staged.changes.insert(key, text))
     }
 
     /// Takes the value under `key` out, and says whether there was one.
     pub fn remove(&self, key: &str) -> bool {
         let removed = self.contains(key);
         if removed {
-            self.scope.stage_or_log(|staged| staged.changes.remove(key));
+            self.request.stage_or_log(|session| session.staged.changes.remove(key));
         }
         removed
     }
@@ -139,7 +137,7 @@ impl Session {
 
     /// Takes all values out. The session keeps its id if it gets others.
     pub fn clear(&self) {
-        self.scope.stage_or_log(|staged| staged.clear(self.scope.arrived()));
+        self.request.stage_or_log(|SessionState { loaded, staged, .. }| staged.changes.clear(loaded.entries()));
     }
 
     /// Replaces the value under `key` by what `change` makes of it, as one step that nobody else's comes between.
@@ -164,45 +162,20 @@ impl Session {
             let text = encode(&new).map_err(|error| Error::encode(key, error))?;
             Ok((new, text))
         };
-        if let Some(store) = self.scope.settings.records()
-            && let Some(new) = Box::pin(update_now(&self.scope, store, key, &mut change)).await?
-        {
-            return Ok(new);
-        }
-        loop {
-            let before = self.scope.with_text(key, |text| text.map(str::to_owned));
-            let (new, text) = change(before.as_deref())?;
-            let entries = self.scope.arrived().entries();
-            let written = self.scope.stage(|staged| {
-                let unchanged = staged.changes.get(entries, key) == before.as_deref();
-                if unchanged {
-                    staged.changes.insert(key, text);
-                }
-                unchanged
-            })?;
-            if written {
-                return Ok(new);
-            }
-        }
+        self.request.update(key, &mut change).await
     }
 
     /// A new id and a new beginning for the same values: call it whenever a visitor gets more or fewer rights.
     pub fn renew(&self) {
-        self.scope.stage_or_log(|staged| {
-            staged.changes.renew();
-            staged.new_id = None;
-        });
+        self.request.stage_or_log(|session| session.staged.renew());
     }
 
     /// Ends this session. What is put in afterwards begins a new one.
     ///
     /// The answer says how far that reaches.
     pub fn destroy(&self) -> Destroyed {
-        self.scope.stage_or_log(Staged::destroy);
-        match self.scope.settings.told.remote {
-            Some(_) => Destroyed::Everywhere,
-            None => Destroyed::InThisBrowser,
-        }
+        self.request.stage_or_log(|session| session.staged.destroy());
+        if self.request.settings().engine().ends_copies() { Destroyed::Everywhere } else { Destroyed::InThisBrowser }
     }
 
     /// The session's public and stable name, for caches and logs. Asking for it makes the session exist.
@@ -212,38 +185,29 @@ impl Session {
     /// When the session has none yet and the operating system has no randomness to give.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        let arrived = self.scope.arrived();
-        let mut staged = self.scope.staged();
-        staged.changes.ask_id();
-        match arrived.frame {
-            Some(frame) if !staged.changes.needs_new_id() => frame.id,
-            _ => {
-                let id = staged.draw_id(arrived).unwrap_or_else(|error| panic!("{error}"));
-                staged.new_id = Some(id);
-                id
-            }
-        }
+        let id = self.request.with(|SessionState { loaded, staged, .. }| {
+            staged.changes.ask_id();
+            staged.id(loaded)
+        });
+        id.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// When the session began.
     #[must_use]
     pub fn created_at(&self) -> SystemTime {
-        let staged = self.scope.staged();
-        system_time(self.scope.frame_after(&staged).created_at)
+        self.if_sent_now(|plan| system_time(plan.times().created_at))
     }
 
     /// When the session will end unless there is another visit.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        let staged = self.scope.staged();
-        let terms = staged.changes.metadata(self.scope.arrived().entries());
-        system_time(self.scope.settings.told.limits.last_second(self.scope.frame_after(&staged).times(), terms))
+        self.if_sent_now(|plan| system_time(plan.last_second()))
     }
 
     /// Lets this session live for `lifetime` from now, whatever the configured limits say, and outlive the browser:
     /// "remember me". 1 second to 400 days.
     pub fn set_lifetime(&self, lifetime: Duration) {
-        let until = self.scope.settings.now().saturating_add(lifetime.as_secs().clamp(1, MAX_COOKIE_AGE));
+        let until = self.request.settings().now().saturating_add(lifetime.as_secs().clamp(1, MAX_COOKIE_AGE));
         self.change_terms(|terms| {
             terms.end_at(Some(until));
             terms.browser_session = false;
@@ -263,11 +227,13 @@ impl Session {
     /// 4096. Without a session, 0.
     #[must_use]
     pub fn cookie_size(&self) -> usize {
-        let staged = self.scope.staged();
-        if staged.leaves_nothing(self.scope.arrived()) {
-            return 0;
-        }
-        cookie_size(&self.scope, &staged.changes)
+        let settings = self.request.settings();
+        self.if_sent_now(|plan| {
+            if plan.changes.leave_nothing(plan.loaded.base()) {
+                return 0;
+            }
+            settings.session_cookie.size(settings.engine().payload_len(plan))
+        })
     }
 
     /// Saves now: to the store, where it stays whatever the response will be. Where the data travels in the cookie it
@@ -277,11 +243,7 @@ impl Session {
     ///
     /// When the session cannot be saved: it is too large, the store cannot be told, or the session ended meanwhile.
     pub async fn save(&self) -> Result<(), Error> {
-        if let Some(store) = self.scope.settings.records() {
-            return Box::pin(save_now(&self.scope, store)).await;
-        }
-        let staged = self.scope.stage(|staged| staged.clone())?;
-        session_cookies(&self.scope, &staged).map(drop)
+        Box::pin(self.request.save()).await
     }
 
     /// Says whose session this is, for [`Sessions`](crate::Sessions): a user's id, as a rule. It needs a store.
@@ -295,21 +257,32 @@ impl Session {
     }
 
     fn say(&self, say: impl FnOnce(&mut Staged)) {
-        match self.scope.settings.records() {
-            Some(_) => self.scope.stage_or_log(say),
-            None => self.scope.settings.notices.owner_without_store(),
+        let settings = self.request.settings();
+        if settings.engine().keeps_owners() {
+            self.request.stage_or_log(|session| say(&mut session.staged));
+        } else {
+            settings.setup_warnings.owner_without_store();
         }
     }
 
     fn change_terms(&self, change: impl FnOnce(&mut Metadata)) {
-        let entries = self.scope.arrived().entries();
-        self.scope.stage_or_log(|staged| staged.changes.change_metadata(entries, change));
+        let stage = |SessionState { loaded, staged, .. }: &mut SessionState| {
+            staged.changes.change_metadata(loaded.entries(), change);
+        };
+        self.request.stage_or_log(stage);
     }
 
     fn with_keys<R>(&self, read: impl FnOnce(Vec<&str>) -> R) -> R {
-        let staged = self.scope.staged();
-        let view = staged.changes.view(self.scope.arrived().entries());
-        read(view.map(|(key, _)| key).collect())
+        self.request.with(|SessionState { loaded, staged, .. }| {
+            read(staged.changes.view(loaded.entries()).map(|(key, _)| key).collect())
+        })
+    }
+
+    /// Looks at the session as it would be if the response were sent now.
+    fn if_sent_now<R>(&self, look: impl FnOnce(&Plan<'_>) -> R) -> R {
+        let settings = self.request.settings();
+        let (rules, now) = (settings.rules(true), settings.now());
+        self.request.with(|session| look(&Plan::new(&session.loaded, &session.staged.changes, rules, now)))
     }
 }
 
@@ -324,18 +297,17 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[must_use]
     pub fn untyped(this: &Self) -> Session {
-        Session::of(&this.scope)
+        Session::of(&this.request)
     }
 
-    fn read(scope: &Arc<Scope>) -> Result<Self, MissingField> {
-        let entries = scope.arrived().entries();
-        let changes = scope.staged().changes.clone();
-        let reader = Reader::new(entries, &changes);
+    fn read(request: &LoadedRequest) -> Result<Self, MissingField> {
+        let (loaded, changes) = request.snapshot();
+        let reader = Reader::new(loaded.entries(), changes.as_deref().unwrap_or(&UNCHANGED));
         let data = T::read(&reader);
         for key in reader.unreadable() {
             tracing::warn!(key, "a value of the session cannot be decoded any more, and counts as missing");
         }
-        Ok(Self { scope: Arc::clone(scope), data: data?, before: None })
+        Ok(Self { request: request.clone(), data: data?, before: None })
     }
 
     fn fields(&self) -> Result<Vec<Field>, Error> {
@@ -344,20 +316,20 @@ impl<T: SessionData> Session<T> {
         writer.finish().map_err(|(key, error)| Error::encode(key, error))
     }
 
-    pub(crate) const fn scope(&self) -> &Arc<Scope> {
-        &self.scope
+    pub(crate) const fn request(&self) -> &LoadedRequest {
+        &self.request
     }
 }
 
 impl Session {
-    pub(crate) fn of(scope: &Arc<Scope>) -> Self {
-        Self { scope: Arc::clone(scope), data: Untyped, before: None }
+    fn of(request: &LoadedRequest) -> Self {
+        Self { request: request.clone(), data: Untyped, before: None }
     }
 }
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::of(&self.scope)
+        Self::of(&self.request)
     }
 }
 
@@ -382,20 +354,26 @@ impl<T: SessionData> DerefMut for Session<T> {
 impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
         let Some(before) = self.before.take().filter(|_| !std::thread::panicking()) else { return };
-        let fields = self.fields();
-        self.scope.stage_or_log(|staged| match fields {
-            Ok(fields) => stage_fields(staged, fields.into_iter().filter(|field| !before.contains(field))),
-            Err(error) => staged.error = Some(Box::new(error)),
+        let fields = self.fields().and_then(|fields| {
+            let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
+            match changed.iter().find(|field| field.key.starts_with(RESERVED_PREFIX)) {
+                Some(field) => Err(Error::reserved(field.key)),
+                None => Ok(changed),
+            }
         });
+        match fields {
+            Ok(fields) => self.request.stage_or_log(|session| stage_fields(&mut session.staged.changes, fields)),
+            Err(error) => self.request.fail(error),
+        }
     }
 }
 
-fn stage_fields(staged: &mut Staged, fields: impl IntoIterator<Item = Field>) {
+fn stage_fields(changes: &mut Changes, fields: Vec<Field>) {
     for field in fields {
-        field.aliases.iter().for_each(|alias| staged.changes.remove(alias));
+        field.aliases.iter().for_each(|alias| changes.remove(alias));
         match field.text {
-            Some(text) => staged.changes.insert(field.key, text),
-            None => staged.changes.remove(field.key),
+            Some(text) => changes.insert(field.key, text),
+            None => changes.remove(field.key),
         }
     }
 }
@@ -404,8 +382,8 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let scope = scope_of(parts).await?;
-        Self::read(&scope).map_err(|error| SessionRejection::MissingField { key: error.key(), redirect: T::REDIRECT })
+        let request = load(parts).await?;
+        Self::read(&request).map_err(|error| SessionRejection::MissingField { key: error.key(), redirect: T::REDIRECT })
     }
 }
 
@@ -413,16 +391,14 @@ impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> 
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
-        let scope = scope_of(parts).await?;
-        Ok(Self::read(&scope).ok())
+        let request = load(parts).await?;
+        Ok(Self::read(&request).ok())
     }
 }
 
-async fn scope_of(parts: &Parts) -> Result<Arc<Scope>, SessionRejection> {
-    let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Session"));
-    let scope = scope.map_err(SessionRejection::MissingLayer)?;
-    scope.arrive().await.map_err(SessionRejection::Failed)?;
-    Ok(Arc::clone(scope))
+async fn load(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
+    let request = request_of(parts, "Session").map_err(SessionRejection::MissingLayer)?;
+    request.load().await.map_err(SessionRejection::Failed)
 }
 
 impl<T: SessionData> fmt::Debug for Session<T> {
@@ -430,6 +406,8 @@ impl<T: SessionData> fmt::Debug for Session<T> {
         f.debug_struct("Session").finish_non_exhaustive()
     }
 }
+
+static UNCHANGED: Changes = Changes::NONE;
 
 /// How far the end of a session reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

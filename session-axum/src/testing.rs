@@ -43,12 +43,11 @@ use tower_service::Service;
 
 use crate::{
     SessionLayer,
-    arrival::{Arrived, Incoming, Suffix, read_flash, read_remote, read_session},
-    cookies::Cookies,
+    config::Settings,
+    engine::{Context as EngineContext, StoreClient},
     error::Error,
     form::{self, Choice, FormValues, errors::IntoErrors},
-    settings::{Rings, Settings},
-    store::Store,
+    wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
 };
 
 /// A clock that stands still until it is moved. Its clones move together.
@@ -426,34 +425,35 @@ impl TestSession {
     /// When the layer encrypts and the operating system has no randomness to give.
     #[must_use]
     pub fn cookies(&self) -> Vec<(String, String)> {
-        let Some(Rings { session, flash }) = &self.settings.rings else { return Vec::new() };
+        let Settings { session_cookie, flash_cookie, .. } = &*self.settings;
+        let (Some(session), Some(flash)) = (&session_cookie.ring, &flash_cookie.ring) else { return Vec::new() };
         let now = self.settings.now();
         let seal = |ring: &session_core::Ring, body: &[u8]| ring.seal(body).unwrap_or_else(|error| panic!("{error}"));
         let mut cookies = Vec::new();
         if !self.entries.is_empty() {
             let mut body = Frame { id: self.id, created_at: now, issued_at: now }.begin_body(0);
-            match self.settings.records() {
+            match self.settings.engine().records() {
                 Some(store) => body.extend_from_slice(self.store(store, now).as_bytes()),
                 None => write_object(self.entries.iter().map(|(key, text)| (key.as_str(), text.as_str())), &mut body),
             }
-            cookies.push((self.settings.session_cookie.name().to_owned(), seal(session, &body)));
+            cookies.push((session_cookie.spec.name().to_owned(), seal(session, &body)));
         }
         if !self.flash.is_empty() {
             let frame = Frame { id: self.id, created_at: now, issued_at: now };
             let mut body = frame.begin_body(0);
             self.flash.write(&mut body);
-            let name = format!("{}{}", self.settings.flash_cookie.name(), Suffix::of(&frame).as_str());
+            let name = format!("{}{}", flash_cookie.spec.name(), Suffix::of(&frame).as_str());
             cookies.push((name, seal(flash, &body)));
         }
         cookies
     }
 
     /// Puts the session into the layer's store, under a secret of its own.
-    fn store(&self, store: &Store, now: u64) -> IdSecret {
+    fn store(&self, store: &StoreClient, now: u64) -> IdSecret {
         let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
         let mut changes = Changes::default();
         self.entries.iter().for_each(|(key, text)| changes.insert(key, text.clone()));
-        let Limits { idle, lifetime } = self.settings.told.limits;
+        let Limits { idle, lifetime } = self.settings.config.limits;
         let write = Write::new(&changes, Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) });
         at_once(store.create(&RecordKey::of_secret(self.id, secret.as_bytes()), write));
         secret
@@ -462,15 +462,20 @@ impl TestSession {
     fn read(layer: &SessionLayer, cookies: &str) -> Self {
         let mut session = Self::new(layer);
         let Ok(header) = HeaderValue::try_from(cookies) else { return session };
-        let cookies = Cookies::One(header);
-        let arrived = match &session.settings.told.remote {
-            Some(remote) => at_once(read_remote(&session.settings, &cookies, remote)),
-            None => read_session(&session.settings, &cookies),
+        let cookies = RequestCookies::One(header);
+        let Settings { config, session_cookie, flash_cookie, .. } = &*session.settings;
+        let now = session.settings.now();
+        let context = EngineContext {
+            cookie: session_cookie,
+            cookies: &cookies,
+            limits: config.limits,
+            clock: &config.clock,
+            now,
         };
-        let arrived = arrived.map_or(Arrived::none(), |arrived| *arrived);
-        session.id = arrived.frame.map_or(session.id, |frame| frame.id);
-        session.entries = arrived.entries().iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
-        let Incoming { batches } = read_flash(&session.settings, &cookies);
+        let loaded = at_once(config.engine.load(context));
+        session.id = loaded.session().map_or(session.id, |live| live.frame.id);
+        let batches = flash_cookie.read(&cookies, now).batches;
+        session.entries = loaded.entries().iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         batches.into_iter().for_each(|received| session.flash.extend(received.batch));
         session
     }

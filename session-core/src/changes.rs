@@ -71,6 +71,18 @@ impl Base<'_> {
 }
 
 impl Changes {
+    /// No changes.
+    pub const NONE: Self = Self {
+        basis: Basis::Loaded,
+        id: IdChange::Kept,
+        edits: Vec::new(),
+        metadata: None,
+        owner: None,
+        label: None,
+        id_was_asked: false,
+        turns: Turns { destroyed: 0, cleared: 0, renewed: 0 },
+    };
+
     /// Puts the JSON text of a value under `key`. Keys that begin with `$` are not the application's: the caller
     /// refuses them.
     pub fn insert(&mut self, key: &str, text: String) {
@@ -294,9 +306,15 @@ impl Changes {
 
     /// Appends all that is to be written after the changes to `body`, as one JSON object.
     pub fn write(&self, loaded: &Entries, body: &mut Vec<u8>) {
-        let len: usize = self.view(loaded).map(|(key, text)| key.len() + text.len() + 4).sum();
-        body.reserve(len + 2);
+        body.reserve(self.len_hint(loaded));
         write_object(self.fields(loaded), body);
+    }
+
+    /// About how many bytes [`write`](Self::write) appends: exactly, or more, where no key needs escapes and there is no
+    /// metadata.
+    #[must_use]
+    pub fn len_hint(&self, loaded: &Entries) -> usize {
+        self.view(loaded).map(|(key, text)| key.len() + text.len() + 4).sum::<usize>() + 2
     }
 
     /// How many bytes [`write`](Self::write) appends.

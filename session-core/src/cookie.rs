@@ -179,6 +179,12 @@ impl Settings {
         Self { name: Name::Asked(name.to_owned()), ..self }
     }
 
+    /// Returns whether a name was asked for.
+    #[must_use]
+    pub const fn has_name(&self) -> bool {
+        matches!(self.name, Name::Asked(_))
+    }
+
     /// For a domain and its subdomains, instead of for this host alone. A leading dot means nothing.
     #[must_use]
     pub fn domain(self, domain: &str) -> Self {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, Uri, header};
 
 /// What one layer has already said, and what it has seen of its cookies.
 #[derive(Debug, Default)]
-pub(crate) struct Notices {
+pub(crate) struct SetupWarnings {
     two_layers: Once,
     plain_http: Once,
     never_back: Once,
@@ -16,13 +16,23 @@ pub(crate) struct Notices {
     came_back: AtomicBool,
 }
 
-impl Notices {
-    pub(crate) fn two_layers(&self, cookie: &str) {
+impl SetupWarnings {
+    pub(crate) fn same_layer_twice(&self, cookie: &str) {
         self.two_layers.run(|| {
             tracing::error!(
                 cookie,
-                "two session layers with one cookie name are around one route, and the inner one is ignored: keep one \
-                 of them, or give one of them another `name` and `flash_name`"
+                "two session layers with one cookie name are around one route; they are the same layer, and the inner \
+                 one is ignored: keep one of them"
+            );
+        });
+    }
+
+    pub(crate) fn clashing_layers(&self, cookie: &str) {
+        self.two_layers.run(|| {
+            tracing::error!(
+                cookie,
+                "two different session layers around one route share a cookie name, and every session below them is \
+                 refused: give one of them another `name` (its flash cookie is named after it), or keep one of them"
             );
         });
     }

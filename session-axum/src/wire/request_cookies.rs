@@ -4,13 +4,13 @@ use http::{HeaderMap, HeaderValue, header};
 use session_core::cookie::Spec;
 
 /// The request's `Cookie` headers, as they came.
-pub(crate) enum Cookies {
+pub(crate) enum RequestCookies {
     None,
     One(HeaderValue),
     Many(Vec<HeaderValue>),
 }
 
-impl Cookies {
+impl RequestCookies {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(header::COOKIE).iter();
         match (values.next(), values.next()) {
@@ -18,6 +18,11 @@ impl Cookies {
             (Some(only), None) => Self::One(only.clone()),
             (Some(_), Some(_)) => Self::Many(headers.get_all(header::COOKIE).iter().cloned().collect()),
         }
+    }
+
+    /// Whether the request brought no cookie at all.
+    pub(crate) const fn is_empty(&self) -> bool {
+        matches!(self, Self::None)
     }
 
     /// Those whose name begins with `spec`'s: what follows it in the name, and the value.

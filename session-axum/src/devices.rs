@@ -6,7 +6,12 @@ use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use session_core::{SessionId, SessionInfo, system_time};
 
-use crate::{error::Error, rejection::MissingLayer, scope::Scope, settings::Settings, store::Store};
+use crate::{
+    config::Settings,
+    engine::StoreClient,
+    error::Error,
+    rejection::{MissingLayer, request_of},
+};
 
 /// The sessions of every visitor, for "log out everywhere" and the list of a user's devices.
 ///
@@ -61,8 +66,8 @@ impl Sessions {
         self.store()?.delete_by_owner(owner.as_ref()).await
     }
 
-    fn store(&self) -> Result<&Store, Error> {
-        self.settings.records().ok_or_else(Error::no_store)
+    fn store(&self) -> Result<&StoreClient, Error> {
+        self.settings.engine().records().ok_or_else(Error::no_store)
     }
 }
 
@@ -70,8 +75,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sessions {
     type Rejection = MissingLayer;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
-        let scope = parts.extensions.get::<Arc<Scope>>().ok_or_else(|| MissingLayer::of("Sessions"))?;
-        Ok(Self::new(Arc::clone(&scope.settings)))
+        Ok(Self::new(Arc::clone(&request_of(parts, "Sessions")?.settings)))
     }
 }
 

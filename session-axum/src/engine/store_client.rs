@@ -18,14 +18,14 @@ use crate::error::Error;
 
 /// A session store. Its clones are the same store.
 #[derive(Clone)]
-pub(crate) struct Store {
+pub(crate) struct StoreClient {
     inner: Arc<dyn SessionStore>,
     pub(crate) timeout: Duration,
     pub(crate) sweep_every: Duration,
     is_swept: Arc<AtomicBool>,
 }
 
-impl Store {
+impl StoreClient {
     pub(crate) fn new(store: impl SessionStore) -> Self {
         Self {
             inner: Arc::new(store),
@@ -44,7 +44,8 @@ impl Store {
     }
 
     pub(crate) async fn update(&self, key: &RecordKey, write: Write<'_>) -> Result<Updated, Error> {
-        // Of an exact write nobody could tell whether it was the first attempt that came in between.
+        // Exact writes are not retried: after a lost answer, our own first attempt cannot be told from another
+        // request's write.
         let times = if write.only_if_unchanged { Once } else { Twice };
         self.ask(times, || self.inner.update(key, write)).await
     }

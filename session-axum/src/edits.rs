@@ -1,0 +1,190 @@
+//! What the helpers on a response ask of the session and the flash, until the layer does it.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum_core::response::Response;
+use serde::Serialize;
+use session_core::{Batch, RESERVED_PREFIX, encode};
+
+use crate::{
+    error::Error,
+    request::{LoadedRequest, Request},
+    state::{flash_changes::FlashChanges, staged::Staged},
+};
+
+/// What one helper does to the session or the flash.
+#[derive(Clone)]
+pub(crate) enum Edit {
+    /// Ends the session and begins another with these keys and JSON texts.
+    Replace(Vec<(String, String)>),
+    Add(Vec<(String, String)>),
+    Remove(Vec<String>),
+    /// Takes the session of a handle: the request's own as extractors left it, another one as it was then.
+    Adopt(LoadedRequest, Vec<(String, String)>),
+    Flash(Batch),
+    /// The helper was given what cannot be saved.
+    Fail(Error),
+}
+
+impl Edit {
+    /// Ends the session.
+    pub(crate) const fn end() -> Self {
+        Self::Replace(Vec::new())
+    }
+
+    /// Whether it only ends the session.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self, Self::Replace(entries) if entries.is_empty())
+    }
+
+    pub(crate) fn adopt(handle: LoadedRequest) -> Self {
+        let (loaded, changes) = handle.snapshot();
+        let changes = changes.unwrap_or_default();
+        let entries = changes.view(loaded.entries()).map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
+        Self::Adopt(handle, entries)
+    }
+
+    pub(crate) fn adding<K: Into<String>, V: Serialize>(
+        edit: impl FnOnce(Vec<(String, String)>) -> Self,
+        values: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let entry = |(key, value): (K, V)| {
+            let key = key.into();
+            if key.starts_with(RESERVED_PREFIX) {
+                return Err(Error::reserved(&key));
+            }
+            let text = encode(&value).map_err(|error| Error::encode(&key, error))?;
+            Ok((key, text))
+        };
+        values.into_iter().map(entry).collect::<Result<_, _>>().map_or_else(Self::Fail, edit)
+    }
+
+    /// `before` is what extractors staged, before anything was rolled back.
+    fn apply_to_session(self, staged: &mut Staged, before: &Staged, request: &Request) -> Result<(), Error> {
+        match self {
+            Self::Adopt(handle, _) if handle.is(request) => before.clone_into(staged),
+            Self::Replace(entries) | Self::Adopt(_, entries) => {
+                staged.destroy();
+                entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
+            }
+            Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text)),
+            Self::Remove(keys) => {
+                let reserved = |key: &String| key.starts_with(RESERVED_PREFIX);
+                keys.iter().filter(|key| !reserved(key)).for_each(|key| staged.changes.remove(key));
+            }
+            Self::Flash(_) => {}
+            Self::Fail(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Edit(..)")
+    }
+}
+
+/// Edits in the order of the helpers' calls. Most responses have one, which needs no list.
+#[derive(Debug, Default)]
+pub(crate) struct EditList {
+    first: Option<Edit>,
+    others: Vec<Edit>,
+}
+
+impl EditList {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Edit> {
+        self.first.iter().chain(&self.others)
+    }
+
+    pub(crate) fn push(&mut self, edit: Edit) {
+        match self.first {
+            None => self.first = Some(edit),
+            Some(_) => self.others.push(edit),
+        }
+    }
+
+    pub(crate) fn extend(&mut self, edits: Self) {
+        edits.into_iter().for_each(|edit| self.push(edit));
+    }
+
+    /// Adds to the flash what the edits say of it, and returns the others.
+    pub(crate) fn apply_to_flash(self, flash: &mut Cow<'_, FlashChanges>) -> Result<Self, Error> {
+        let mut others = Self::default();
+        for edit in self.into_iter() {
+            match edit {
+                Edit::Flash(batch) => {
+                    if let Some((key, _)) = batch.messages.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
+                        return Err(Error::reserved(key));
+                    }
+                    flash.to_mut().added.extend(batch);
+                }
+                edit => others.push(edit),
+            }
+        }
+        Ok(others)
+    }
+
+    /// Applies the edits to what extractors staged for the session: `before`, of which `staged` is what still counts.
+    pub(crate) fn apply_to_session(
+        self,
+        staged: &mut Cow<'_, Staged>,
+        before: &Staged,
+        request: &Request,
+    ) -> Result<(), Error> {
+        self.into_iter().try_for_each(|edit| edit.apply_to_session(staged.to_mut(), before, request))
+    }
+
+    fn into_iter(self) -> impl Iterator<Item = Edit> {
+        self.first.into_iter().chain(self.others)
+    }
+}
+
+/// The edits of one response, among its extensions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ResponseEdits(Arc<Pending>);
+
+#[derive(Debug, Default)]
+struct Pending(Mutex<EditList>);
+
+impl ResponseEdits {
+    /// Returns those of a response, for one more to be added.
+    pub(crate) fn of(extensions: &mut http::Extensions) -> &mut Self {
+        extensions.get_or_insert_default()
+    }
+
+    /// Takes those of a response, for the layer to apply.
+    pub(crate) fn take(response: &mut Response) -> EditList {
+        let edits = response.extensions_mut().remove::<Self>();
+        edits.map(|edits| std::mem::take(&mut *edits.0.lock())).unwrap_or_default()
+    }
+
+    pub(crate) fn push(&self, edit: Edit) {
+        self.0.lock().push(edit);
+    }
+}
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, EditList> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.lock().is_empty() {
+            tracing::error!(
+                "a response with session or flash changes never reached a session layer, and they are lost: add \
+                 `.layer(SessionLayer::signed(keys))` around the route that made it"
+            );
+        }
+    }
+}

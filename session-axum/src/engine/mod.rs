@@ -1,0 +1,186 @@
+//! The engines: where sessions live. Nothing outside this file asks which one it is.
+
+mod cookie;
+mod revocations;
+mod store_client;
+mod stored;
+
+use std::sync::Arc;
+
+use session_core::{Clock, Limits, Purpose};
+
+use crate::{
+    error::Error,
+    state::{loaded::Loaded, outcome::Plan, staged::NextId},
+    wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
+};
+
+pub(crate) use revocations::Revocations;
+pub(crate) use store_client::StoreClient;
+pub(crate) use stored::ExactWrite;
+
+/// Where sessions live.
+#[derive(Clone)]
+pub(crate) enum Engine {
+    /// Nowhere: every session is empty, and nothing is written.
+    Null,
+    /// In their cookies.
+    Cookie,
+    /// In their cookies, and a list keeps the ids of those that were ended early.
+    RevocableCookie(Revocations),
+    /// In a store. The cookie carries what they are found by.
+    Store(StoreClient),
+}
+
+/// What an engine goes by, besides the session itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) cookie: &'a SessionCookie,
+    pub(crate) cookies: &'a RequestCookies,
+    pub(crate) limits: Limits,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) now: u64,
+}
+
+/// What became of a plan.
+#[derive(Debug)]
+pub(crate) enum CarriedOut {
+    /// The `Set-Cookie` headers that the browser then needs.
+    Done(Vec<String>),
+    /// The session ended while its request ran: the changes are dropped.
+    EndedElsewhere,
+}
+
+/// What became of a save while the request runs.
+pub(crate) enum Saved {
+    /// It leaves with the response.
+    WithResponse,
+    /// It is written: the session as it is now.
+    Written(Loaded),
+    EndedElsewhere,
+}
+
+impl Engine {
+    /// What the cookie's tokens are for.
+    pub(crate) const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Store(_) => Purpose::Id,
+            Self::Null | Self::Cookie | Self::RevocableCookie(_) => Purpose::Session,
+        }
+    }
+
+    /// Whether the session's data travels in its cookie.
+    pub(crate) const fn data_travels(&self) -> bool {
+        !matches!(self, Self::Store(_))
+    }
+
+    /// Whether sessions have owners.
+    pub(crate) const fn keeps_owners(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+
+    /// Whether the end of a session ends copies of its cookie too.
+    pub(crate) const fn ends_copies(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::RevocableCookie(_))
+    }
+
+    /// The records of all sessions, where there are any.
+    pub(crate) const fn records(&self) -> Option<&StoreClient> {
+        match self {
+            Self::Store(store) => Some(store),
+            _ => None,
+        }
+    }
+
+    /// The store that is asked, whatever for.
+    pub(crate) const fn store_mut(&mut self) -> Option<&mut StoreClient> {
+        match self {
+            Self::Store(store) => Some(store),
+            Self::RevocableCookie(revocations) => Some(&mut revocations.list),
+            Self::Null | Self::Cookie => None,
+        }
+    }
+
+    /// Loads the session where nothing but its cookie has to be asked.
+    pub(crate) fn load_now(&self, context: Context<'_>) -> Option<Loaded> {
+        match self {
+            Self::Null => Some(Loaded::nothing()),
+            Self::Cookie => Some(cookie::load(context)),
+            Self::RevocableCookie(_) | Self::Store(_) => None,
+        }
+    }
+
+    /// Whether carrying a plan out never waits.
+    pub(crate) const fn never_waits(&self) -> bool {
+        matches!(self, Self::Null | Self::Cookie)
+    }
+
+    /// Loads the session that the request brought. What cannot be asked is an error, never an empty session.
+    pub(crate) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
+        match self {
+            Self::Null => Ok(Loaded::nothing()),
+            Self::Cookie => Ok(cookie::load(context)),
+            Self::RevocableCookie(revocations) => revocations.load(context).await,
+            Self::Store(store) => stored::load(store, context).await,
+        }
+    }
+
+    /// Writes what was decided, and makes the cookies that the browser then needs.
+    pub(crate) async fn carry_out(
+        &self,
+        plan: Plan<'_>,
+        next_id: &mut NextId,
+        context: Context<'_>,
+    ) -> Result<CarriedOut, Error> {
+        match self {
+            Self::Null => Ok(CarriedOut::Done(Vec::new())),
+            Self::Cookie => cookie::cookies(plan, next_id, context).map(CarriedOut::Done),
+            Self::RevocableCookie(revocations) => {
+                revocations.carry_out(plan, next_id, context).await.map(CarriedOut::Done)
+            }
+            Self::Store(store) => stored::carry_out(store, plan, next_id, context).await,
+        }
+    }
+
+    /// Writes what was decided while the request runs. Where the data travels, this checks that it can.
+    pub(crate) async fn save(
+        &self,
+        plan: Plan<'_>,
+        next_id: &mut NextId,
+        context: Context<'_>,
+    ) -> Result<Saved, Error> {
+        match self {
+            Self::Null => Ok(Saved::WithResponse),
+            Self::Cookie | Self::RevocableCookie(_) => {
+                cookie::cookies(plan, next_id, context).map(|_| Saved::WithResponse)
+            }
+            Self::Store(store) => stored::save(store, plan, next_id).await,
+        }
+    }
+
+    /// Writes a plan only if no other request changed the session meanwhile; `None` where the session is no record that
+    /// other requests could change.
+    pub(crate) async fn write_exactly(&self, plan: Plan<'_>) -> Result<Option<ExactWrite>, Error> {
+        match (self, plan.loaded.stored()) {
+            (Self::Store(store), Some(stored)) => stored::write_exactly(store, plan, stored).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Loads the session again after another request changed it.
+    pub(crate) async fn reload(&self, loaded: &Loaded, now: u64) -> Result<Loaded, Error> {
+        match (self, loaded.stored()) {
+            (Self::Store(store), Some(stored)) => stored::reload(store, loaded, stored, now).await,
+            _ => Ok(loaded.clone()),
+        }
+    }
+
+    /// How many bytes of payload the session's cookie has after the changes.
+    pub(crate) fn payload_len(&self, plan: &Plan<'_>) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Cookie | Self::RevocableCookie(_) => plan.changes.written_len(plan.loaded.entries()),
+            Self::Store(_) => stored::PAYLOAD,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The way out: with its response, what a request staged becomes records, cookies and headers, or an error before
+//! anything has been sent.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum_core::response::Response;
+use http::StatusCode;
+
+use crate::{
+    config::{FlashMode, Settings},
+    edits::{Edit, EditList, ResponseEdits},
+    engine::CarriedOut,
+    error::{Error, Failure},
+    request::{Closed, Request, SessionState},
+    state::{
+        flash_changes::{Consumed, FlashChanges},
+        outcome::Plan,
+    },
+    wire::headers::{add_cookies, add_vary},
+};
+
+/// What a response asks of the session and the flash, besides what extractors staged.
+pub(crate) struct Finish {
+    edits: EditList,
+    failure: Option<Error>,
+}
+
+impl Finish {
+    /// Lets a response go at once, with `None`, if it can: most requests only read, or not even that.
+    pub(crate) fn begin(request: &Request, response: &mut Response) -> Option<Self> {
+        let edits = ResponseEdits::take(response);
+        let failure = response.extensions_mut().remove::<Failure>().map(|Failure(error)| error);
+        if failure.is_some() || !edits.is_empty() {
+            return Some(Self { edits, failure });
+        }
+        if !request.was_read() && !drops_flash(request) {
+            request.close();
+            return None;
+        }
+        if request.close_if_settled() {
+            add_vary(response.headers_mut());
+            return None;
+        }
+        Some(Self { edits, failure })
+    }
+
+    /// Settles the request's session and flash with its response. It only waits where a store is to be asked.
+    pub(crate) async fn run(self, mut request: Arc<Request>, mut response: Response) -> Response {
+        let Self { mut edits, failure } = self;
+        let was_read = request.was_read();
+        let mut closed = Request::close_and_take(&mut request).await;
+        if let Some(error) = &failure {
+            response = answer(&request, error);
+            edits.extend(ResponseEdits::take(&mut response));
+        }
+        let failed = failure.is_some() || response.status().is_server_error();
+        let saves = !failed || request.settings.config.save_on_server_error;
+        // A store that has failed is not asked again: the request has waited long enough.
+        let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
+        let attempt = Attempt { status: response.status(), saves, finishes_saves: may_ask };
+        let cookies = match attempt.run(&request, &mut closed, edits).await {
+            Ok(cookies) => cookies,
+            Err(failed) => finish_failed(&request, closed, failed, &mut response).await,
+        };
+        if was_read {
+            add_vary(response.headers_mut());
+        }
+        add_cookies(response.headers_mut(), cookies);
+        response
+    }
+}
+
+/// Answers a failure. Nothing that could not be saved is answered as if it were, and only an end that the request wanted
+/// still ends the session.
+async fn finish_failed(request: &Request, mut closed: Closed, failed: Failed, response: &mut Response) -> Vec<String> {
+    let Failed { mut error, ends } = failed;
+    closed.roll_back();
+    // What the application's answer asks for may fail as well: then nothing of it is done.
+    for obeys_answer in [true, false] {
+        *response = answer(request, &error);
+        let answers_edits = ResponseEdits::take(response);
+        let mut edits = EditList::default();
+        if ends && !error.is_about_the_store() {
+            edits.push(Edit::end());
+        }
+        if obeys_answer {
+            edits.extend(answers_edits);
+        }
+        let attempt = Attempt { status: response.status(), saves: false, finishes_saves: false };
+        match attempt.run(request, &mut closed, edits).await {
+            Ok(cookies) => return cookies,
+            Err(again) => error = again.error,
+        }
+    }
+    *response = answer(request, &error);
+    drop(ResponseEdits::take(response));
+    Vec::new()
+}
+
+/// Makes the response to an error, by the application's own rule.
+fn answer(request: &Request, error: &Error) -> Response {
+    tracing::error!(%error, "a session could not be read, changed or saved");
+    let mut response = (request.settings.config.on_error)(error);
+    response.extensions_mut().remove::<Failure>();
+    response
+}
+
+/// One attempt to finish a request with a response.
+#[derive(Clone, Copy)]
+struct Attempt {
+    status: StatusCode,
+    saves: bool,
+    /// Whether a save that the request began is brought to its end first.
+    finishes_saves: bool,
+}
+
+/// Why an attempt failed, and whether the request wanted the session to end.
+struct Failed {
+    error: Error,
+    ends: bool,
+}
+
+impl Attempt {
+    /// Makes the cookies of the response, in this order: what was staged and what the response asks for, the flash, the
+    /// session.
+    async fn run(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Failed> {
+        let ends = closed.ends() || edits.iter().any(Edit::is_end);
+        self.cookies(request, closed, edits).await.map_err(|error| Failed { error, ends })
+    }
+
+    async fn cookies(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Error> {
+        if let (true, Some(error)) = (self.saves, &closed.error) {
+            return Err((**error).clone());
+        }
+        let mut flash = if self.saves { Cow::Borrowed(&closed.flash) } else { Cow::default() };
+        let edits = edits.apply_to_flash(&mut flash)?;
+        // The flash comes before the session: its cookies can fail, and a session's write cannot be taken back.
+        let flash_cookies = self.flash_cookies(request, &flash)?;
+        if !closed.session_was_loaded() && edits.is_empty() {
+            return Ok(flash_cookies);
+        }
+        let session = closed.load(request).await?;
+        let mut cookies = self.session_cookies(request, session, edits).await?;
+        if cookies.is_empty() {
+            return Ok(flash_cookies);
+        }
+        cookies.extend(flash_cookies);
+        Ok(cookies)
+    }
+
+    fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
+        if !request.flash_was_read() && flash.added.is_empty() && !drops_flash(request) {
+            return Ok(Vec::new());
+        }
+        let Settings { flash_cookie, .. } = &*request.settings;
+        flash_cookie.write(request.incoming(), flash, self.consumed(request), request.settings.now())
+    }
+
+    /// What this response takes away of the flash that the request brought.
+    fn consumed(self, request: &Request) -> Consumed {
+        if request.settings.config.flash_mode == FlashMode::NextRequest {
+            return Consumed::All;
+        }
+        let has_page = self.status.is_success() || self.status.is_client_error();
+        let bodyless = self.status == StatusCode::NO_CONTENT || self.status == StatusCode::RESET_CONTENT;
+        if self.saves && has_page && !bodyless && !request.is_head { Consumed::Read } else { Consumed::Nothing }
+    }
+
+    async fn session_cookies(
+        self,
+        request: &Request,
+        session: &mut SessionState,
+        edits: EditList,
+    ) -> Result<Vec<String>, Error> {
+        if self.finishes_saves {
+            session.finish_saving(request).await?;
+        }
+        let SessionState { loaded, staged: before, .. } = &*session;
+        let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
+        edits.apply_to_session(&mut staged, before, request)?;
+
+        let (settings, now) = (&request.settings, request.settings.now());
+        let plan = Plan::new(loaded, &staged.changes, settings.rules(self.saves), now);
+        plan.outcome.log(&staged.changes);
+        let mut next_id = staged.next_id.clone();
+        match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
+            CarriedOut::Done(cookies) => {
+                let is_first = !loaded.cookie_came && !settings.session_cookie.came(&request.cookies);
+                if is_first && !cookies.is_empty() {
+                    let spec = &settings.session_cookie.spec;
+                    settings.setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
+                }
+                Ok(cookies)
+            }
+            CarriedOut::EndedElsewhere => {
+                tracing::info!("a session ended while its request ran, and what the request changed is dropped");
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// Whether the request carried messages that are gone with its response, whatever it did.
+fn drops_flash(request: &Request) -> bool {
+    request.settings.config.flash_mode == FlashMode::NextRequest && !request.incoming().batches.is_empty()
+}

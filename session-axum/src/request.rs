@@ -1,0 +1,534 @@
+//! One request: its cookies, the session that was loaded, and what its handlers staged.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http::Method;
+use session_core::{Changes, RESERVED_PREFIX, StoreError, StoreErrorKind};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    config::Settings,
+    engine::{Context, ExactWrite, Saved},
+    error::Error,
+    setup_warnings::Origin,
+    state::{
+        flash_changes::FlashChanges,
+        loaded::Loaded,
+        outcome::{Outcome, Plan},
+        staged::Staged,
+    },
+    wire::{flash_cookies::IncomingFlash, request_cookies::RequestCookies},
+};
+
+/// Shared by the layer and by every extractor of one request.
+pub(crate) struct Request {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) cookies: RequestCookies,
+    pub(crate) is_head: bool,
+    /// Known while the layer still watches for a set-up that cannot work.
+    pub(crate) origin: Option<Origin>,
+    /// The request as another layer around this one has it.
+    outer: Option<Arc<Self>>,
+    /// Whether another layer around this one has a cookie of the same name, so that neither can be trusted.
+    pub(crate) clashes: bool,
+    incoming: OnceLock<IncomingFlash>,
+    state: Mutex<State>,
+    /// Held by whoever asks the store, so that the operations of one request follow one another.
+    turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    session: Slot,
+    flash: FlashChanges,
+    /// A change that could not be staged, and so fails the response.
+    error: Option<Box<Error>>,
+    /// Whether the response has been sent, so that nothing can be staged any more.
+    is_closed: bool,
+}
+
+#[derive(Clone, Default)]
+enum Slot {
+    #[default]
+    NotLoaded,
+    /// The store is not asked twice: the request has waited long enough.
+    Failed(Box<Error>),
+    Loaded(SessionState),
+}
+
+/// The session as it was loaded or last saved, and what was staged since.
+#[derive(Clone)]
+pub(crate) struct SessionState {
+    pub(crate) loaded: Loaded,
+    pub(crate) staged: Staged,
+    /// A save that began and whose end is not known: it was cancelled, or its answer was lost. It is repeated.
+    unfinished: Option<Box<Staged>>,
+}
+
+/// What a request leaves to its response.
+pub(crate) struct Closed {
+    session: Slot,
+    pub(crate) flash: FlashChanges,
+    pub(crate) error: Option<Box<Error>>,
+}
+
+impl Request {
+    pub(crate) fn new<B>(
+        settings: &Arc<Settings>,
+        request: &http::Request<B>,
+        outer: Option<Arc<Self>>,
+        clashes: bool,
+    ) -> Self {
+        let origin = settings.setup_warnings.watch(|| Origin::of(request.uri(), request.headers()));
+        Self {
+            settings: Arc::clone(settings),
+            cookies: RequestCookies::of(request.headers()),
+            is_head: request.method() == Method::HEAD,
+            origin,
+            outer,
+            clashes,
+            incoming: OnceLock::new(),
+            state: Mutex::default(),
+            turn: OnceLock::new(),
+        }
+    }
+
+    /// This request as each layer has it, from this one outwards.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |request| request.outer.as_deref())
+    }
+
+    /// Loads the session that came with the request, once.
+    pub(crate) async fn load(self: &Arc<Self>) -> Result<LoadedRequest, Error> {
+        if !self.session_was_read() {
+            match self.settings.engine().load_now(self.context(self.settings.now())) {
+                Some(loaded) => self.put(loaded),
+                // In a box, so that every handler's future is not as large as this one.
+                None => Box::pin(self.load_waiting()).await?,
+            }
+        }
+        Ok(LoadedRequest(Arc::clone(self)))
+    }
+
+    async fn load_waiting(&self) -> Result<(), Error> {
+        let _turn = self.turn().await;
+        match &self.state().session {
+            Slot::NotLoaded => {}
+            Slot::Failed(error) => return Err((**error).clone()),
+            Slot::Loaded(_) => return Ok(()),
+        }
+        match self.settings.engine().load(self.context(self.settings.now())).await {
+            Ok(loaded) => self.put(loaded),
+            Err(error) => {
+                self.state().session = Slot::Failed(Box::new(error.clone()));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, loaded: Loaded) {
+        if loaded.cookie_came {
+            self.settings.setup_warnings.saw_cookie();
+        }
+        let mut state = self.state();
+        if !matches!(state.session, Slot::Loaded(_)) {
+            state.session = Slot::Loaded(SessionState::new(loaded));
+        }
+    }
+
+    /// The flash messages that came with the request.
+    pub(crate) fn incoming(&self) -> &IncomingFlash {
+        self.incoming.get_or_init(|| self.settings.flash_cookie.read(&self.cookies, self.settings.now()))
+    }
+
+    pub(crate) fn session_was_read(&self) -> bool {
+        matches!(self.state().session, Slot::Loaded(_))
+    }
+
+    /// Whether the session was asked for, also where it could not be loaded.
+    fn session_was_asked_for(&self) -> bool {
+        !matches!(self.state().session, Slot::NotLoaded)
+    }
+
+    pub(crate) fn flash_was_read(&self) -> bool {
+        self.incoming.get().is_some()
+    }
+
+    /// Whether the response may depend on a cookie of ours.
+    pub(crate) fn was_read(&self) -> bool {
+        self.session_was_asked_for() || self.flash_was_read()
+    }
+
+    pub(crate) fn context(&self, now: u64) -> Context<'_> {
+        let Settings { config, session_cookie, .. } = &*self.settings;
+        Context { cookie: session_cookie, cookies: &self.cookies, limits: config.limits, clock: &config.clock, now }
+    }
+
+    /// Changes the flash, unless the response has been sent. Reading it afterwards consumes nothing.
+    pub(crate) fn stage_flash(&self, change: impl FnOnce(&mut FlashChanges)) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.is_closed {
+            return Err(Error::closed());
+        }
+        change(&mut state.flash);
+        Ok(())
+    }
+
+    /// Fails the response, unless it has been sent.
+    pub(crate) fn fail(&self, error: Error) {
+        let mut state = self.state();
+        if !state.is_closed {
+            state.error.get_or_insert_with(|| Box::new(error));
+        }
+    }
+
+    /// Closes if the browser has everything already: the request was only read, and nothing is due.
+    ///
+    /// It looks and closes under one lock, so that no handle in another task stages what is not saved.
+    pub(crate) fn close_if_settled(&self) -> bool {
+        let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
+        let mut state = self.state();
+        let session_is_settled = match &state.session {
+            Slot::NotLoaded | Slot::Failed(_) => true,
+            Slot::Loaded(session) => session.is_settled(),
+        };
+        let is_settled = !has_flash && session_is_settled && state.error.is_none() && state.flash.added.is_empty();
+        state.is_closed |= is_settled;
+        state.is_closed
+    }
+
+    /// From now on nothing can be staged.
+    pub(crate) fn close(&self) {
+        self.state().is_closed = true;
+    }
+
+    /// Closes, and gives what was staged to the response. Handles that outlive it keep what they saw.
+    pub(crate) async fn close_and_take(request: &mut Arc<Self>) -> Closed {
+        if let Some(only) = Arc::get_mut(request) {
+            let state = only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            return Closed::of(std::mem::replace(state, State { is_closed: true, ..State::default() }));
+        }
+        request.close();
+        // A save that another task began comes to its end first, and then the response goes on from there.
+        let _turn = if request.settings.engine().never_waits() { None } else { Some(request.turn().await) };
+        let state = request.state();
+        Closed::of(state.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A handler that panicked while it held the lock left whole values behind: no change spans two locks.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.get_or_init(Box::default).lock().await
+    }
+}
+
+impl Closed {
+    fn of(state: State) -> Self {
+        let State { session, flash, error, is_closed: _ } = state;
+        Self { session, flash, error }
+    }
+
+    /// The session, which is loaded now if no handler asked for it.
+    pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
+        if matches!(self.session, Slot::NotLoaded) {
+            let context = request.context(request.settings.now());
+            self.session = match request.settings.engine().load(context).await {
+                Ok(loaded) => Slot::Loaded(SessionState::new(loaded)),
+                Err(error) => Slot::Failed(Box::new(error)),
+            };
+        }
+        match &mut self.session {
+            Slot::Loaded(session) => Ok(session),
+            Slot::Failed(error) => Err((**error).clone()),
+            Slot::NotLoaded => unreachable!("it was asked for above"),
+        }
+    }
+
+    pub(crate) const fn session_was_loaded(&self) -> bool {
+        matches!(self.session, Slot::Loaded(_))
+    }
+
+    /// Whether extractors ended the session.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(&self.session, Slot::Loaded(session) if session.staged.changes.destroys())
+    }
+
+    /// Forgets all that was staged.
+    pub(crate) fn roll_back(&mut self) {
+        if let Slot::Loaded(session) = &mut self.session {
+            session.staged = Staged::default();
+        }
+        self.flash = FlashChanges::default();
+        self.error = None;
+    }
+}
+
+impl SessionState {
+    fn new(loaded: Loaded) -> Self {
+        Self { loaded, staged: Staged::default(), unfinished: None }
+    }
+
+    /// Whether the browser and the store have the session as it is.
+    fn is_settled(&self) -> bool {
+        let is_due = self.loaded.session().is_some_and(|live| live.is_due || live.sealed_by_old_key);
+        !is_due && !self.loaded.cookie_is_stale && self.unfinished.is_none() && self.staged.changes.is_empty()
+    }
+
+    /// Repeats a save that began and whose end is not known, with the same id, secret and changes.
+    pub(crate) async fn finish_saving(&mut self, request: &Request) -> Result<(), Error> {
+        let Some(mut save) = self.unfinished.take() else { return Ok(()) };
+        let now = request.settings.now();
+        let Staged { changes, next_id } = &mut *save;
+        let plan = Plan::new(&self.loaded, changes, request.settings.rules(true), now);
+        if let Saved::Written(loaded) = request.settings.engine().save(plan, next_id, request.context(now)).await? {
+            self.loaded = loaded;
+            self.staged.settle(&save);
+        }
+        Ok(())
+    }
+}
+
+/// A request whose session was loaded. There is no other way to its session.
+#[derive(Clone)]
+pub(crate) struct LoadedRequest(Arc<Request>);
+
+impl LoadedRequest {
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn is(&self, request: &Request) -> bool {
+        std::ptr::eq(&*self.0, request)
+    }
+
+    /// The session as it was loaded, and what was staged since, if anything was.
+    pub(crate) fn snapshot(&self) -> (Loaded, Option<Box<Changes>>) {
+        self.with(|SessionState { loaded, staged, .. }| {
+            let changes = (!staged.changes.is_empty()).then(|| Box::new(staged.changes.clone()));
+            (loaded.clone(), changes)
+        })
+    }
+
+    /// Hands the JSON text under `key` to `read`, which may run the user's code: no lock is held.
+    pub(crate) fn with_text<R>(&self, key: &str, read: impl FnOnce(Option<&str>) -> R) -> R {
+        if key.starts_with(RESERVED_PREFIX) {
+            return read(None);
+        }
+        enum Text {
+            Staged(Option<String>),
+            In(Loaded),
+        }
+        let text = self.with(|session| match session.staged.changes.edited(key) {
+            Some(text) => Text::Staged(text.map(str::to_owned)),
+            None => Text::In(session.loaded.clone()),
+        });
+        match &text {
+            Text::Staged(text) => read(text.as_deref()),
+            Text::In(loaded) => read(loaded.entries().get(key)),
+        }
+    }
+
+    /// Changes what is staged, unless the response has been sent.
+    pub(crate) fn stage<R>(&self, change: impl FnOnce(&mut SessionState) -> R) -> Result<R, Error> {
+        let mut state = self.0.state();
+        if state.is_closed { Err(Error::closed()) } else { Ok(change(state.session())) }
+    }
+
+    /// The same for a change that cannot answer with an error: one that is lost is logged.
+    pub(crate) fn stage_or_log<R: Default>(&self, change: impl FnOnce(&mut SessionState) -> R) -> R {
+        self.stage(change).unwrap_or_else(|error| {
+            tracing::error!(%error, "a change was dropped");
+            R::default()
+        })
+    }
+
+    /// Fails the response.
+    pub(crate) fn fail(&self, error: Error) {
+        self.0.fail(error);
+    }
+
+    /// Reads the session as it stands, also after the response has been sent.
+    pub(crate) fn with<R>(&self, read: impl FnOnce(&mut SessionState) -> R) -> R {
+        read(self.0.state().session())
+    }
+
+    /// Saves now, while the request runs.
+    pub(crate) async fn save(&self) -> Result<(), Error> {
+        let engine = self.settings().engine();
+        let _turn = if engine.never_waits() { None } else { Some(self.0.turn().await) };
+        self.finish_saving().await?;
+        let now = self.settings().now();
+        let Some((loaded, mut save)) = self.begin_saving(now)? else { return Ok(()) };
+        let Staged { changes, next_id } = &mut save;
+        let plan = Plan::new(&loaded, changes, self.settings().rules(true), now);
+        let saved = engine.save(plan, next_id, self.0.context(now)).await;
+        self.with(|session| {
+            // Where an answer was lost, the write may have happened: the response repeats it.
+            if !saved.as_ref().is_err_and(Error::may_have_happened) {
+                session.unfinished = None;
+            }
+            match saved? {
+                Saved::WithResponse => Ok(()),
+                Saved::EndedElsewhere => Err(Error::gone()),
+                Saved::Written(loaded) => {
+                    session.loaded = loaded;
+                    session.staged.settle(&save);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Draws the id of a session that is saved for the first time, and remembers the save until its end is known.
+    fn begin_saving(&self, now: u64) -> Result<Option<(Loaded, Staged)>, Error> {
+        let rules = self.settings().rules(true);
+        let mut state = self.0.state();
+        if state.is_closed {
+            return Err(Error::closed());
+        }
+        if let Some(error) = &state.error {
+            return Err((**error).clone());
+        }
+        let SessionState { loaded, staged, unfinished } = state.session();
+        let outcome = Plan::new(loaded, &staged.changes, rules, now).outcome;
+        if outcome == Outcome::Unchanged {
+            return Ok(None);
+        }
+        if outcome.gives_new_id(loaded) {
+            staged.next_id.id_and_secret(loaded, &staged.changes)?;
+        }
+        *unfinished = Some(Box::new(staged.clone()));
+        Ok(Some((loaded.clone(), staged.clone())))
+    }
+
+    async fn finish_saving(&self) -> Result<(), Error> {
+        let mut session = self.with(|session| session.clone());
+        if session.unfinished.is_none() {
+            return Ok(());
+        }
+        let save = session.unfinished.clone();
+        session.finish_saving(&self.0).await?;
+        self.with(|now| {
+            now.loaded = session.loaded;
+            now.unfinished = None;
+            save.iter().for_each(|save| now.staged.settle(save));
+        });
+        Ok(())
+    }
+
+    /// Replaces the JSON text under `key` by what `change` makes of it, as one step that no other change comes between.
+    pub(crate) async fn update<T>(
+        &self,
+        key: &str,
+        change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
+    ) -> Result<T, Error> {
+        if self.settings().engine().records().is_some()
+            && let Some(value) = Box::pin(self.update_record(key, change)).await?
+        {
+            return Ok(value);
+        }
+        self.update_staged(key, change)
+    }
+
+    /// Updates a record in the store, at once; `None` if there is no record yet that other requests could change.
+    async fn update_record<T>(
+        &self,
+        key: &str,
+        change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
+    ) -> Result<Option<T>, Error> {
+        let engine = self.settings().engine();
+        let _turn = self.0.turn().await;
+        self.finish_saving().await?;
+        let deadline = Instant::now() + self.settings().store_timeout();
+        for attempt in 0.. {
+            let now = self.settings().now();
+            let (loaded, staged) = self.stage(|session| (session.loaded.clone(), session.staged.clone()))?;
+            let Some(stored) = loaded.stored().filter(|_| !staged.changes.clears()) else { return Ok(None) };
+            if stored.is_current {
+                let (value, text) = change(staged.changes.get(loaded.entries(), key))?;
+                let mut only = Changes::default();
+                only.insert(key, text);
+                let plan = Plan::new(&loaded, &only, self.settings().rules(true), now);
+                if plan.outcome == Outcome::Expired {
+                    return Err(Error::gone());
+                }
+                // Also a value that is the same is written: another request may have changed it.
+                let plan = Plan { outcome: Outcome::Saved, ..plan };
+                match engine.write_exactly(plan).await? {
+                    None => return Ok(None),
+                    Some(ExactWrite::Written(next)) => {
+                        self.with(|session| {
+                            session.loaded = next;
+                            session.staged.changes.settle(key, &staged.changes);
+                        });
+                        return Ok(Some(value));
+                    }
+                    Some(ExactWrite::Conflict) if Instant::now() >= deadline => {
+                        return Err(StoreError::new(StoreErrorKind::Unavailable, TOO_MANY_WRITES).into());
+                    }
+                    Some(ExactWrite::Conflict) => step_aside(attempt).await,
+                }
+            }
+            let next = engine.reload(&loaded, now).await?;
+            self.with(|session| session.loaded = next);
+        }
+        unreachable!("it goes on until it is written, or its time is over")
+    }
+
+    /// Updates a value that is saved with the response.
+    fn update_staged<T>(
+        &self,
+        key: &str,
+        change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
+    ) -> Result<T, Error> {
+        loop {
+            let before = self.with_text(key, |text| text.map(str::to_owned));
+            let (value, text) = change(before.as_deref())?;
+            let is_written = self.stage(|SessionState { loaded, staged, .. }| {
+                let is_unchanged = staged.changes.get(loaded.entries(), key) == before.as_deref();
+                if is_unchanged {
+                    staged.changes.insert(key, text);
+                }
+                is_unchanged
+            })?;
+            if is_written {
+                return Ok(value);
+            }
+        }
+    }
+}
+
+impl State {
+    fn session(&mut self) -> &mut SessionState {
+        match &mut self.session {
+            Slot::Loaded(session) => session,
+            Slot::NotLoaded | Slot::Failed(_) => unreachable!("a `LoadedRequest` is made after the session was loaded"),
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// Waits a little, and longer each time, so that requests that change one session at once do not keep each other from
+/// it.
+async fn step_aside(attempt: u32) {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let longest = 1_u64 << attempt.min(LONGEST_PAUSE);
+    sleep(Duration::from_micros(u64::from(nanos / 64) % (1_000 * longest))).await;
+}
+
+/// 64 ms, as a power of two.
+const LONGEST_PAUSE: u32 = 6;
+const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

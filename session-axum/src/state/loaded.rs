@@ -1,0 +1,153 @@
+//! The session of a request as its engine loaded it, or as it was saved while the request ran.
+
+use std::sync::Arc;
+
+use session_core::{Base, Entries, Frame, IdSecret, Limits, Metadata, Record, RecordKey};
+
+/// What the engine found. A clone is the same session.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    found: Found,
+    /// Whether an authentic cookie of ours came, also when its session is over.
+    pub(crate) cookie_came: bool,
+    /// Whether a save during the request left the browser with a cookie that the response has to replace or remove.
+    pub(crate) cookie_is_stale: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    Nothing,
+    /// The session has ended a moment ago: a late request brought its cookie.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no engine knows of ended sessions yet"))]
+    Ended,
+    Live(Arc<Live>),
+}
+
+/// A session that is alive.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) frame: Frame,
+    content: Content,
+    /// Whether an older key sealed the cookie.
+    pub(crate) sealed_by_old_key: bool,
+    /// Whether this visit should extend the session.
+    pub(crate) is_due: bool,
+}
+
+/// Where the session's content was found.
+#[derive(Debug)]
+enum Content {
+    Cookie(Entries),
+    Store(Box<Stored>),
+}
+
+/// A session's place in a store.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) key: RecordKey,
+    pub(crate) secret: IdSecret,
+    pub(crate) record: Record,
+    /// Whether the store holds this very record. After another request's write got in between, it does not.
+    pub(crate) is_current: bool,
+}
+
+impl Loaded {
+    /// No session came.
+    pub(crate) const fn nothing() -> Self {
+        Self { found: Found::Nothing, cookie_came: false, cookie_is_stale: false }
+    }
+
+    /// A session that has ended.
+    #[cfg(test)]
+    pub(crate) const fn ended() -> Self {
+        Self { found: Found::Ended, cookie_came: true, cookie_is_stale: false }
+    }
+
+    /// A session that is alive.
+    pub(crate) fn live(live: Live) -> Self {
+        Self { found: Found::Live(Arc::new(live)), cookie_came: true, cookie_is_stale: false }
+    }
+
+    /// No live session, though an authentic cookie of ours came.
+    pub(crate) const fn nothing_behind_a_cookie() -> Self {
+        Self { found: Found::Nothing, cookie_came: true, cookie_is_stale: false }
+    }
+
+    /// The same session, of whose cookie this is known.
+    pub(crate) const fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
+        (self.cookie_came, self.cookie_is_stale) = (came, is_stale);
+        self
+    }
+
+    pub(crate) fn session(&self) -> Option<&Live> {
+        match &self.found {
+            Found::Live(live) => Some(live),
+            Found::Nothing | Found::Ended => None,
+        }
+    }
+
+    /// Whether an older key sealed the cookie.
+    pub(crate) fn has_old_seal(&self) -> bool {
+        self.session().is_some_and(|live| live.sealed_by_old_key)
+    }
+
+    pub(crate) const fn is_ended(&self) -> bool {
+        matches!(self.found, Found::Ended)
+    }
+
+    pub(crate) fn stored(&self) -> Option<&Stored> {
+        self.session().and_then(Live::stored)
+    }
+
+    pub(crate) fn entries(&self) -> &Entries {
+        self.base().entries
+    }
+
+    pub(crate) fn metadata(&self) -> &Metadata {
+        self.entries().metadata()
+    }
+
+    /// What changes are applied to.
+    pub(crate) fn base(&self) -> Base<'_> {
+        self.session().map_or(Base::NOTHING, Live::base)
+    }
+}
+
+impl Live {
+    /// A session whose content travelled in its cookie.
+    pub(crate) const fn in_cookie(frame: Frame, entries: Entries, sealed_by_old_key: bool) -> Self {
+        Self { frame, content: Content::Cookie(entries), sealed_by_old_key, is_due: false }
+    }
+
+    /// A session that is a record of a store.
+    pub(crate) fn in_store(stored: Stored, sealed_by_old_key: bool) -> Self {
+        let Record { id, created_at, seen_at, .. } = stored.record;
+        let frame = Frame { id, created_at, issued_at: seen_at };
+        Self { frame, content: Content::Store(Box::new(stored)), sealed_by_old_key, is_due: false }
+    }
+
+    /// The session, unless its limits have ended it; and whether this visit should extend it.
+    pub(crate) fn unless_over(mut self, limits: Limits, now: u64) -> Option<Self> {
+        let (times, metadata) = (self.frame.times(), self.base().entries.metadata());
+        if limits.is_over(times, metadata, now) {
+            tracing::debug!("a session has expired");
+            return None;
+        }
+        self.is_due = limits.wants_extension(times, metadata, now);
+        Some(self)
+    }
+
+    pub(crate) fn base(&self) -> Base<'_> {
+        match &self.content {
+            Content::Cookie(entries) => Base { entries, ..Base::NOTHING },
+            Content::Store(stored) => stored.record.base(),
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Option<&Stored> {
+        match &self.content {
+            Content::Cookie(_) => None,
+            Content::Store(stored) => Some(stored),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a request staged for its session: the changes, and the id that a session it begins will get.
+
+use session_core::{Changes, IdSecret, RandomError, SessionId};
+
+use super::loaded::Loaded;
+
+/// What the handlers did to the session since it was loaded or last saved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Staged {
+    pub(crate) changes: Changes,
+    pub(crate) next_id: NextId,
+}
+
+impl Staged {
+    /// What a response with a server error leaves: nothing, or the end of the session.
+    pub(crate) fn rolled_back(&self) -> Self {
+        Self { changes: self.changes.rolled_back(), next_id: NextId::default() }
+    }
+
+    /// Ends the session. What is staged afterwards belongs to a new one.
+    pub(crate) fn destroy(&mut self) {
+        self.changes.destroy();
+        self.next_id = NextId::default();
+    }
+
+    pub(crate) fn renew(&mut self) {
+        self.changes.renew();
+        self.next_id = NextId::default();
+    }
+
+    /// Returns the session's id: its own, or the one that it will get.
+    pub(crate) fn id(&mut self, loaded: &Loaded) -> Result<SessionId, RandomError> {
+        self.next_id.id(loaded, &self.changes)
+    }
+
+    /// Takes out what a save has written.
+    pub(crate) fn settle(&mut self, saved: &Self) {
+        self.changes = self.changes.since(&saved.changes);
+        if self.next_id.drawn_id() == saved.next_id.drawn_id() {
+            self.next_id = NextId::default();
+        }
+    }
+}
+
+/// The id that a session will get which this request begins or moves, and the secret by which a store finds it. Each is
+/// drawn once, so that a save which is repeated writes the same session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NextId(Option<Box<Drawn>>);
+
+#[derive(Clone, Debug)]
+struct Drawn {
+    id: SessionId,
+    secret: Option<IdSecret>,
+}
+
+impl NextId {
+    /// Returns the session's id: its own, or the one that it will get.
+    pub(crate) fn id(&mut self, loaded: &Loaded, changes: &Changes) -> Result<SessionId, RandomError> {
+        match loaded.session() {
+            Some(live) if !changes.needs_new_id() => Ok(live.frame.id),
+            _ => Ok(self.draw(loaded, changes)?.id),
+        }
+    }
+
+    /// Returns the id that the session will get, and the secret that goes with it.
+    pub(crate) fn id_and_secret(
+        &mut self,
+        loaded: &Loaded,
+        changes: &Changes,
+    ) -> Result<(SessionId, IdSecret), RandomError> {
+        let Drawn { id, secret } = self.draw(loaded, changes)?;
+        let secret = match secret {
+            Some(secret) => secret,
+            None => secret.insert(IdSecret::random()?),
+        };
+        Ok((*id, secret.clone()))
+    }
+
+    fn draw(&mut self, loaded: &Loaded, changes: &Changes) -> Result<&mut Drawn, RandomError> {
+        match &mut self.0 {
+            Some(drawn) => Ok(drawn),
+            empty @ None => {
+                let id = match loaded.session() {
+                    // The same session stays near its place in a store that is spread over several machines.
+                    Some(live) if !changes.destroys() => live.frame.id.renewed()?,
+                    _ => SessionId::random()?,
+                };
+                Ok(empty.insert(Box::new(Drawn { id, secret: None })))
+            }
+        }
+    }
+
+    fn drawn_id(&self) -> Option<SessionId> {
+        self.0.as_ref().map(|drawn| drawn.id)
+    }
+}

@@ -1,0 +1,38 @@
+//! The tokens that may be ours among those that came under one name.
+
+use session_core::{Ring, Token, Verified, is_plausible};
+
+/// Tokens under one name that one of our keys may have made: at most 4, each once, so that a flood of cookies costs no
+/// cryptography, and junk in front of a token does not keep it from being tried.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Candidates<'a> {
+    tokens: [Option<(&'a [u8], Token<'a>)>; MAX_CANDIDATES],
+}
+
+impl<'a> Candidates<'a> {
+    pub(super) fn offer(&mut self, text: &'a [u8], ring: &Ring) {
+        let Some(token) = candidate(text, ring) else { return };
+        if !self.iter().any(|(known, _)| known == text)
+            && let Some(place) = self.tokens.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some((text, token));
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], Token<'a>)> {
+        self.tokens.iter().flatten().copied()
+    }
+}
+
+/// Returns the token if one of our keys may have made it.
+pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Option<Token<'a>> {
+    Token::parse(text, ring.form()).filter(|token| ring.knows(token))
+}
+
+/// Opens a token that one of our keys made, unless its times cannot be true.
+pub(super) fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {
+    ring.open(token).filter(|verified| is_plausible(verified.frame().times(), now))
+}
+
+/// How many texts under one name are verified.
+const MAX_CANDIDATES: usize = 4;

@@ -1,0 +1,170 @@
+//! The flash cookies: a batch of messages each, read from a request and set or removed by a response.
+
+use session_core::{Batch, Frame, Ring, SessionId, Token, cookie::Spec};
+
+use super::{
+    candidates::{Candidates, candidate, open},
+    flash_fit::{OutgoingBatch, OutgoingFlash},
+    request_cookies::RequestCookies,
+};
+use crate::{
+    error::Error,
+    state::flash_changes::{Consumed, FlashChanges},
+};
+
+/// How flash cookies are read and written.
+#[derive(Clone, Debug)]
+pub(crate) struct FlashCookie {
+    pub(crate) spec: Spec,
+    /// `None` where no message travels.
+    pub(crate) ring: Option<Ring>,
+    /// For how many seconds an unread message waits.
+    pub(crate) lifetime: u64,
+}
+
+/// The flash messages that came with a request, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct IncomingFlash {
+    pub(crate) batches: Vec<ReceivedBatch>,
+}
+
+/// A batch and the cookie it came in.
+#[derive(Debug)]
+pub(crate) struct ReceivedBatch {
+    pub(crate) frame: Frame,
+    /// Bytes of the cookie's name and value.
+    pub(crate) size: usize,
+    pub(crate) batch: Batch,
+}
+
+impl FlashCookie {
+    /// Reads the flash messages: each batch that its cookie's name and its own id agree on.
+    pub(crate) fn read(&self, cookies: &RequestCookies, now: u64) -> IncomingFlash {
+        let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return IncomingFlash::default() };
+        let mut batches = Vec::new();
+        for name in self.names(cookies, ring).into_iter().flatten() {
+            batches.extend(self.read_batch(cookies, ring, name, now));
+        }
+        batches.sort_by_key(|batch: &ReceivedBatch| batch.frame.created_at);
+        IncomingFlash { batches }
+    }
+
+    /// Makes the cookies that leave the browser with what is not consumed of `incoming`, and with what was added.
+    pub(crate) fn write(
+        &self,
+        incoming: &IncomingFlash,
+        changes: &FlashChanges,
+        consumed: Consumed,
+        now: u64,
+    ) -> Result<Vec<String>, Error> {
+        let Some(ring) = &self.ring else { return Ok(Vec::new()) };
+        let name_size = self.spec.name().len() + FLASH_SUFFIX;
+        let mut outgoing = OutgoingFlash::new(self.spec.name(), name_size, ring);
+        let mut cookies = Vec::new();
+        for ReceivedBatch { frame, size, batch } in &incoming.batches {
+            let rest = changes.rest_of(batch, consumed);
+            if rest.is_empty() {
+                cookies.push(self.spec.clear(Suffix::of(frame).as_str()));
+            } else {
+                outgoing.keep(*frame, *size, rest);
+            }
+        }
+        if !changes.added.is_empty() {
+            let frame = Frame { id: SessionId::random()?, created_at: now, issued_at: now };
+            outgoing.add_new(frame, &changes.added)?;
+        }
+        outgoing.fit();
+        outgoing.merge();
+        for batch in &outgoing.batches {
+            cookies.extend(self.cookie(ring, batch, now)?);
+        }
+        Ok(cookies)
+    }
+
+    /// The `Set-Cookie` of a batch: none if the browser has it already, one that removes it if nothing of it is left.
+    fn cookie(&self, ring: &Ring, outgoing: &OutgoingBatch<'_>, now: u64) -> Result<Option<String>, Error> {
+        let Some(body) = &outgoing.body else { return Ok(None) };
+        let suffix = Suffix::of(&outgoing.frame);
+        if outgoing.batch.is_empty() {
+            return Ok(Some(self.spec.clear(suffix.as_str())));
+        }
+        let last_second = outgoing.frame.created_at.saturating_add(self.lifetime);
+        let max_age = last_second.saturating_sub(now).max(1);
+        let len = ring.form().token_len(body.len());
+        let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
+        self.spec.set_with(suffix.as_str(), len, Some(max_age), seal).map(Some)
+    }
+
+    /// The first 8 names that can be a batch's.
+    fn names<'a>(&'a self, cookies: &'a RequestCookies, ring: &Ring) -> [Option<Name<'a>>; MAX_BATCHES] {
+        let mut names: [Option<Name<'_>>; MAX_BATCHES] = [None; MAX_BATCHES];
+        let is_batch = |suffix: &[u8]| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".");
+        for (suffix, value) in cookies.find(&self.spec).filter(|(suffix, _)| is_batch(suffix)) {
+            if let Some(known) = names.iter_mut().flatten().find(|known| known.suffix == suffix) {
+                known.is_repeated = true;
+            } else if candidate(value, ring).is_some()
+                && let Some(place) = names.iter_mut().find(|place| place.is_none())
+            {
+                *place = Some(Name { suffix, first: value, is_repeated: false });
+            }
+        }
+        names
+    }
+
+    /// The batch under a name, unless two different ones came under it: nothing tells which is ours.
+    fn read_batch(&self, cookies: &RequestCookies, ring: &Ring, name: Name<'_>, now: u64) -> Option<ReceivedBatch> {
+        let mut candidates = Candidates::default();
+        candidates.offer(name.first, ring);
+        if name.is_repeated {
+            let others = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == name.suffix);
+            others.for_each(|(_, value)| candidates.offer(value, ring));
+        }
+        let mut valid = candidates.iter().filter_map(|(text, token)| {
+            let size = self.spec.name().len() + name.suffix.len() + text.len();
+            let (frame, batch) = self.open(&token, name.suffix, ring, now)?;
+            Some(ReceivedBatch { frame, size, batch })
+        });
+        let batch = valid.next()?;
+        valid.next().is_none().then_some(batch)
+    }
+
+    fn open(&self, token: &Token<'_>, suffix: &[u8], ring: &Ring, now: u64) -> Option<(Frame, Batch)> {
+        let verified = open(token, ring, now)?;
+        let frame = verified.frame();
+        let fresh = now <= frame.created_at.saturating_add(self.lifetime);
+        if !fresh || Suffix::of(&frame).as_str().as_bytes() != suffix {
+            return None;
+        }
+        Some((frame, Batch::of(&verified.entries().ok()?).ok()?))
+    }
+}
+
+/// A name that can be a batch's, and the first value under it that can be a token.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    suffix: &'a [u8],
+    first: &'a [u8],
+    /// Whether something came after it under the same name.
+    is_repeated: bool,
+}
+
+/// What a batch's cookie has behind the flash's name: a dot and the batch's id, so that no two batches share one.
+#[derive(Clone, Copy)]
+pub(crate) struct Suffix([u8; FLASH_SUFFIX]);
+
+impl Suffix {
+    pub(crate) fn of(frame: &Frame) -> Self {
+        let (mut suffix, mut id) = ([b'.'; FLASH_SUFFIX], [0; FLASH_SUFFIX - 1]);
+        suffix[1..].copy_from_slice(frame.id.encode(&mut id).as_bytes());
+        Self(suffix)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// How many batches are opened.
+const MAX_BATCHES: usize = 8;
+/// A dot and 16 bytes as base64url.
+const FLASH_SUFFIX: usize = 1 + 22;

@@ -1,0 +1,164 @@
+//! What of the flash fits into the browser's cookies, and what gives way.
+
+use std::borrow::Cow;
+
+use session_core::{
+    Batch, Frame, Ring,
+    cookie::{MAX_SIZE, TooLarge},
+};
+
+use crate::error::Error;
+
+/// The flash after a response, oldest first.
+pub(super) struct OutgoingFlash<'a> {
+    pub(super) batches: Vec<OutgoingBatch<'a>>,
+    /// The flash cookie's name without a suffix.
+    name: &'a str,
+    /// How many bytes a batch's cookie has besides its value.
+    name_size: usize,
+    ring: &'a Ring,
+}
+
+/// A batch that the browser will have, or one that it will lose: then nothing is in it.
+pub(super) struct OutgoingBatch<'a> {
+    pub(super) frame: Frame,
+    pub(super) batch: Cow<'a, Batch>,
+    /// What its cookie takes of the room that all of them have.
+    size: usize,
+    /// Whether the request brought it.
+    came: bool,
+    /// What to seal; `None` where the browser has the cookie already.
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl<'a> OutgoingFlash<'a> {
+    pub(super) const fn new(name: &'a str, name_size: usize, ring: &'a Ring) -> Self {
+        Self { batches: Vec::new(), name, name_size, ring }
+    }
+
+    /// Keeps what is left of a batch that came in a cookie of `size` bytes.
+    pub(super) fn keep(&mut self, frame: Frame, size: usize, rest: Cow<'a, Batch>) {
+        let is_changed = matches!(rest, Cow::Owned(_));
+        self.batches.push(OutgoingBatch { frame, batch: rest, size, came: true, body: None });
+        if is_changed {
+            self.reseal(self.batches.len() - 1);
+        }
+    }
+
+    /// Adds what is for the next page. It has to fit into one cookie: a form's values give way to its errors, and these
+    /// to the messages.
+    pub(super) fn add_new(&mut self, frame: Frame, batch: &'a Batch) -> Result<(), Error> {
+        let place = self.batches.len();
+        self.batches.push(OutgoingBatch { frame, batch: Cow::Borrowed(batch), size: 0, came: false, body: None });
+        self.reseal(place);
+        if self.batches[place].size > MAX_SIZE {
+            let room = self.room(MAX_SIZE);
+            let batch = self.batches[place].batch.to_mut();
+            shrink_input(batch, room);
+            if batch.shrink_errors(room) > 0 {
+                tracing::warn!("a form's errors are too large for a cookie: the longest messages were left out");
+            }
+            self.reseal(place);
+        }
+        let OutgoingBatch { batch, size, .. } = &self.batches[place];
+        if *size > MAX_SIZE {
+            let entries = batch.to_entries();
+            let entries = entries.iter().map(|(key, text)| (*key, text.as_str()));
+            return Err(TooLarge::new(self.name, *size, MAX_SIZE).naming(entries).into());
+        }
+        Ok(())
+    }
+
+    /// Makes all flash cookies together as small as one may be. Forms of the past give way first, then the newest
+    /// form's values, then the oldest batches.
+    pub(super) fn fit(&mut self) {
+        let newest_form = self.batches.iter().rposition(|outgoing| outgoing.batch.has_form());
+        for place in 0..newest_form.unwrap_or(0) {
+            if self.size() > MAX_SIZE && self.batches[place].batch.has_form() {
+                self.log_dropped();
+                self.batches[place].batch.to_mut().drop_form();
+                self.reseal(place);
+            }
+        }
+        if let (true, Some(place)) = (self.size() > MAX_SIZE, newest_form) {
+            let others = self.size() - self.batches[place].size;
+            let room = self.room(MAX_SIZE.saturating_sub(others));
+            shrink_input(self.batches[place].batch.to_mut(), room);
+            self.reseal(place);
+        }
+        while self.size() > MAX_SIZE {
+            self.log_dropped();
+            let Some(oldest) = self.batches.iter_mut().find(|outgoing| outgoing.size > 0) else { return };
+            oldest.remove();
+        }
+    }
+
+    /// Makes one batch of many that came with the request, under the oldest one's name: two responses that do this at
+    /// the same time do the same, and neither loses nor doubles a message.
+    pub(super) fn merge(&mut self) {
+        let came = |outgoing: &OutgoingBatch<'_>| outgoing.came && outgoing.size > 0;
+        if self.batches.iter().filter(|outgoing| came(outgoing)).count() <= MOST_BATCHES {
+            return;
+        }
+        let Some(first) = self.batches.iter().position(came) else { return };
+        for place in first + 1..self.batches.len() {
+            if came(&self.batches[place]) {
+                let newer = self.batches[place].remove();
+                let frame = self.batches[place].frame;
+                let merged = &mut self.batches[first];
+                merged.frame = Frame { id: merged.frame.id, ..frame };
+                merged.batch.to_mut().absorb(newer.into_owned());
+            }
+        }
+        self.reseal(first);
+    }
+
+    /// Another cookie is needed for a batch. Its body and size are known from here on.
+    fn reseal(&mut self, place: usize) {
+        let (ring, name_size) = (self.ring, self.name_size);
+        let outgoing = &mut self.batches[place];
+        if outgoing.batch.is_empty() {
+            outgoing.remove();
+            return;
+        }
+        let mut body = outgoing.frame.begin_body(128);
+        outgoing.batch.write(&mut body);
+        outgoing.size = name_size + ring.form().token_len(body.len());
+        outgoing.body = Some(body);
+    }
+
+    fn size(&self) -> usize {
+        self.batches.iter().map(|outgoing| outgoing.size).sum()
+    }
+
+    /// How many bytes of payload fit into a cookie of `size` bytes.
+    fn room(&self, size: usize) -> usize {
+        self.ring.form().payload_room(size.saturating_sub(self.name_size))
+    }
+
+    fn log_dropped(&self) {
+        tracing::warn!(
+            cookie = self.name,
+            "flash messages or a form that no page has read were dropped to make room for newer ones"
+        );
+    }
+}
+
+impl<'a> OutgoingBatch<'a> {
+    /// Takes all that is in it, so that the browser loses the cookie.
+    fn remove(&mut self) -> Cow<'a, Batch> {
+        self.size = 0;
+        self.body = Some(Vec::new());
+        std::mem::replace(&mut self.batch, Cow::Owned(Batch::default()))
+    }
+}
+
+fn shrink_input(batch: &mut Batch, room: usize) {
+    let dropped = batch.shrink_input(room);
+    if dropped > 0 {
+        tracing::warn!(dropped, "a refused form is too large for a cookie: its largest fields were left out");
+    }
+}
+
+/// How many batches may stay apart.
+const MOST_BATCHES: usize = 4;
