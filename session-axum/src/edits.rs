@@ -12,7 +12,7 @@ use session_core::{Batch, RESERVED_PREFIX, encode};
 
 use crate::{
     error::Error,
-    request::{LoadedRequest, Request},
+    request::LoadedRequest,
     state::{flash_changes::FlashChanges, staged::Staged},
 };
 
@@ -64,9 +64,14 @@ impl Edit {
     }
 
     /// `before` is what extractors staged, before anything was rolled back.
-    fn apply_to_session(self, staged: &mut Staged, before: &Staged, request: &Request) -> Result<(), Error> {
+    fn apply_to_session(
+        self,
+        staged: &mut Staged,
+        before: &Staged,
+        is_own: impl Fn(&LoadedRequest) -> bool,
+    ) -> Result<(), Error> {
         match self {
-            Self::Adopt(handle, _) if handle.is(request) => before.clone_into(staged),
+            Self::Adopt(handle, _) if is_own(&handle) => before.clone_into(staged),
             Self::Replace(entries) | Self::Adopt(_, entries) => {
                 staged.destroy();
                 entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
@@ -134,13 +139,14 @@ impl EditList {
     }
 
     /// Applies the edits to what extractors staged for the session: `before`, of which `staged` is what still counts.
+    /// `is_own` tells a handle on this very session from one of another request.
     pub(crate) fn apply_to_session(
         self,
         staged: &mut Cow<'_, Staged>,
         before: &Staged,
-        request: &Request,
+        is_own: impl Fn(&LoadedRequest) -> bool,
     ) -> Result<(), Error> {
-        self.into_iter().try_for_each(|edit| edit.apply_to_session(staged.to_mut(), before, request))
+        self.into_iter().try_for_each(|edit| edit.apply_to_session(staged.to_mut(), before, &is_own))
     }
 
     fn into_iter(self) -> impl Iterator<Item = Edit> {

@@ -114,7 +114,11 @@ impl Error {
 
     /// What the browser hears: nothing of the detail.
     pub(crate) fn calm_response(&self) -> Response {
-        (self.status(), CALM).into_response()
+        Self::calm_answer(self.status())
+    }
+
+    pub(crate) fn calm_answer(status: StatusCode) -> Response {
+        (status, CALM).into_response()
     }
 }
 
@@ -184,7 +188,7 @@ impl IntoResponse for Error {
 }
 
 /// What the browser hears of any failure.
-pub(crate) const CALM: &str = "Something went wrong with your session. Please try again.";
+const CALM: &str = "Something went wrong with your session. Please try again.";
 
 /// Travels with the response of a failed handler, so that the layer can let the application answer.
 #[derive(Clone, Debug)]

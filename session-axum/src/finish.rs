@@ -30,6 +30,13 @@ impl Finish {
     pub(crate) fn begin(request: &Request, response: &mut Response) -> Option<Self> {
         let edits = ResponseEdits::take(response);
         let failure = response.extensions_mut().remove::<Failure>().map(|Failure(error)| error);
+        if request.clashes {
+            // The layer has logged why. What the helpers ask for cannot be done.
+            if !edits.is_empty() {
+                *response = Error::calm_answer(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            return None;
+        }
         if failure.is_some() || !edits.is_empty() {
             return Some(Self { edits, failure });
         }
@@ -177,7 +184,7 @@ impl Attempt {
         }
         let SessionState { loaded, staged: before, .. } = &*session;
         let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
-        edits.apply_to_session(&mut staged, before, request)?;
+        edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
         let (settings, now) = (&request.settings, request.settings.now());
         let plan = Plan::new(loaded, &staged.changes, settings.rules(self.saves), now);

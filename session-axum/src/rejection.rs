@@ -5,10 +5,7 @@ use std::{fmt, sync::Arc};
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
-use crate::{
-    error::{CALM, Error},
-    request::Request,
-};
+use crate::{error::Error, request::Request};
 
 /// No usable [`SessionLayer`](crate::SessionLayer) is around the route: a mistake in the application's set-up, and a
 /// 500.
@@ -44,8 +41,8 @@ impl std::error::Error for MissingLayer {}
 
 impl IntoResponse for MissingLayer {
     fn into_response(self) -> Response {
-        let sentence = if self.clashes { CALM.to_owned() } else { self.to_string() };
-        (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        if self.clashes { Error::calm_answer(status) } else { (status, self.to_string()).into_response() }
     }
 }
 

@@ -95,6 +95,9 @@ fn app(layer: SessionLayer) -> Router {
         .route("/new", get(|| async { "ok".with_new_session() }))
         .route("/log-in/{user}", get(log_in))
         .route("/log-out-loudly", get(log_out_loudly))
+        .route("/log-in-loudly/{user}", get(log_in_loudly))
+        .route("/new-loudly", get(|| async { "ok".with_new_session().flashing(("info", "x".repeat(5_000))) }))
+        .route("/remember-and-save", get(remember_and_save))
         .route("/in-a-task/{key}", get(set_in_a_task))
         .route("/form", post(refuse))
         .route("/page", get(page))
@@ -164,6 +167,18 @@ async fn log_in(session: Session, Path(user): Path<String>) -> Result<(), Error>
 async fn log_out_loudly(session: Session, flash: Flash) {
     session.destroy();
     flash.info("x".repeat(5_000));
+}
+
+async fn log_in_loudly(session: Session, flash: Flash, Path(user): Path<String>) -> Result<(), Error> {
+    session.renew();
+    flash.info("x".repeat(5_000));
+    session.insert("user", user)
+}
+
+async fn remember_and_save(session: Session) -> Result<(), Error> {
+    session.set_lifetime(Duration::from_secs(90 * DAY));
+    session.insert("remembered", true)?;
+    session.save().await
 }
 
 async fn set_in_a_task(session: Session, Path(key): Path<String>) -> Result<(), Error> {
@@ -271,6 +286,44 @@ pub(crate) async fn a_log_out_survives_a_flash_that_does_not_fit(engine: Engine)
     assert_eq!(page.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(site.values().await, json!({}));
     assert!(!site.has_cookie() || site.client.cookie("__Host-session") == Some(copy));
+}
+
+pub(crate) async fn a_log_out_by_a_helper_survives_a_flash_that_does_not_fit(engine: Engine) {
+    let site = site(&engine);
+    site.text("/set/a/1").await;
+    let page = site.client.get("/new-loudly").await;
+    assert_eq!(page.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(site.values().await, json!({}));
+    assert!(!site.has_cookie());
+}
+
+pub(crate) async fn a_flash_that_does_not_fit_leaves_the_session_as_it_was(engine: Engine) {
+    let site = site(&engine);
+    site.text("/set/a/1").await;
+    let before = site.text("/id").await;
+    let page = site.client.get("/log-in-loudly/alice").await;
+    assert_eq!((page.status(), page.set_cookies().len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
+    assert_eq!(site.values().await, json!({ "a": "1" }));
+    assert_eq!(site.text("/id").await, before);
+}
+
+pub(crate) async fn a_save_does_not_swallow_the_cookie_that_was_due(engine: Engine) {
+    let site = site(&engine);
+    for _ in 0..2 {
+        let page = site.client.get("/remember-and-save").await;
+        assert!(page.set_cookies()[0].contains("Max-Age=7776000"), "{:?}", page.set_cookies());
+        site.clock.advance(Duration::from_secs(60));
+    }
+}
+
+pub(crate) async fn an_active_visitor_of_a_persistent_layer_stays(engine: Engine) {
+    let persistent: Engine = Arc::new(move |keys| engine(keys).persistent(true));
+    let site = site(&persistent);
+    for visit in 1..6 {
+        site.text("/count").await;
+        site.clock.advance(Duration::from_secs(20 * 60 * 60));
+        assert_eq!(site.values().await["count"], visit, "visit {visit}");
+    }
 }
 
 pub(crate) async fn two_log_ins_from_one_guest_cookie_are_two_sessions(engine: Engine) {
@@ -408,6 +461,10 @@ macro_rules! suite {
             what_follows_the_end_is_a_new_session
             a_cleared_session_is_gone
             a_log_out_survives_a_flash_that_does_not_fit
+            a_log_out_by_a_helper_survives_a_flash_that_does_not_fit
+            a_flash_that_does_not_fit_leaves_the_session_as_it_was
+            a_save_does_not_swallow_the_cookie_that_was_due
+            an_active_visitor_of_a_persistent_layer_stays
             two_log_ins_from_one_guest_cookie_are_two_sessions
             a_handle_in_a_task_changes_the_session_of_its_request
             a_5xx_saves_nothing

@@ -25,6 +25,8 @@ mod lifetimes;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod outcomes;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod saving;
@@ -48,3 +50,5 @@ mod typed;
 mod versions;
 #[cfg(test)]
 mod wire_format;
+#[cfg(test)]
+mod within_a_request;

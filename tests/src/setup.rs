@@ -7,10 +7,13 @@ use axum::{
     http::{StatusCode, header},
     routing::get,
 };
-use session_axum::{Error, Flash, Session, SessionResponseExt, testing::TestSession};
+use session_axum::{
+    Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt, Sessions,
+    testing::{Client, TestSession},
+};
 
 use crate::support::{
-    app::{client, layer},
+    app::{OLD_SECRET, client, layer},
     logs::Logs,
 };
 
@@ -61,7 +64,7 @@ async fn helpers_below_a_layer_are_no_error() {
 }
 
 #[tokio::test]
-async fn two_layers_with_one_cookie_name_say_so_once_and_work() {
+async fn the_same_layer_twice_says_so_once_and_works() {
     let layer = layer();
     let app = Router::new().route("/", get(write)).layer(layer.clone()).layer(layer.clone());
     let client = client(app);
@@ -73,13 +76,122 @@ async fn two_layers_with_one_cookie_name_say_so_once_and_work() {
     assert_eq!(TestSession::of_client(&layer, &client).get("a"), Some(1));
 }
 
+#[derive(SessionData)]
+struct Admin {
+    user: String,
+}
+
+/// A log-in outside, and an area below another layer that asks for its own session.
+fn nested(outer: SessionLayer, inner: SessionLayer) -> Client {
+    async fn log_in(session: Session) -> Result<(), Error> {
+        session.insert("user", "alice")
+    }
+    let area = Router::new()
+        .route("/area", get(|admin: Session<Admin>| async move { admin.user.clone() }))
+        .route("/log-in", get(|session: Session| async move { session.insert("user", "root") }))
+        .route("/optional", get(|_: Option<Session<Admin>>| async {}))
+        .route("/flash", get(|_: Flash| async {}))
+        .route("/sessions", get(|_: Sessions| async {}))
+        .route("/helper", get(|| async { "x".flashing(("info", "below")) }))
+        .route("/plain", get(|| async { "plain" }))
+        .layer(inner);
+    client(Router::new().route("/log-in", get(log_in)).route("/me", get(me)).nest("/admin", area).layer(outer))
+}
+
+async fn me(session: Session) -> Result<String, Error> {
+    Ok(session.get("user")?.unwrap_or_default())
+}
+
+fn other_keys() -> Keys {
+    Keys::new(OLD_SECRET).unwrap()
+}
+
 #[tokio::test]
-async fn two_layers_with_names_of_their_own_do_not_meet() {
-    let outer = layer().name("outer").unwrap().flash_name("outer-flash").unwrap();
-    let app = Router::new().route("/", get(write)).layer(layer()).layer(outer);
-    let client = client(app);
-    client.get("/").await;
+async fn two_layers_side_by_side_give_each_area_its_own_session() {
+    let inner = SessionLayer::signed(other_keys()).name("__Host-admin").unwrap();
+    let client = nested(layer(), inner);
+    client.get("/log-in").await;
+    assert_eq!(client.get("/admin/area").await.status(), StatusCode::UNAUTHORIZED);
+    client.get("/admin/log-in").await;
+    assert_eq!(client.get("/admin/area").await.text(), "root");
+    assert_eq!(client.get("/me").await.text(), "alice");
+    client.get("/admin/helper").await;
+    let names = client.cookie_names();
+    assert_eq!(names.iter().filter(|name| name.starts_with("__Host-admin-flash.")).count(), 1, "{names:?}");
+    assert_eq!(names.len(), 3);
+}
+
+#[tokio::test]
+async fn two_layers_that_share_a_cookie_name_refuse_every_session_below_them() {
+    let flash_as_session = |name: &str| layer().name("outer").unwrap().flash_name(name).unwrap();
+    for (outer, inner) in [
+        (layer(), SessionLayer::signed(other_keys())),
+        (layer(), layer()),
+        (layer(), SessionLayer::signed(other_keys()).name("__Host-admin").unwrap().flash_name("__Host-flash").unwrap()),
+        (flash_as_session("admin"), layer().name("admin").unwrap()),
+        (layer().name("sid").unwrap(), layer().name("sid.1").unwrap()),
+    ] {
+        let client = nested(outer, inner);
+        let (logs, _guard) = Logs::capture();
+        for path in ["area", "log-in", "optional", "flash", "sessions", "helper"] {
+            let page = client.get(&format!("/admin/{path}")).await;
+            assert_eq!(page.status(), StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+            assert_eq!(page.text(), "Something went wrong with your session. Please try again.", "{path}");
+        }
+        assert_eq!(lines_with(&logs, "two different session layers around one route share a cookie name"), 1);
+        assert_eq!(client.get("/admin/plain").await.text(), "plain");
+        client.get("/log-in").await;
+        assert_eq!(client.get("/me").await.text(), "alice");
+    }
+}
+
+#[tokio::test]
+async fn a_null_layer_inside_another_never_clashes() {
+    let client = nested(layer(), SessionLayer::null());
+    client.get("/log-in").await;
+    assert_eq!(client.get("/admin/area").await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(client.get("/admin/log-in").await.status(), StatusCode::OK);
+    assert_eq!(client.get("/me").await.text(), "alice");
     assert_eq!(client.cookie_names(), ["__Host-session"]);
+}
+
+#[tokio::test]
+async fn three_layers_are_told_apart_from_each_other() {
+    let named = |name: &str| layer().name(name).unwrap();
+    let route = || Router::new().route("/", get(write));
+    let apart = client(route().layer(named("a")).layer(named("b")).layer(named("c")));
+    assert_eq!(apart.get("/").await.status(), StatusCode::OK);
+    assert_eq!(apart.cookie_names(), ["a"]);
+    let clashing = client(route().layer(named("a")).layer(named("b")).layer(named("a")));
+    assert_eq!(clashing.get("/").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    // What is below a clash stays below it.
+    let below = client(route().layer(named("c")).layer(named("a")).layer(named("a")));
+    assert_eq!(below.get("/").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn sibling_routers_may_share_names() {
+    let sibling = |path: &str| Router::new().route(path, get(write)).layer(layer());
+    let client = client(sibling("/a").merge(sibling("/b")));
+    for path in ["/a", "/b"] {
+        assert_eq!(client.get(path).await.status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_flash_is_named_after_the_session() {
+    let name_of = |layer: SessionLayer| async move {
+        let app = Router::new().route("/", get(|| async { "x".flashing(("info", "x")) })).layer(layer);
+        let client = client(app);
+        client.get("/").await;
+        client.cookie_names().concat().split('.').next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(name_of(layer()).await, "__Host-flash");
+    assert_eq!(name_of(layer().name("__Host-shop").unwrap()).await, "__Host-shop-flash");
+    assert_eq!(name_of(layer().name("__Host-shop").unwrap().insecure_over_http()).await, "shop-flash");
+    assert_eq!(name_of(layer().name("shop").unwrap().flash_name("notes").unwrap()).await, "notes");
+    assert_eq!(name_of(layer().flash_name("notes").unwrap().name("shop").unwrap()).await, "notes");
+    assert_eq!(name_of(layer().domain("example.com").unwrap()).await, "__Secure-flash");
 }
 
 #[tokio::test]

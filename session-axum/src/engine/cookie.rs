@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use session_core::Verified;
 
-use super::Context;
+use super::context::Context;
 use crate::{
     error::Error,
     state::{

@@ -1,20 +1,19 @@
 //! The engines: where sessions live. Nothing outside this file asks which one it is.
 
+mod context;
 mod cookie;
 mod revocations;
 mod store_client;
 mod stored;
 
-use std::sync::Arc;
-
-use session_core::{Clock, Limits, Purpose};
+use session_core::Purpose;
 
 use crate::{
     error::Error,
     state::{loaded::Loaded, outcome::Plan, staged::NextId},
-    wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
+pub(crate) use context::{CarriedOut, Context, Saved};
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use stored::ExactWrite;
@@ -30,34 +29,6 @@ pub(crate) enum Engine {
     RevocableCookie(Revocations),
     /// In a store. The cookie carries what they are found by.
     Store(StoreClient),
-}
-
-/// What an engine goes by, besides the session itself.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) cookie: &'a SessionCookie,
-    pub(crate) cookies: &'a RequestCookies,
-    pub(crate) limits: Limits,
-    pub(crate) clock: &'a Arc<dyn Clock>,
-    pub(crate) now: u64,
-}
-
-/// What became of a plan.
-#[derive(Debug)]
-pub(crate) enum CarriedOut {
-    /// The `Set-Cookie` headers that the browser then needs.
-    Done(Vec<String>),
-    /// The session ended while its request ran: the changes are dropped.
-    EndedElsewhere,
-}
-
-/// What became of a save while the request runs.
-pub(crate) enum Saved {
-    /// It leaves with the response.
-    WithResponse,
-    /// It is written: the session as it is now.
-    Written(Loaded),
-    EndedElsewhere,
 }
 
 impl Engine {

@@ -3,7 +3,7 @@
 
 use session_core::{Changes, Frame, RecordKey, Visit, Write};
 
-use super::{Context, cookie, store_client::StoreClient};
+use super::{context::Context, cookie, store_client::StoreClient};
 use crate::{
     error::Error,
     state::{

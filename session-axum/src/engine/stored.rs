@@ -4,7 +4,11 @@ use std::cell::Cell;
 
 use session_core::{Entries, Frame, IdSecret, Record, RecordKey, StoreErrorKind, Updated, Verified, Visit, Write};
 
-use super::{CarriedOut, Context, Saved, cookie, store_client::StoreClient};
+use super::{
+    context::{CarriedOut, Context, Saved},
+    cookie,
+    store_client::StoreClient,
+};
 use crate::{
     error::{Error, ErrorKind},
     state::{

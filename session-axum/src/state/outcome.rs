@@ -189,3 +189,200 @@ impl<'a> Plan<'a> {
         outlives.then(|| self.last_second().saturating_sub(self.now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use session_core::Entries;
+
+    use super::*;
+    use crate::state::staged::Staged;
+
+    const NOW: u64 = 1_000_000;
+    const LIMITS: Limits = Limits { idle: 1_000, lifetime: 10_000 };
+
+    /// The data travels, and owners are not kept.
+    const COOKIE: Rules =
+        Rules { limits: LIMITS, keeps_owners: false, data_travels: true, is_persistent: false, saves: true };
+    /// An id travels, and owners are kept.
+    const STORE: Rules = Rules { keeps_owners: true, data_travels: false, ..COOKIE };
+
+    fn live(issued_at: u64, sealed_by_old_key: bool, metadata: &str) -> Live {
+        let frame = Frame { id: SessionId::from_bytes([7; 16]), created_at: issued_at, issued_at };
+        let entries = Entries::parse(format!(r#"{{{metadata}"a":1}}"#).into()).unwrap();
+        Live::in_cookie(frame, entries, sealed_by_old_key)
+    }
+
+    fn loaded(state: &str) -> Loaded {
+        match state {
+            "none" => Loaded::nothing(),
+            "live" => Loaded::live(live(NOW - 1, false, "")),
+            "due" => Loaded::live(live(NOW - 200, false, "").unless_over(LIMITS, NOW).unwrap()),
+            "old key" => Loaded::live(live(NOW - 1, true, "")),
+            // It was alive, and due, when the request began.
+            "expired" => Loaded::live(live(NOW - 1_001, false, "").unless_over(LIMITS, NOW - 1).unwrap()),
+            "ended" => Loaded::ended(),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn changes(change: &str, loaded: &Loaded) -> Staged {
+        let mut staged = Staged::default();
+        for step in change.split(',').map(str::trim) {
+            let Staged { changes, .. } = &mut staged;
+            match step {
+                "nothing" => {}
+                "insert" => changes.insert("b", "2".into()),
+                "back" => {
+                    changes.insert("a", "2".into());
+                    match loaded.entries().get("a") {
+                        Some(text) => changes.insert("a", text.to_owned()),
+                        None => changes.remove("a"),
+                    }
+                }
+                "clear" => changes.clear(loaded.entries()),
+                "renew" => changes.renew(),
+                "rotate" => changes.rotate(),
+                "destroy" => changes.destroy(),
+                "id" => changes.ask_id(),
+                "owner" => changes.set_owner("ada".into()),
+                other => panic!("{other}"),
+            }
+        }
+        staged
+    }
+
+    /// Compares each cell of a table with what is decided: a row a session, a column a change.
+    #[track_caller]
+    fn assert_table(rules: &Rules, table: &str) {
+        let mut lines = table.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+        let header = lines.next().unwrap();
+        for row in lines {
+            assert_eq!(row.len(), header.len(), "{row:?}");
+            for (change, expected) in header.iter().zip(&row).skip(1) {
+                let loaded = loaded(row[0]);
+                let staged = changes(change, &loaded);
+                let staged = if rules.saves { staged } else { staged.rolled_back() };
+                let decided = decide(&loaded, &staged.changes, rules, NOW);
+                assert_eq!(format!("{decided:?}"), *expected, "{} / {change}", row[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_becomes_of_a_session_whose_data_travels() {
+        assert_table(
+            &COOKIE,
+            "session | nothing   | insert  | back      | clear     | id        | owner     | id, clear
+             none    | Unchanged | Saved   | Unchanged | Unchanged | Saved     | Unchanged | Saved
+             live    | Unchanged | Saved   | Unchanged | Removed   | Unchanged | Unchanged | Saved
+             due     | Extended  | Saved   | Extended  | Removed   | Extended  | Extended  | Saved
+             old key | Extended  | Saved   | Extended  | Removed   | Extended  | Extended  | Saved
+             expired | Expired   | Expired | Expired   | Expired   | Expired   | Expired   | Expired
+             ended   | Ended     | Ended   | Ended     | Ended     | Ended     | Ended     | Ended",
+        );
+        assert_table(
+            &COOKIE,
+            "session | renew     | renew, insert | rotate    | rotate, insert | destroy | destroy, insert | destroy, id
+             none    | Unchanged | Saved         | Unchanged | Saved          | Removed | Saved           | Saved
+             live    | Replaced  | Replaced      | Replaced  | Replaced       | Removed | Replaced        | Replaced
+             due     | Replaced  | Replaced      | Replaced  | Replaced       | Removed | Replaced        | Replaced
+             old key | Replaced  | Replaced      | Replaced  | Replaced       | Removed | Replaced        | Replaced
+             expired | Expired   | Expired       | Expired   | Expired        | Removed | Replaced        | Replaced
+             ended   | Ended     | Saved         | Ended     | Ended          | Ended   | Saved           | Saved",
+        );
+    }
+
+    #[test]
+    fn what_becomes_of_a_session_in_a_store() {
+        assert_table(
+            &STORE,
+            "session | nothing   | insert  | back      | clear     | id        | owner   | clear, owner
+             none    | Unchanged | Saved   | Unchanged | Unchanged | Saved     | Saved   | Saved
+             live    | Unchanged | Saved   | Unchanged | Removed   | Unchanged | Saved   | Saved
+             due     | Extended  | Saved   | Extended  | Removed   | Extended  | Saved   | Saved
+             old key | Unchanged | Saved   | Unchanged | Removed   | Unchanged | Saved   | Saved
+             expired | Expired   | Expired | Expired   | Expired   | Expired   | Expired | Expired
+             ended   | Ended     | Ended   | Ended     | Ended     | Ended     | Ended   | Ended",
+        );
+        assert_table(
+            &STORE,
+            "session | renew     | renew, owner | rotate    | destroy | destroy, insert | destroy, owner
+             none    | Unchanged | Saved        | Unchanged | Removed | Saved           | Saved
+             live    | Replaced  | Replaced     | Replaced  | Removed | Replaced        | Replaced
+             expired | Expired   | Expired      | Expired   | Removed | Replaced        | Replaced
+             ended   | Ended     | Saved        | Ended     | Ended   | Saved           | Saved",
+        );
+    }
+
+    #[test]
+    fn a_response_that_saves_nothing_still_ends_a_session() {
+        for rules in [COOKIE, STORE] {
+            assert_table(
+                &Rules { saves: false, ..rules },
+                "session | nothing   | insert    | clear     | renew     | id        | owner     | destroy | destroy, insert
+                 none    | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Removed | Removed
+                 live    | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Removed | Removed
+                 due     | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Removed | Removed
+                 old key | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Removed | Removed
+                 expired | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Unchanged | Removed | Removed
+                 ended   | Ended     | Ended     | Ended     | Ended     | Ended     | Ended     | Ended   | Ended",
+            );
+        }
+    }
+
+    #[test]
+    fn the_browser_is_sent_an_id_only_where_it_needs_one() {
+        use CookieChange::{Leave, Remove, Set};
+        let cookie = |loaded: &Loaded, change: &str, rules: &Rules| {
+            let staged = changes(change, loaded);
+            decide_cookie(decide(loaded, &staged.changes, rules, NOW), loaded, &staged.changes, rules)
+        };
+        for (state, change, travels, stored) in [
+            ("none", "nothing", Leave, Leave),
+            ("none", "insert", Set, Set),
+            ("none", "destroy", Remove, Remove),
+            ("live", "nothing", Leave, Leave),
+            ("live", "insert", Set, Leave),
+            ("live", "renew", Set, Set),
+            ("live", "rotate", Set, Set),
+            ("live", "clear", Remove, Remove),
+            ("due", "nothing", Set, Leave),
+            ("old key", "nothing", Set, Set),
+            ("old key", "insert", Set, Set),
+            ("expired", "insert", Leave, Leave),
+            ("ended", "insert", Leave, Leave),
+            ("ended", "destroy", Leave, Leave),
+            ("ended", "renew, insert", Set, Set),
+        ] {
+            let loaded = loaded(state);
+            assert_eq!(cookie(&loaded, change, &COOKIE), travels, "{state} / {change}, in a cookie");
+            assert_eq!(cookie(&loaded, change, &STORE), stored, "{state} / {change}, in a store");
+        }
+        let persistent = Rules { is_persistent: true, ..STORE };
+        assert_eq!(cookie(&loaded("due"), "nothing", &persistent), Set);
+        assert_eq!(cookie(&loaded("live"), "insert", &persistent), Set);
+        assert_eq!(cookie(&loaded("live"), "nothing", &persistent), Leave);
+        let remembered = Loaded::live(live(NOW - 1, false, r#""$":{"until":2000000},"#));
+        assert_eq!(cookie(&remembered, "insert", &STORE), Set);
+        let stale = |loaded: Loaded| loaded.with_cookie(true, true);
+        assert_eq!(cookie(&stale(loaded("live")), "nothing", &STORE), Set);
+        assert_eq!(cookie(&stale(loaded("none")), "nothing", &STORE), Remove);
+        assert_eq!(cookie(&stale(loaded("live")), "nothing", &Rules { saves: false, ..STORE }), Set);
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_creation_time_and_a_renewal_does_not() {
+        let loaded = loaded("live");
+        for (change, created_at) in [("insert", NOW - 1), ("rotate", NOW - 1), ("renew", NOW), ("destroy, insert", NOW)]
+        {
+            let staged = changes(change, &loaded);
+            let plan = Plan::new(&loaded, &staged.changes, COOKIE, NOW);
+            assert_eq!(plan.times(), Times { created_at, issued_at: NOW }, "{change}");
+        }
+        let nothing = Changes::default();
+        assert_eq!(
+            Plan::new(&loaded, &nothing, COOKIE, NOW).times(),
+            Times { created_at: NOW - 1, issued_at: NOW - 1 }
+        );
+    }
+}

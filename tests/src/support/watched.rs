@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     LostAfter,
     /// It takes five seconds, does as it was asked, and answers.
     Late,
+    /// It does as it was asked, and answers when it is polled again.
+    Yield,
     /// What is there makes no sense.
     Unreadable,
     /// It answers with what was true when the fault began.
@@ -101,6 +103,11 @@ impl Watched {
                 Some(Fault::Unreadable) => Err(StoreError::new(StoreErrorKind::Unreadable, "format 2")),
                 Some(Fault::LostBefore) => Err(lost()),
                 Some(Fault::LostAfter) => operation().await.and(Err(lost())),
+                Some(Fault::Yield) => {
+                    let answer = operation().await;
+                    tokio::task::yield_now().await;
+                    answer
+                }
                 Some(Fault::Late) => {
                     tokio::time::sleep(Duration::from_secs(5)).await;
                     operation().await

@@ -1,0 +1,309 @@
+//! What the tasks of one request do to its session at the same time, and saves whose end the request does not see.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use axum::{Router, handler::Handler, http::StatusCode, response::IntoResponse, routing::get};
+use session_axum::{
+    Error, Session, SessionLayer,
+    testing::{Client, ManualClock},
+};
+use session_core::{Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write};
+use session_stores::MemoryStore;
+use tokio::time::Instant;
+
+use crate::support::{
+    app::{NOW, client, keys, layer},
+    logs::Logs,
+    watched::{Fault, Watched},
+};
+
+/// A browser that is logged in as a guest with `a` in its session, in front of a watched store and one more route.
+struct Site {
+    store: Watched,
+    layer: SessionLayer,
+    client: Client,
+}
+
+impl Site {
+    async fn new<H, T>(handler: H) -> Self
+    where
+        H: Handler<T, ()>,
+        T: 'static,
+    {
+        let store = Watched::new();
+        let layer = SessionLayer::stored(store.clone(), keys()).clock(ManualClock::at(NOW));
+        let app = Router::new()
+            .route("/start", get(|session: Session| async move { session.insert("a", "1") }))
+            .route("/user", get(user))
+            .route("/all", get(|session: Session| async move { session.keys().join(" ") }))
+            .route("/try", get(handler))
+            .layer(layer.clone());
+        let site = Self { store, layer, client: Client::new(app) };
+        site.client.get("/start").await;
+        site.store.calls();
+        site
+    }
+
+    async fn text(&self, path: &str) -> String {
+        self.client.get(path).await.text().to_owned()
+    }
+}
+
+async fn user(session: Session) -> Result<String, Error> {
+    Ok(session.get("user")?.unwrap_or_else(|| "nobody".to_owned()))
+}
+
+/// Polls a future once and drops it, as a client that disconnects or a timeout does.
+async fn begin<F: Future>(future: F) -> bool {
+    let mut future = pin!(future);
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
+
+async fn count(session: Session) -> Result<String, Error> {
+    let tasks: Vec<_> = (0..4_u64)
+        .map(|task| {
+            let session = session.clone();
+            tokio::spawn(async move {
+                for turn in 0..500 {
+                    let slow = turn % 100 == 0;
+                    let add = |n: Option<u32>| {
+                        if slow {
+                            std::thread::sleep(Duration::from_millis(1 + task));
+                        }
+                        n.unwrap_or(0) + 1
+                    };
+                    session.update("n", add).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap()?;
+    }
+    Ok(session.get::<u32>("n")?.unwrap_or_default().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_of_several_tasks_all_count() {
+    let site = Site::new(count).await;
+    assert_eq!(site.text("/try").await, "2000");
+    assert_eq!(site.text("/try").await, "4000");
+}
+
+#[tokio::test]
+async fn thirty_thousand_updates_cost_each_what_the_first_cost() {
+    async fn often(session: Session) -> Result<String, Error> {
+        for _ in 0..30_000 {
+            session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await?;
+        }
+        session.insert("done", true)?;
+        Ok(session.get::<u32>("n")?.unwrap_or_default().to_string())
+    }
+    let site = Site::new(often).await;
+    assert_eq!(site.text("/try").await, "30000");
+    assert_eq!(site.text("/all").await, "a done n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_was_cancelled_is_repeated_with_the_same_id() {
+    async fn log_in(session: Session) -> Result<String, Error> {
+        session.renew();
+        session.insert("user", "alice")?;
+        let id = session.id();
+        assert!(begin(session.save()).await);
+        Ok((id == session.id()).to_string())
+    }
+    let site = Site::new(log_in).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    let page = site.client.get("/try").await;
+    assert_eq!((page.status().as_u16(), page.text()), (200, "true"));
+    assert_eq!(site.text("/user").await, "alice");
+    assert_eq!(site.text("/all").await, "a user");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_whose_answers_were_lost_is_repeated_with_the_same_id() {
+    async fn log_in(session: Session) -> Result<(), Error> {
+        session.renew();
+        session.insert("user", "alice")?;
+        assert!(session.save().await.is_err());
+        Ok(())
+    }
+    let site = Site::new(log_in).await;
+    site.store.fail_after_load(Fault::LostAfter, 2);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    assert_eq!(site.text("/user").await, "alice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_response_still_repeats_a_save_that_was_cancelled() {
+    async fn log_in(session: Session) -> Result<StatusCode, Error> {
+        session.renew();
+        session.insert("user", "alice")?;
+        assert!(begin(session.save()).await);
+        session.insert("after", true)?;
+        Ok(StatusCode::BAD_GATEWAY)
+    }
+    let site = Site::new(log_in).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(site.text("/all").await, "a user", "a save stays whatever the response will be");
+}
+
+/// What a handler does while a save of its session is on its way, and what `user` is afterwards.
+async fn during_a_save(act: fn(&Session)) -> (String, String) {
+    let handler = move |session: Session| async move {
+        session.destroy();
+        session.insert("user", "alice")?;
+        let (saved, ()) = tokio::join!(session.save(), async { act(&session) });
+        saved
+    };
+    let site = Site::new(handler).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    (site.text("/user").await, site.text("/all").await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_while_a_save_is_on_its_way_is_not_lost() {
+    assert_eq!(
+        during_a_save(|session| {
+            let _ = session.destroy();
+        })
+        .await
+        .0,
+        "nobody"
+    );
+    assert_eq!(during_a_save(Session::clear).await.0, "nobody");
+    assert_eq!(during_a_save(|session| session.insert("b", 2).unwrap()).await.1, "b user");
+    assert_eq!(during_a_save(|session| assert!(session.remove("user"))).await.0, "nobody");
+    assert_eq!(during_a_save(|_| ()).await.0, "alice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_while_a_save_is_on_its_way_gives_another_id() {
+    async fn renew(session: Session) -> Result<String, Error> {
+        session.insert("user", "alice")?;
+        let before = session.id();
+        let (saved, ()) = tokio::join!(session.save(), async { session.renew() });
+        saved?;
+        Ok(before.to_string())
+    }
+    let site = Site::new(renew).await;
+    let cookie = site.client.cookie("__Host-session");
+    site.store.fail_after_load(Fault::Yield, 1);
+    site.text("/try").await;
+    assert_ne!(site.client.cookie("__Host-session"), cookie);
+    assert_eq!(site.text("/user").await, "alice");
+    let copy = Client::new(Router::new().route("/user", get(user)).layer(site.layer.clone()));
+    copy.set_cookie("__Host-session", &cookie.unwrap());
+    assert_eq!(copy.get("/user").await.text(), "nobody");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_saves_at_once_of_a_fresh_session_make_one_record() {
+    async fn twice(session: Session) -> Result<(), Error> {
+        session.destroy();
+        session.insert("user", "alice")?;
+        let (one, other) = tokio::join!(session.save(), session.save());
+        one.and(other)
+    }
+    let site = Site::new(twice).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    assert_eq!(site.store.calls(), ["load", "delete", "create"]);
+    assert_eq!(site.text("/user").await, "alice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_in_a_task_that_outlives_the_handler_comes_to_its_end_before_the_response() {
+    async fn spawn(session: Session) -> Result<(), Error> {
+        session.insert("user", "alice")?;
+        tokio::spawn(async move { session.save().await });
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+    let site = Site::new(spawn).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    assert_eq!(site.text("/user").await, "alice");
+    let writes = site.store.calls().into_iter().filter(|call| *call == "update").count();
+    assert_eq!(writes, 1);
+}
+
+#[tokio::test]
+async fn a_save_of_a_cookie_session_counts_as_no_cookie() {
+    async fn save(session: Session) -> Result<(), Error> {
+        session.insert("a", 1)?;
+        session.save().await
+    }
+    let app = Router::new().route("/", get(save)).layer(layer());
+    let (logs, _guard) = Logs::capture();
+    let request = axum::extract::Request::get("/").header("sec-fetch-site", "same-origin");
+    client(app).send(request.body(axum::body::Body::empty()).unwrap()).await;
+    assert!(!logs.take().iter().any(|line| line.contains("none has come back")));
+}
+
+/// A store in which another request always comes first.
+struct AlwaysConflict(MemoryStore);
+
+impl SessionStore for AlwaysConflict {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+        self.0.load(key, now)
+    }
+
+    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        self.0.create(key, write)
+    }
+
+    fn update<'a>(&'a self, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, Updated> {
+        Box::pin(async { Ok(Updated::Conflict) })
+    }
+
+    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
+        self.0.touch(key, visit)
+    }
+
+    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        self.0.rename(from, to, write)
+    }
+
+    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
+        self.0.delete(key)
+    }
+
+    fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
+        self.0.delete_expired(now)
+    }
+
+    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        self.0.list(owner, now)
+    }
+
+    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
+        self.0.delete_by_id(id)
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
+        self.0.delete_by_owner(owner)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_never_comes_first_is_an_error_within_the_stores_timeout() {
+    async fn update(session: Session) -> impl IntoResponse {
+        let began = Instant::now();
+        let updated = session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await;
+        (updated.is_err(), began.elapsed() < Duration::from_millis(1_200)).eq(&(true, true)).to_string()
+    }
+    let store: Arc<dyn SessionStore> = Arc::new(AlwaysConflict(MemoryStore::new()));
+    let layer = SessionLayer::stored(store, keys()).store_timeout(Duration::from_secs(1));
+    let app = Router::new()
+        .route("/start", get(|session: Session| async move { session.insert("a", 1) }))
+        .route("/", get(update))
+        .layer(layer);
+    let client = client(app);
+    client.get("/start").await;
+    assert_eq!(client.get("/").await.text(), "true");
+}
