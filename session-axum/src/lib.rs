@@ -128,13 +128,3 @@ pub use session_core::{
 pub use session_macros::SessionData;
 pub use sessions::{LiveSession, Sessions};
 pub use settings::FlashMode;
-
-/// The README's programs compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// The programs of the page about forms compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/forms.md")]
-struct Forms;

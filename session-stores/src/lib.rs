@@ -71,15 +71,3 @@ pub use sql::SqliteStore;
 
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisStore;
-
-/// The programs of the page about stores compile.
-#[cfg(all(
-    doctest,
-    feature = "conformance",
-    feature = "memory",
-    feature = "postgres",
-    feature = "redis-cluster",
-    feature = "sqlite"
-))]
-#[doc = include_str!("../../docs/stores.md")]
-struct Stores;
