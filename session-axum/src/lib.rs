@@ -77,6 +77,8 @@
 //!
 //! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod arrival;
 mod batches;
 mod cookies;

@@ -53,6 +53,8 @@
 //! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. TLS is turned on in redis itself |
 //! | `conformance` | `conformance!` and the module `conformance`: the suite, and races that count what a store loses |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "memory")]
