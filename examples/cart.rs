@@ -1,4 +1,4 @@
-//! A list that changes: a cart whose keys have a prefix, so that it shares the session with anything else.
+//! A shopping cart: a list in the session, under keys with a prefix, so that other data can use the same session.
 //! `cargo run --example cart`, then
 //!
 //! ```text
@@ -14,7 +14,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use session_axum::{Keys, Session, SessionData, SessionLayer, SessionResponseExt};
 
-/// In the session: `cart.lines` and `cart.voucher`.
+/// The keys `cart.lines` and `cart.voucher` of the session.
 #[derive(SessionData)]
 #[session(prefix = "cart.")]
 struct Cart {
@@ -60,7 +60,7 @@ async fn empty() -> impl IntoResponse {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    // For a laptop. In production: `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`, over HTTPS.
+    // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
     let app = Router::new()
         .route("/", get(show))

@@ -15,7 +15,7 @@ async fn count(session: Session) -> Result<String, Error> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    // For a laptop. In production: `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`, over HTTPS.
+    // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
     let app = Router::new().route("/", get(count)).layer(layer);
 

@@ -1,4 +1,4 @@
-//! Where a user is logged in, and the end of it, on one device or everywhere: sessions in a store.
+//! The list of devices where a user is logged in, and log-out on one device or everywhere: sessions in a store.
 //! `cargo run --example devices`, then
 //!
 //! ```text
@@ -8,8 +8,9 @@
 //! curl -Lb laptop -c laptop http://127.0.0.1:3000
 //! ```
 //!
-//! Sessions are in the file `sessions.db`, or where `STORE_URL` says: `sqlite://other.db`, `postgres://user@host/name`,
-//! `redis://host`, `memory:`. For a second instance give both the same `SESSION_SECRET`, and one of them another `PORT`.
+//! The sessions are in the file `sessions.db`, or in the store that `STORE_URL` names: `sqlite://other.db`,
+//! `postgres://user@host/name`, `redis://host`, `memory:`. To run two instances, give both the same `SESSION_SECRET`, and
+//! one of them another `PORT`.
 
 use std::{
     env,
@@ -32,7 +33,7 @@ use session_axum::{
 };
 use session_stores::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
 
-/// The whole application. Where the sessions are, only the layer knows.
+/// Returns the application. Only the layer decides where the sessions are kept.
 pub(crate) fn app(layer: SessionLayer) -> Router {
     Router::new()
         .route("/", get(devices))
@@ -42,7 +43,7 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
         .layer(layer)
 }
 
-/// The store at this address.
+/// Opens the store at this address.
 pub(crate) async fn store(url: &str) -> Result<Arc<dyn SessionStore>, StoreError> {
     match url.split(':').next() {
         Some("memory") => Ok(Arc::new(MemoryStore::new())),
@@ -57,11 +58,14 @@ pub(crate) async fn store(url: &str) -> Result<Arc<dyn SessionStore>, StoreError
             Ok(Arc::new(store))
         }
         Some("redis") => Ok(Arc::new(RedisStore::connect(url).await?)),
-        _ => Err(StoreError::new(StoreErrorKind::Refused, "an address begins with memory, sqlite, postgres or redis")),
+        _ => Err(StoreError::new(
+            StoreErrorKind::Refused,
+            "the address of a store begins with memory:, sqlite:, postgres: or redis:",
+        )),
     }
 }
 
-/// A handler that takes `Session<Member>` is for members. Everybody else is sent to the log-in page.
+/// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page.
 #[derive(SessionData)]
 #[session(redirect = "/login")]
 struct Member {
@@ -91,7 +95,7 @@ async fn devices(member: Session<Member>, sessions: Sessions, flash: Flash) -> R
     }))
 }
 
-/// `SameSite=Lax` keeps other sites from sending this form in a visitor's name: their POST comes without the cookie.
+/// Other sites cannot send this form for a visitor: with `SameSite=Lax`, their POST comes without the cookie.
 fn row(device: &LiveSession) -> Markup {
     html! {
         form method="post" action="/logout" {
@@ -110,7 +114,7 @@ async fn login_page(flash: Flash) -> Markup {
 }
 
 async fn login(session: Session, headers: HeaderMap, Form(login): Form<Login>) -> Result<impl IntoResponse, Error> {
-    session.renew(); // a new identity whenever somebody gets more rights
+    session.renew(); // a new session id whenever the visitor gets more rights
     session.insert("user", &login.user)?;
     session.set_owner(login.user);
     session.set_label(label(&headers));
@@ -122,7 +126,7 @@ async fn log_out(
     sessions: Sessions,
     Form(device): Form<Device>,
 ) -> Result<impl IntoResponse, Error> {
-    // A session's public id is no secret, so it has to be one of this user's.
+    // A session's public id is no secret, so check that the session belongs to this user.
     let theirs = sessions.of(&member.user).await?.into_iter().find(|session| session.id.to_string() == device.id);
     let Some(theirs) = theirs else { return Ok(Redirect::to("/").into_response()) };
     sessions.destroy(theirs.id).await?;
@@ -135,7 +139,7 @@ async fn log_out_everywhere(member: Session<Member>, sessions: Sessions) -> Resu
     Ok(Redirect::to("/login").with_new_session().flashing(("success", message)))
 }
 
-/// What its owner knows a device by. The browser says what it likes here, so it decides nothing.
+/// Returns a name for the device, for its owner. The browser can send any text here, so nothing else depends on it.
 fn label(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let named = |names: &[&'static str]| names.iter().find(|name| agent.contains(**name)).copied();
@@ -161,10 +165,10 @@ fn page(content: &Markup) -> Markup {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn StdError>> {
     let store = store(&env::var("STORE_URL").unwrap_or_else(|_| "sqlite://sessions.db".to_owned())).await?;
-    // Without a secret a key is made for this run, and nobody opens the sessions of earlier ones any more.
+    // Without a secret this run uses a random key, and cannot open the sessions of earlier runs.
     let has_secret = env::var_os("SESSION_SECRET").is_some();
     let keys = if has_secret { Keys::from_env("SESSION_SECRET")? } else { Keys::generate() };
-    // A visit is written down after an eighth of the idle timeout. In production without `insecure_over_http`.
+    // A visit is written to the store after an eighth of the idle timeout. In production remove `insecure_over_http`.
     let layer = SessionLayer::stored(store, keys).idle_timeout(Duration::from_secs(60 * 60)).insecure_over_http();
 
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());

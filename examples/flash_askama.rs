@@ -1,4 +1,4 @@
-//! A form that survives a redirect, with askama: what was typed, and what is wrong with it beside each field.
+//! A form that survives a redirect, with askama: the page shows what was typed, and each mistake beside its field.
 //! `cargo run --example flash_askama`, then
 //!
 //! ```text
@@ -15,7 +15,7 @@ use axum::{
 };
 use session_axum::{Flash, FormErrors, Input, Keys, SessionLayer, SessionResponseExt};
 
-/// `ext = "html"`: everything is escaped.
+/// All values are escaped because of `ext = "html"`.
 #[derive(Template)]
 #[template(
     ext = "html",

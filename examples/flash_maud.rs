@@ -1,4 +1,4 @@
-//! A form that survives a redirect, with maud: what was typed, and what is wrong with it beside each field.
+//! A form that survives a redirect, with maud: the page shows what was typed, and each mistake beside its field.
 //! `cargo run --example flash_maud`, then
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! A form that survives a redirect, with minijinja: what was typed, and what is wrong with it beside each field.
+//! A form that survives a redirect, with minijinja: the page shows what was typed, and each mistake beside its field.
 //! `cargo run --example flash_minijinja`, then
 //!
 //! ```text
@@ -37,7 +37,7 @@ const PAGE: &str = r#"<!doctype html>
 
 async fn show(flash: Flash) -> Result<Html<String>, Html<&'static str>> {
     let mut templates = Environment::new();
-    // The name ends in `.html`, and so everything is escaped.
+    // All values are escaped because the name ends in `.html`.
     let page = templates.add_template("page.html", PAGE).and_then(|()| {
         templates.get_template("page.html")?.render(context! {
             flash => Serde(&flash),

@@ -1,4 +1,4 @@
-//! A struct as the guard of a route: who is not logged in goes to the log-in page, and back when they are.
+//! A struct as the guard of a route: a visitor who is not logged in goes to the log-in page, and back after the log-in.
 //! `cargo run --example login`, then
 //!
 //! ```text
@@ -17,7 +17,7 @@ use axum::{
 use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
 
-/// A handler that takes `Session<Member>` is for members. Everybody else is sent to the log-in page.
+/// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page.
 #[derive(SessionData)]
 #[session(redirect = "/login")]
 struct Member {
@@ -38,7 +38,8 @@ async fn orders(member: Session<Member>, flash: Flash) -> Html<String> {
     Html(format!("{} {}, no orders yet.", flash.get("success").unwrap_or_default(), escape(&member.user)))
 }
 
-/// Notes where somebody wanted to go who is sent to the log-in page. The path is one of ours: a route has matched.
+/// Remembers the page that the visitor wanted when the guard redirects to the log-in page. The path belongs to this site,
+/// because a route has matched.
 async fn remember_the_way(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let response = next.run(request).await;
@@ -54,7 +55,7 @@ async fn login_page() -> Html<&'static str> {
 
 async fn login(session: Session, Form(login): Form<Login>) -> Result<impl IntoResponse, Error> {
     let back = session.take::<String>("return_to")?;
-    session.renew(); // a new identity whenever somebody gets more rights
+    session.renew(); // a new session id whenever the visitor gets more rights
     session.insert("user", &login.user)?;
     Ok(Redirect::to(back.as_deref().unwrap_or("/account")).flashing(("success", "Welcome back,")))
 }
@@ -69,7 +70,7 @@ fn escape(text: &str) -> String {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    // For a laptop. In production: `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`, over HTTPS.
+    // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
     let app = Router::new()
         .route("/account", get(account))

@@ -1,6 +1,6 @@
-//! Starts the settings example, the one of `settings.rs`: `cargo run`, then <http://127.0.0.1:3000>.
+//! Starts the settings example from `settings.rs`: `cargo run`, then open <http://127.0.0.1:3000>.
 //!
-//! `PORT` chooses another port, `SESSION_SECRET` keeps log-ins beyond this run, `RUST_LOG` says what is logged.
+//! `PORT` chooses another port, `SESSION_SECRET` keeps log-ins after a restart, `RUST_LOG` chooses what is logged.
 
 use std::{
     env,
@@ -31,8 +31,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let keys = keys()?;
     let listener = listen().await?;
     println!("The settings example is at http://{}", listener.local_addr()?);
-    // A laptop has no certificate, and not every browser takes Secure cookies from http://127.0.0.1. In production
-    // `insecure_over_http` goes, and the cookies travel over HTTPS alone.
+    // A laptop has no certificate, and not every browser accepts Secure cookies from http://127.0.0.1. In production
+    // remove `insecure_over_http`: browsers then send the cookies over HTTPS only.
     let layer = SessionLayer::signed(keys).insecure_over_http();
     Ok(axum::serve(listener, session_examples::app(layer)).with_graceful_shutdown(interrupted()).await?)
 }
@@ -42,7 +42,7 @@ fn keys() -> Result<Keys, Box<dyn Error>> {
         return Ok(Keys::from_env("SESSION_SECRET")?);
     }
     tracing::warn!(
-        "SESSION_SECRET is not set, so this run uses a key of its own: log-ins end with the process. To keep them: \
+        "SESSION_SECRET is not set, so this run uses a random key: log-ins end with the process. To keep them: \
          export SESSION_SECRET=$(openssl rand -base64 48)"
     );
     Ok(Keys::generate())
@@ -53,7 +53,8 @@ async fn listen() -> Result<TcpListener, Box<dyn Error>> {
     let port: u16 = port.parse().map_err(|_| format!("PORT is {port:?}, and must be a number from 0 to 65535"))?;
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("port {port} is in use: stop what listens there, or choose another: PORT=3001 cargo run").into()
+            format!("port {port} is in use: stop the program that uses it, or choose another port: PORT=3001 cargo run")
+                .into()
         }
         _ => format!("cannot listen on port {port}: {error}").into(),
     })
@@ -62,7 +63,7 @@ async fn listen() -> Result<TcpListener, Box<dyn Error>> {
 /// Resolves at Ctrl-C.
 async fn interrupted() {
     if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "Ctrl-C ends this program at once, without waiting for what is being answered");
+        tracing::warn!(%error, "cannot listen for Ctrl-C: it will end the program at once, in the middle of requests");
         std::future::pending::<()>().await;
     }
 }

@@ -1,4 +1,4 @@
-//! A page of settings with a greeting, a log-in and a counter: `Session`, `Session<T>` and `Flash` in one screen.
+//! A page with settings, a greeting, a log-in and a counter: shows `Session`, `Session<T>` and `Flash`.
 //!
 //! Start it with `cargo run`, open <http://127.0.0.1:3000> in a browser, or try it from a shell:
 //!
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use session_axum::{Error, Flash, Session, SessionData, SessionLayer, SessionResponseExt};
 
-/// The whole application. The layer says where sessions live; nothing else here knows.
+/// Returns the application. Only the layer decides where the sessions are kept.
 pub fn app(layer: SessionLayer) -> Router {
     Router::new()
         .route("/", get(home))
@@ -36,7 +36,7 @@ pub fn app(layer: SessionLayer) -> Router {
         .layer(layer.on_error(|error| sorry(error.status())))
 }
 
-/// What the session holds, as a struct: each field is a key of its own.
+/// The session as a struct: each field is a key.
 #[derive(SessionData)]
 struct Visitor {
     connected: Option<String>,
@@ -54,7 +54,7 @@ struct Settings {
     colour: String,
 }
 
-/// After a mistake it is shown again, all but the password: that is left out by its name.
+/// After a mistake the form is shown again, without the password: fields with such names are left out.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Login {
@@ -99,11 +99,11 @@ async fn login(visitor: Session<Visitor>, mut flash: Flash, Form(login): Form<Lo
     let mistakes = login.mistakes();
     if !mistakes.is_empty() {
         flash.now("error", "That log-in did not work.");
-        flash.show(&login, mistakes); // without a redirect: the same page, with what was typed
+        flash.show(&login, mistakes); // without a redirect: this response shows what was typed
         return show(StatusCode::UNPROCESSABLE_ENTITY, &visitor, &flash);
     }
     let session = Session::untyped(&visitor);
-    session.renew(); // a new identity whenever somebody gets more rights
+    session.renew(); // a new session id whenever the visitor gets more rights
     session.insert("connected", &login.user)?;
     if login.remember.is_some() {
         session.set_lifetime(std::time::Duration::from_secs(30 * 24 * 60 * 60));
@@ -134,7 +134,7 @@ impl Settings {
 }
 
 impl Login {
-    /// This is an example: anybody gets in, with any password or none.
+    /// Accepts every password, also none, because this is an example.
     fn mistakes(&self) -> Vec<(&'static str, &'static str)> {
         match self.user.trim().chars().count() {
             0 => vec![("user", "Enter a name: any will do.")],
@@ -144,7 +144,7 @@ impl Login {
     }
 }
 
-/// Every key of the session with its value as JSON, as it came: what is changed here shows on the next page.
+/// Returns every key of the session with its value as JSON.
 fn held(session: &Session) -> Result<Vec<(String, String)>, Error> {
     let entry = |key: String| {
         let value: serde_json::Value = session.get(&key)?.unwrap_or_default();
@@ -167,7 +167,7 @@ fn page(status: StatusCode, template: &str, values: &serde_json::Value) -> Respo
     }
 }
 
-/// Part of the program, so that it runs from any directory. What ends in `.html` is escaped.
+/// The templates are part of the program, so it runs from any directory. Values in `.html` templates are escaped.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
     templates.set_loader(|name| {

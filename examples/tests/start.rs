@@ -1,4 +1,4 @@
-//! What the main example says when it starts, and when it cannot.
+//! The output of the main example when it starts, and when it cannot start.
 
 use std::{
     io::{BufRead, BufReader, Error, Read, Result, Write},
@@ -12,11 +12,11 @@ fn settings() -> Command {
     command
 }
 
-/// A started example, ended with this value.
+/// A running example. Dropping the value stops it.
 struct Running(Child);
 
 impl Running {
-    /// Waits for the line that says where the page is; gives its address.
+    /// Waits for the line with the address of the page, and returns the address.
     fn start() -> Result<(Self, String)> {
         let mut running = Self(settings().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
         let output = running.0.stdout.take().ok_or(Error::other("no output"))?;
@@ -55,7 +55,7 @@ fn it_says_where_the_page_is_and_serves_it_until_it_is_interrupted() -> Result<(
     assert!(running.0.wait()?.success());
     let mut log = String::new();
     running.0.stderr.take().ok_or(Error::other("no log"))?.read_to_string(&mut log)?;
-    assert!(log.contains("SESSION_SECRET is not set, so this run uses a key of its own"), "{log}");
+    assert!(log.contains("SESSION_SECRET is not set, so this run uses a random key"), "{log}");
     Ok(())
 }
 
@@ -74,7 +74,7 @@ fn it_refuses_a_port_that_is_in_use() -> Result<()> {
     let port = taken.local_addr()?.port();
     assert_refuses(
         &settings().env("PORT", port.to_string()).output()?,
-        &format!("port {port} is in use: stop what listens there, or choose another: PORT=3001 cargo run"),
+        &format!("port {port} is in use: stop the program that uses it, or choose another port: PORT=3001 cargo run"),
     );
     Ok(())
 }

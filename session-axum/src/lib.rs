@@ -77,6 +77,8 @@
 //!
 //! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod config;
 mod devices;
 mod edits;
@@ -125,13 +127,3 @@ pub use session_core::{
     cookie::{SettingsError, TooLarge},
 };
 pub use session_macros::SessionData;
-
-/// The README's programs compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// The programs of the page about forms compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/forms.md")]
-struct Forms;

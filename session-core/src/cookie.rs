@@ -307,7 +307,7 @@ pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
 }
 
 /// A setting that a browser would refuse or that contradicts another one. The sentence says what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SettingsError {
     kind: Wrong,
     /// The cookie's name.
@@ -368,6 +368,13 @@ impl fmt::Display for SettingsError {
                 "the path of {name:?} cannot stand in a cookie: begin with `/` and use no control characters and no `;`"
             ),
         }
+    }
+}
+
+/// Prints the same sentence as `Display`, because a `main` that returns an error prints its `Debug`.
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -31,6 +31,8 @@
 //! |---|---|
 //! | `encrypted` | `Form::Encrypted`: XChaCha20-Poly1305 |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[doc(hidden)]
 pub mod __private;
 mod base64url;

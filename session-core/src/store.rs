@@ -323,7 +323,6 @@ impl fmt::Debug for SessionInfo {
 }
 
 /// A store did not do what it was asked to.
-#[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     source: Box<dyn Error + Send + Sync>,
@@ -362,6 +361,20 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Unreadable => "a record of the session store cannot be read",
             StoreErrorKind::Refused => "the session store refuses to work",
         })
+    }
+}
+
+/// Prints the sentence of `Display` and those of all sources, because a `main` that returns an error prints its `Debug`
+/// and nothing else.
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 

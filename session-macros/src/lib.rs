@@ -1,18 +1,5 @@
 //! The derive macro of `session-axum`: a struct's fields become keys of the session.
 //!
-//! ```
-//! use session_axum::SessionData;
-//!
-//! #[derive(SessionData)]
-//! struct Visitor {
-//!     name: Option<String>,
-//!     #[session(default)]
-//!     visits: u32,
-//! }
-//!
-//! assert_eq!(Visitor::KEYS, ["name", "visits"]);
-//! ```
-//!
 //! Depend on `session-axum`, which exports the macro beside the trait of the same name. All it takes is told at
 //! [`SessionData`](derive@SessionData).
 //!
@@ -59,36 +46,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// What surprises: a key that begins with `$` is the session's own and refused, and so is a key that two fields claim,
 /// as a name or as an alias. Keys of flattened structs are compared too, one level deep, when the struct is not generic.
-///
-/// # Examples
-///
-/// ```
-/// use session_axum::SessionData;
-///
-/// #[derive(SessionData)]
-/// #[session(prefix = "user.", redirect = "/login")]
-/// struct User {
-///     email: String,
-///     /// Called `user.name` until the spring.
-///     #[session(rename = "displayName", alias = "user.name")]
-///     display_name: Option<String>,
-///     #[session(default = 20)]
-///     page_size: u8,
-///     #[session(flatten)]
-///     basket: Basket,
-/// }
-///
-/// #[derive(SessionData)]
-/// #[session(prefix = "basket.")]
-/// struct Basket {
-///     #[session(default)]
-///     items: Vec<u64>,
-/// }
-///
-/// assert_eq!(User::KEYS, ["user.email", "user.displayName", "user.page_size"]);
-/// assert_eq!(Basket::KEYS, ["basket.items"]);
-/// assert_eq!(User::REDIRECT, Some("/login"));
-/// ```
+// The examples need `session-axum`, and a dependency on it would be a cycle. The package `tests` compiles and runs them.
+#[cfg_attr(not(doctest), doc = include_str!("examples.md"))]
 #[proc_macro_derive(SessionData, attributes(session))]
 pub fn derive_session_data(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -53,6 +53,8 @@
 //! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. TLS is turned on in redis itself |
 //! | `conformance` | `conformance!` and the module `conformance`: the suite, and races that count what a store loses |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "memory")]
@@ -71,15 +73,3 @@ pub use sql::SqliteStore;
 
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisStore;
-
-/// The programs of the page about stores compile.
-#[cfg(all(
-    doctest,
-    feature = "conformance",
-    feature = "memory",
-    feature = "postgres",
-    feature = "redis-cluster",
-    feature = "sqlite"
-))]
-#[doc = include_str!("../../docs/stores.md")]
-struct Stores;

@@ -24,6 +24,8 @@ mod golden;
 mod lifetimes;
 #[cfg(test)]
 mod mutations;
+#[cfg(doctest)]
+mod pages;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]

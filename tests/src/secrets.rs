@@ -2,7 +2,7 @@
 
 use axum::{Router, body::Body, extract::Request, http::header, response::IntoResponse, routing::get};
 use session_axum::{
-    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt,
+    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt, StoreError, StoreErrorKind,
     testing::{Client, ManualClock, TestSession},
 };
 use session_core::{Batch, Changes, Entries, Form, Frame, Lists, Purpose, SessionId, Token, cookie};
@@ -54,6 +54,24 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
     texts.push(format!("{:?} {:?}", cookie::Settings::new("session").build(), entries.metadata()));
     let id = frame.id.to_string();
     assert_silent(texts, &["CANARY", SECRET, VALUE, &id, "202, 202", "[67, 65, 78"]);
+}
+
+/// A `main` that returns an error prints it like this.
+#[test]
+fn an_error_that_ends_a_program_prints_a_sentence() {
+    let keys = Keys::from_env("SESSION_SECRET_THAT_NO_TEST_SETS").unwrap_err();
+    assert_eq!(
+        format!("{keys:?}"),
+        "SESSION_SECRET_THAT_NO_TEST_SETS is not set or empty; make a good one with `openssl rand -base64 48`"
+    );
+    let name = SessionLayer::null().name("two words").unwrap_err();
+    assert!(format!("{name:?}").starts_with("\"two words\" cannot be a cookie's name: use 1 to "), "{name:?}");
+    let refused = StoreError::new(StoreErrorKind::Refused, keys.clone());
+    let store = StoreError::new(StoreErrorKind::Unavailable, refused);
+    assert_eq!(
+        format!("{store:?} / {store:#?}"),
+        format!("{store}: the session store refuses to work: {keys} / {store:?}")
+    );
 }
 
 #[tokio::test]
