@@ -21,7 +21,6 @@ use session_core::{
 
 use self::{
     connection::Connection,
-    error::store_error,
     schema::{Fields, LISTED, Names, changes, hex, id_of_hex, new_record, tagged},
     scripts::{Answer, CREATE, Call, DELETE, DELETE_OWNED, NOTE, RENAME, TOUCH, UPDATE, unexpected},
 };
@@ -42,7 +41,7 @@ impl RedisStore {
     /// [`StoreErrorKind::Unavailable`] when there is no answer, [`StoreErrorKind::Refused`] when the URL makes no
     /// sense or the password is wrong.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        Connection::server(url).await.map(Self::new).map_err(|error| store_error(&error))
+        Connection::server(url).await.map(Self::new)
     }
 
     /// A store on a cluster, some of whose nodes are at `urls`.
@@ -52,14 +51,14 @@ impl RedisStore {
     /// As with [`connect`](Self::connect).
     #[cfg(feature = "redis-cluster")]
     pub async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
-        Connection::cluster(urls).await.map(Self::new).map_err(|error| store_error(&error))
+        Connection::cluster(urls).await.map(Self::new)
     }
 
     /// A store on a connection that the application has already. How it reconnects is the application's choice; no
     /// operation waits for an answer longer than two seconds.
     #[must_use]
     pub fn from_connection(connection: ConnectionManager) -> Self {
-        Self::new(Connection::Server(connection))
+        Self::new(Connection::of_application(connection))
     }
 
     /// What the names of all keys begin with, `session` by default: it keeps two applications on one Redis apart.
@@ -233,7 +232,7 @@ impl RedisStore {
             }
             answer => answer,
         };
-        Answer::of(value.map_err(|error| store_error(&error))?)
+        Answer::of(value.map_err(|error| self.connection.store_error(&error))?)
     }
 
     async fn remove(&self, id: SessionId, hash: Vec<Cow<'_, str>>) -> Result<bool, StoreError> {

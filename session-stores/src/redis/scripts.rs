@@ -88,7 +88,7 @@ impl Answer {
             "GONE" => Ok(Self::Gone),
             "CONFLICT" => Ok(Self::Conflict),
             "REMOVED" => Ok(Self::Removed),
-            "TAKEN" => Err(StoreError::new(StoreErrorKind::Refused, "another session has this id")),
+            "TAKEN" => Err(StoreError::new(StoreErrorKind::Refused, "another session has this id already")),
             "UNREADABLE" => Err(unreadable()),
             _ => Err(unexpected()),
         }
@@ -96,9 +96,12 @@ impl Answer {
 }
 
 pub(super) fn unreadable() -> StoreError {
-    StoreError::new(StoreErrorKind::Unreadable, "it is not a hash of the fields that this version writes")
+    StoreError::new(
+        StoreErrorKind::Unreadable,
+        "the record in Redis is damaged, or another version of session-stores wrote it",
+    )
 }
 
 pub(super) fn unexpected() -> StoreError {
-    StoreError::new(StoreErrorKind::Refused, "the answer is none that Redis gives to what was asked")
+    StoreError::new(StoreErrorKind::Refused, "unexpected reply from Redis")
 }

@@ -5,17 +5,9 @@ use std::{fmt, str::FromStr as _};
 use session_core::{
     Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreFuture, Updated, Visit, Write,
 };
-use sqlx::{
-    PgPool, Postgres,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, Postgres, postgres::PgConnectOptions};
 
-use super::{
-    SqlStore,
-    connections::{AT_START, Connections},
-    error::store_error,
-    store,
-};
+use super::{SqlStore, connections::Connections, error::store_error, store};
 
 store! {
     PostgresStore, Postgres, PgPool,
@@ -49,10 +41,8 @@ impl PostgresStore {
     ///
     /// When the address is wrong, or the database cannot be reached or lets nobody in.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error))?;
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(AT_START);
-        let pool = pool.connect_with(options).await.map_err(|error| store_error(&error))?;
-        Ok(Self(SqlStore::new(Connections::own(pool))))
+        let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error, "Postgres"))?;
+        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct RecordRow {
 impl RecordRow {
     pub(super) fn into_record(self) -> Result<Record, StoreError> {
         if self.format != FORMAT {
-            return Err(unreadable("the record has a format that this version does not know"));
+            return Err(unreadable("another version of session-stores wrote this record: its format is not 1"));
         }
         Ok(Record {
             id: id(&self.id)?,
@@ -101,7 +101,7 @@ fn id(bytes: &[u8]) -> Result<SessionId, StoreError> {
 }
 
 fn number(stored: i64) -> Result<u64, StoreError> {
-    stored.try_into().map_err(|_| unreadable("a number of the record is below zero"))
+    stored.try_into().map_err(|_| unreadable("a number of the record is negative"))
 }
 
 fn unreadable(why: &str) -> StoreError {

@@ -8,12 +8,12 @@ use session_core::{
 };
 use sqlx::{
     Sqlite, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use super::{
     SqlStore,
-    connections::{AT_START, Connections, PATIENCE},
+    connections::{Connections, PATIENCE},
     error::store_error,
     store,
 };
@@ -50,11 +50,12 @@ impl SqliteStore {
     /// When the address is wrong, or the file cannot be opened. A database in memory is refused: it would be another
     /// one for each connection. `MemoryStore` does that better.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error))?;
+        let options =
+            SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error, "the SQLite file"))?;
         if is_in_memory(address) {
             return Err(StoreError::new(
                 StoreErrorKind::Refused,
-                "a database in memory keeps nothing: use MemoryStore",
+                "`SqliteStore` needs a file: for sessions in memory use `MemoryStore`",
             ));
         }
         let options = options
@@ -62,9 +63,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(AT_START);
-        let pool = pool.connect_with(options).await.map_err(|error| store_error(&error))?;
-        Ok(Self(SqlStore::new(Connections::own(pool))))
+        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
     }
 }
 

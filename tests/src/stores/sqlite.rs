@@ -85,7 +85,9 @@ async fn a_database_in_memory_and_a_wrong_address_are_refused() {
     for address in ["sqlite::memory:", "sqlite://x?mode=memory", "sqlite://x?colour=red"] {
         assert_kind(SqliteStore::connect(address).await, StoreErrorKind::Refused);
     }
-    assert_kind(SqliteStore::connect("sqlite:///no/such/directory/x.db").await, StoreErrorKind::Unavailable);
+    let said = assert_kind(SqliteStore::connect("sqlite:///no/such/directory/x.db").await, StoreErrorKind::Unavailable);
+    let reason = "the SQLite file /no/such/directory/x.db reported an error (code 14): unable to open database file";
+    assert!(said.contains(reason), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
