@@ -278,8 +278,9 @@ impl Shared {
     }
 
     fn position(&self, id: SessionId) -> usize {
-        // Other bits than those that find the slot in its map.
-        let bits = ById.hash_one(id).rotate_left(24) & u64::from(u32::MAX);
+        // The middle bits of the hash. The shard's map uses the low bits for the place and the top seven for a tag, and
+        // ids that agree in those bits would crowd into a part of the map.
+        let bits = (ById.hash_one(id) >> 25) & u64::from(u32::MAX);
         usize::try_from((bits * self.shards.len() as u64) >> 32).unwrap_or_default()
     }
 

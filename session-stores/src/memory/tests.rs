@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     pin::pin,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, Waker},
@@ -158,6 +159,15 @@ fn sessions_spread_over_the_shards() {
     }
     let sizes: Vec<usize> = store.shared.shards.iter().map(|shard| lock(shard).len()).collect();
     assert!(sizes.iter().all(|size| (50..160).contains(size)), "{sizes:?}");
+}
+
+#[test]
+fn the_sessions_of_a_shard_spread_over_its_map() {
+    let store = MemoryStore::new();
+    let ids = (0..100_000).map(|number| key(number).id()).filter(|id| store.shared.position(*id) == 0);
+    // The map begins its search at the low bits of the hash.
+    let starts: HashSet<u64> = ids.map(|id| ById.hash_one(id) & 0xff).collect();
+    assert!(starts.len() > 150, "{} of 256 places", starts.len());
 }
 
 #[test]
