@@ -1,9 +1,9 @@
-//! From a row to a record: what comes out of a table is not believed.
+//! Reads rows into records. Every column is checked: another program may have written to the table.
 
 use session_core::{Entries, Record, SessionId, SessionInfo, StoreError, StoreErrorKind};
 use sqlx::{ColumnIndex, Decode, Error, FromRow, Row};
 
-/// The columns of a record as they are.
+/// The columns of a record, unchecked.
 pub(super) struct RecordRow {
     id: Vec<u8>,
     format: i16,
@@ -34,7 +34,7 @@ impl RecordRow {
     }
 }
 
-/// The columns of which a [`SessionInfo`] is made.
+/// The columns of a [`SessionInfo`], unchecked.
 pub(super) struct InfoRow {
     id: Vec<u8>,
     created_at: i64,
