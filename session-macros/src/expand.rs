@@ -104,7 +104,7 @@ fn named(ident: &Ident) -> Ident {
     named
 }
 
-/// Returns the struct's own bounds, and a bound for each field whose type mentions a type parameter. The bound is on
+/// Returns the struct's own bounds, and a bound for each field with a type parameter in its type. The bound is on
 /// the whole type, such as `Vec<T>`, so that no parameter needs more than the fields do.
 fn bounds(Data { generics, private, fields, .. }: &Data<'_>) -> Option<WhereClause> {
     let mut bounded = (*generics).clone();

@@ -38,7 +38,9 @@ fn named_fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<&'a 
             }
         },
         Shape::Enum(_) => {
-            format!("`{name}` is an enum, but session data must be a struct: use `{name}` as the type of one of its fields")
+            format!(
+                "`{name}` is an enum, but session data must be a struct: use `{name}` as the type of one of its fields"
+            )
         }
         Shape::Union(_) => format!("`{name}` is a union, but session data must be a struct with named fields"),
     };

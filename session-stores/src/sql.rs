@@ -217,7 +217,7 @@ impl Step<'_> {
         }
     }
 
-    /// Looks for the result of an earlier attempt of this rename, whose answer was lost.
+    /// Looks for the result of an earlier attempt of this rename, in case its answer was lost.
     async fn moved_before<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
         let Some(to) = self.to else { return Ok(Updated::Gone) };
         let moved = lease.record(statements::READ, to, self.write.visit.now).await?;

@@ -1,6 +1,6 @@
 -- Precedes every script: finds the record as it is now, and defines the words that a script replies with.
 -- Scripts that take a visit begin with these arguments: now, expires_at, the hash of the secret, and '=' and the owner
--- whose index names the session already (or nothing).
+-- with an index that names the session already (or nothing).
 
 local DONE = redis.status_reply('DONE')
 local GONE = redis.status_reply('GONE')

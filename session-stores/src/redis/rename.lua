@@ -6,7 +6,7 @@ local new_hash = ARGV[FIRST_FIELD + 1]
 
 local record, answer = find(from, hash, now)
 if not record then
-  -- The record under the new key is the result of an earlier attempt of this rename, whose reply was lost.
+  -- The record under the new key is the result of an earlier attempt of this rename: its reply was lost.
   local moved = answer == GONE and find(to, new_hash, now)
   return moved and tonumber(moved.version) or answer
 end

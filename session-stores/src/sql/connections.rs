@@ -24,7 +24,7 @@ use super::{
 /// A pool, and in front of it a queue in the order of arrival.
 ///
 /// sqlx's pool tests a connection with an empty message each time it is given back, which is one more round trip. A
-/// pool of the store's own avoids it: a connection whose operation has ended well is kept here instead.
+/// pool of the store's own avoids it: a connection is kept here instead after an operation that ended well.
 pub(super) struct Connections<D: Dialect> {
     pool: Pool<D>,
     turns: Semaphore,
