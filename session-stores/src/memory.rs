@@ -64,7 +64,7 @@ pub struct MemoryStore {
     shared: Arc<Shared>,
 }
 
-/// What the clones of a store share.
+/// The sessions, which the clones of a store share.
 ///
 /// To avoid deadlocks, every operation takes locks in one order: first the shards by position, then an owner.
 struct Shared {

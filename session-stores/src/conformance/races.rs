@@ -9,7 +9,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use super::trial::{HOUR, Trial, answer, fresh_id, fresh_key};
 
-/// What the tasks of a race do at the same time.
+/// The kind of a race: what its tasks do at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RaceKind {
     /// Every write sets a key of its own in one session. No key may be lost.

@@ -17,7 +17,7 @@ use super::error::{store_error, url_error};
 #[derive(Clone)]
 pub(super) struct Connection {
     link: Link,
-    /// What error texts call it: the address, without user and password.
+    /// The address for error texts, without user and password.
     place: Arc<str>,
 }
 
@@ -66,7 +66,7 @@ impl Connection {
         Self { link: Link::Server(manager), place: "Redis".into() }
     }
 
-    /// Whether all keys are on one machine, so that a script may use any of them.
+    /// Returns whether all keys are on one machine, so that a script may use any of them.
     pub(super) const fn is_one_server(&self) -> bool {
         matches!(self.link, Link::Server(_))
     }

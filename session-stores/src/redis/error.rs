@@ -36,13 +36,15 @@ fn meaning(code: &str) -> &'static str {
     }
 }
 
-/// Returns the system's or the driver's own words. A detail may quote what the server sent, so an error that has one is
-/// reduced to its category.
+/// Returns the system's or the driver's own words. The detail of an error may quote what the server sent, unless it is
+/// an error of the connection itself.
 fn cause(error: &RedisError) -> String {
-    if error.detail().is_some() {
-        return error.category().to_owned();
-    }
-    let text = error.to_string();
+    let text = match error.detail() {
+        Some(detail) if error.is_io_error() => detail.to_owned(),
+        Some(_) => error.category().to_owned(),
+        None => error.to_string(),
+    };
+    // The driver's own errors end with their kind: `Redis URL did not parse - InvalidClientConfig`.
     text.split(" - ").next().unwrap_or(&text).to_owned()
 }
 

@@ -45,7 +45,7 @@ pub(super) fn unreachable(reason: io::Error, place: &str) -> StoreError {
     store_error(&sqlx::Error::Io(reason), place)
 }
 
-/// Whether the connection is lost, and perhaps all others with it.
+/// Returns whether the connection is lost, and perhaps all others with it.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,

@@ -110,13 +110,13 @@ impl SqliteStore {
     /// # }
     /// ```
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
+        if is_of_another_database(address) {
+            return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_DATABASE));
+        }
         let options =
             SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error, "the SQLite file"))?;
         if is_in_memory(address) {
-            return Err(StoreError::new(
-                StoreErrorKind::Refused,
-                "`SqliteStore` needs a file: for sessions in memory use `MemoryStore`",
-            ));
+            return Err(StoreError::new(StoreErrorKind::Refused, IN_MEMORY));
         }
         let options = options
             .create_if_missing(true)
@@ -127,9 +127,19 @@ impl SqliteStore {
     }
 }
 
+/// Returns whether the address is one of another database: sqlx would create a file of that name.
+fn is_of_another_database(address: &str) -> bool {
+    address.trim_start_matches("sqlite:").contains("://")
+}
+
 fn is_in_memory(address: &str) -> bool {
     address.contains(":memory:") || address.contains("mode=memory")
 }
+
+const IN_MEMORY: &str = "`SqliteStore` needs a file: for sessions in memory use `MemoryStore`";
+
+// Without the address: it may hold a password.
+const ANOTHER_DATABASE: &str = "the address of an SQLite file begins with `sqlite://`";
 
 /// How long to wait for the lock of another process.
 const BUSY_TIMEOUT: Duration = PATIENCE;
