@@ -350,9 +350,9 @@ impl Shared {
     /// Locks all sessions of an owner. Returns their ids, and the locked shards by position.
     fn lock_owned(&self, owner: &str) -> (Vec<SessionId>, BTreeMap<usize, MutexGuard<'_, Shard>>) {
         // The index cannot be locked while the shards are, because the order of the locks is the other way round. So
-        // the index is read first, then its shards are locked, then it is read again. If both reads agree, no session
-        // came or went in between, and none can do so now: that needs the lock of a shard held here, or of a shard
-        // that the second read would have named.
+        // the index is read first, then its shards are locked, then it is read again. If both reads agree, every session
+        // that the owner has now is locked: none can end or be renamed. One that is created after the second read, in
+        // another shard, counts as later than this operation.
         loop {
             let ids = self.owners.of(owner);
             let mut positions: Vec<usize> = ids.iter().map(|id| self.position(*id)).collect();

@@ -211,7 +211,7 @@ impl Step<'_> {
     async fn settle_alone<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
         match lease.record(D::READ_LOCKED, self.from, self.write.visit.now).await? {
             Some(_) if self.write.exact => Ok(Updated::Conflict),
-            // The record is locked, so `replace` finds it as it is here. It can only fail if the record has expired.
+            // The record is locked: no other write can come between this read and `replace`.
             Some(record) => Ok(self.replace(lease, &record).await?.unwrap_or(Updated::Gone)),
             None => self.moved_before(lease).await,
         }

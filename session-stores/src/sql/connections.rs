@@ -238,8 +238,8 @@ impl<D: Dialect> Drop for Lease<'_, D> {
     }
 }
 
-/// The longest wait for a connection. With SQLite's own wait for a lock and [`PROBE`] it is about the two seconds that the
-/// session layer gives an operation.
+/// The longest wait for a connection: less than the two seconds that the session layer gives an operation. SQLite may
+/// wait as long again for a lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest wait for the system to say why no connection can be opened.
