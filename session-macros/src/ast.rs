@@ -1,4 +1,4 @@
-//! A struct of session data, understood: what `valid` makes and `expand` writes out.
+//! The checked form of a struct: `valid` builds it, and `expand` generates code from it.
 
 use proc_macro2::TokenStream;
 use syn::{Expr, Generics, Ident, LitStr, Type};
@@ -19,15 +19,15 @@ pub(crate) struct Field<'a> {
 }
 
 pub(crate) enum Role {
-    /// It has a key in the session, and perhaps a default for when the key is not there.
+    /// The field has a key, and perhaps a default for a missing key.
     Keyed(Key, Option<Default>),
-    /// Its type is session data and has keys of its own.
+    /// The field's type is session data and has keys of its own.
     Flattened,
-    /// It is not in the session.
+    /// The field is not in the session.
     Skipped(Default),
 }
 
-/// Names are literals, so that each keeps the place where the user wrote it.
+/// A field's key. Names are literals, because a literal keeps the span where the user wrote it.
 pub(crate) struct Key {
     pub(crate) name: LitStr,
     pub(crate) aliases: Vec<LitStr>,
@@ -63,7 +63,7 @@ impl Case {
 
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         Some(match name {
-            // Fields are in lower case with underscores: both say what stands there.
+            // Field names are snake_case already, so both leave them as they are.
             "lowercase" | "snake_case" => Self::AsWritten,
             "UPPERCASE" | "SCREAMING_SNAKE_CASE" => Self::Upper,
             "PascalCase" => Self::Pascal,

@@ -1,4 +1,4 @@
-//! `#[session(..)]` attributes: tokens into options, each with the place where it stands.
+//! Parses `#[session(..)]` attributes into options. Each option keeps its span for error messages.
 
 use quote::ToTokens;
 use syn::{
@@ -11,7 +11,7 @@ use syn::{
 
 use crate::fallback::{Mistakes, unknown};
 
-/// One option as the user wrote it: a name, and what follows the `=`.
+/// One option as the user wrote it: the name, and the expression after the `=`.
 pub(crate) struct Given {
     pub(crate) name: Ident,
     pub(crate) value: Option<Expr>,
@@ -75,8 +75,8 @@ impl Given {
         let name = &self.name;
         match self.value.as_ref().map(ungrouped) {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => return Some(text.clone()),
-            Some(other) => mistakes.add(other, format!("`{name}` takes a string literal: `{name} = \"..\"`")),
-            None => mistakes.add(name, format!("`{name}` needs a value: `{name} = \"..\"`")),
+            Some(other) => mistakes.add(other, format!("`{name}` needs a string: write `{name} = \"..\"`")),
+            None => mistakes.add(name, format!("`{name}` needs a value: write `{name} = \"..\"`")),
         }
         None
     }
@@ -92,7 +92,7 @@ impl Given {
     }
 }
 
-/// A `$fragment` of a macro arrives in a group of its own.
+/// Removes the invisible group around a `$fragment` that a `macro_rules!` macro inserted.
 fn ungrouped(value: &Expr) -> &Expr {
     match value {
         Expr::Group(group) => ungrouped(&group.expr),
@@ -103,15 +103,15 @@ fn ungrouped(value: &Expr) -> &Expr {
 impl Parse for Given {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if !input.peek(Ident::peek_any) {
-            return Err(input.error("an option begins with its name, as in `#[session(default)]`"));
+            return Err(input.error("expected the name of an option, as in `#[session(default)]`"));
         }
         let name = input.call(Ident::parse_any)?;
         if input.peek(token::Paren) {
-            return Err(input.error(format!("a value stands after an equals sign: `{name} = ..`")));
+            return Err(input.error(format!("write the value after an equals sign: `{name} = ..`")));
         }
         let Some(equals) = input.parse::<Option<Token![=]>>()? else { return Ok(Self { name, value: None }) };
         if input.is_empty() || input.peek(Token![,]) {
-            return Err(Error::new_spanned(equals, format!("the value is missing: `{name} = ..`")));
+            return Err(Error::new_spanned(equals, format!("the value after `{name} =` is missing")));
         }
         Ok(Self { name, value: Some(input.parse()?) })
     }
@@ -145,7 +145,8 @@ impl Place {
     }
 }
 
-/// The options of all `#[session(..)]` attributes that may stand here, each once, but `alias`.
+/// Returns the options of all `#[session(..)]` attributes. Notes options that are unknown, in the wrong place, or given
+/// twice; only `alias` may be repeated.
 fn given(attributes: &[Attribute], place: Place, mistakes: &mut Mistakes) -> Vec<Given> {
     let mut accepted: Vec<Given> = Vec::new();
     for option in attributes.iter().filter(|attribute| attribute.path().is_ident("session")) {
@@ -164,7 +165,7 @@ fn given(attributes: &[Attribute], place: Place, mistakes: &mut Mistakes) -> Vec
 
 fn list(attribute: &Attribute, mistakes: &mut Mistakes) -> Vec<Given> {
     let Ok(list) = attribute.meta.require_list() else {
-        mistakes.add(attribute.meta.to_token_stream(), "options stand in parentheses: `#[session(..)]`");
+        mistakes.add(attribute.meta.to_token_stream(), "write the options in parentheses: `#[session(..)]`");
         return Vec::new();
     };
     match list.parse_args_with(Punctuated::<Given, Token![,]>::parse_terminated) {

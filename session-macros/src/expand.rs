@@ -1,4 +1,4 @@
-//! The impl that the derive writes when nothing is wrong.
+//! Generates the impl for a struct without mistakes.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -72,13 +72,14 @@ fn value(private: &TokenStream, Field { ty, role, .. }: &Field<'_>, reader: &Tok
 
 fn write(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
     let writer = argument(fields);
-    let statements = fields.iter().filter_map(|Field { ident, ty, role }| {
+    let statements = fields.iter().filter_map(|Field { ident, role, .. }| {
         let ident = named(ident);
+        // `read` asks for the type's traits already, and asking twice would be two errors: see `Written`.
         match role {
             Role::Keyed(Key { name, aliases }, _) => Some(quote! {
-                <#ty as #private::SessionField>::write(&self.#ident, #writer, #name, &[#(#aliases),*]);
+                #private::Written(&self.#ident).field(#writer, #name, &[#(#aliases),*]);
             }),
-            Role::Flattened => Some(quote!(<#ty as #private::SessionData>::write(&self.#ident, #writer);)),
+            Role::Flattened => Some(quote!(#private::Written(&self.#ident).fields(#writer);)),
             Role::Skipped(_) => None,
         }
     });
@@ -89,21 +90,22 @@ fn write(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
     }
 }
 
-/// What the methods call their argument. Hygiene hides it from the user's expressions; the underscores keep it clear
-/// of constants and statics, which would turn it into a pattern.
+/// Returns the name of the methods' argument. Hygiene hides it from the user's expressions. The underscores keep it
+/// apart from the user's constants and statics: an argument with the name of a constant would be a pattern.
 fn argument(fields: &[Field<'_>]) -> TokenStream {
     let used = fields.iter().any(|field| !matches!(field.role, Role::Skipped(_)));
     if used { Ident::new("__fields", Span::mixed_site()).into_token_stream() } else { quote!(_) }
 }
 
-/// A name as if the derive had written it, so that what is deprecated warns its users and not its author.
+/// Returns the name with the derive's own span. With the user's span, a deprecated field would warn at its definition.
 fn named(ident: &Ident) -> Ident {
     let mut named = ident.clone();
     named.set_span(ident.span().resolved_at(Span::call_site()));
     named
 }
 
-/// The struct's own bounds, and what the fields ask of its parameters: exactly that, whatever the types around them.
+/// Returns the struct's own bounds, and a bound for each field with a type parameter in its type. The bound is on
+/// the whole type, such as `Vec<T>`, so that no parameter needs more than the fields do.
 fn bounds(Data { generics, private, fields, .. }: &Data<'_>) -> Option<WhereClause> {
     let mut bounded = (*generics).clone();
     for Field { ty, role, .. } in fields.iter().filter(|field| mentions_parameter(field, generics)) {
@@ -134,8 +136,8 @@ fn mentions_parameter(field: &Field<'_>, generics: &Generics) -> bool {
     mentions(field.ty.to_token_stream(), generics)
 }
 
-/// Flattened structs must not share keys with the one around them or with each other. Their keys are only known to
-/// the compiler, and only when no parameter is open.
+/// Returns assertions that flattened structs share no key with the outer struct or with each other. The derive does not
+/// see their keys, so the compiler compares them in a constant. That works only for structs without parameters.
 fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> TokenStream {
     let mut assertions = TokenStream::new();
     let own = named(ident);
@@ -152,11 +154,33 @@ fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> Token
     assertions
 }
 
-/// The path as if it stood there: the compiler shows where a call begins.
+/// Returns the path with another span. The compiler shows a failed assertion at the span where its call begins.
 fn placed(path: &TokenStream, span: Span) -> TokenStream {
     let place = |mut token: TokenTree| {
         token.set_span(span);
         token
     };
     path.clone().into_iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::DeriveInput;
+
+    use super::*;
+    use crate::{fallback::Mistakes, valid::understand};
+
+    /// The compiler reports a type without the trait once for each time that the code asks for it.
+    #[test]
+    fn the_type_of_a_field_is_asked_for_its_trait_once() {
+        let input: DeriveInput = parse_quote! {
+            struct Visitor {
+                name: String,
+                #[session(default)]
+                visits: u32,
+            }
+        };
+        let code = expand(&understand(&input, &mut Mistakes::default())).to_string();
+        assert_eq!(code.matches("SessionField").count(), 2, "{code}");
+    }
 }

@@ -1,5 +1,5 @@
-//! What the derive writes when something is wrong: every mistake at its place, and an impl beside them, so that
-//! nothing else fails for want of one.
+//! The output for a struct with mistakes: a compile error for each, and an impl that compiles. Without the impl the
+//! compiler would also report every use of the struct.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -48,7 +48,7 @@ pub(crate) fn fallback(data: &Data<'_>, mistakes: &Mistakes) -> TokenStream {
     }
 }
 
-/// Says that a name is none of those known, and which of them was meant.
+/// Returns the message for an unknown name, with the known name that is nearest to it.
 pub(crate) fn unknown(kind: &str, name: &str, taker: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|known| (distance(name, known), *known)).min();
     let Some((_, near)) = nearest.filter(|(distance, _)| *distance < 3) else {
@@ -62,7 +62,7 @@ fn enumerated(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// How many letters to insert, remove or replace, whatever their case.
+/// Returns how many letters must be inserted, removed or replaced (the Levenshtein distance), ignoring case.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.to_lowercase().chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

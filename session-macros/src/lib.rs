@@ -1,9 +1,9 @@
 //! The derive macro of `session-axum`: a struct's fields become keys of the session.
 //!
-//! Depend on `session-axum`, which exports the macro beside the trait of the same name. All it takes is told at
-//! [`SessionData`](derive@SessionData).
+//! Depend on `session-axum`, which exports the macro together with the trait of the same name. The options are
+//! described at [`SessionData`](derive@SessionData).
 //!
-//! A mistake is a compile error at its place; several are reported together, and nothing else with them.
+//! Each mistake is a compile error at its place in the source. All mistakes of a struct are reported together.
 
 mod ast;
 mod attr;
@@ -14,38 +14,45 @@ mod valid;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes the fields of a struct keys of the session.
+/// Implements `SessionData` for a struct: each field becomes a key of the session.
 ///
-/// Each field is a key of its own in the one session that the untyped handle and other structs see too. Its type needs
-/// serde's `Serialize` and `Deserialize`; the struct itself does not. Type parameters are asked for what the fields
-/// need, no more.
+/// All structs and the untyped handle share one session, so they see each other's keys. The type of a field needs
+/// serde's `Serialize` and `Deserialize`; the struct itself does not. Bounds on type parameters are derived from the
+/// types of the fields.
 ///
-/// A field is required: without it there is no such struct, and a handler that asks for one answers 401. An `Option` is
-/// never required, and `None` removes its key. A value that cannot be decoded any more, because the struct changed in a
-/// deployment, counts as missing.
+/// A field is required: if its key is missing, a handler with this struct as an argument is not called, and the response
+/// is 401. An `Option` is never required, and `None` removes its key. A value that cannot be decoded any more, because
+/// the struct has changed since it was stored, counts as missing.
 ///
-/// # On the struct
+/// # Options of the struct
 ///
-/// | `#[session(..)]` | |
+/// | `#[session(..)]` | effect |
 /// |---|---|
-/// | `prefix = "cart."` | precedes every key, those of `rename` too |
-/// | `rename_all = "camelCase"` | how keys come from names: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case`, `SCREAMING-KEBAB-CASE` |
-/// | `redirect = "/login"` | where to send who lacks a required field, instead of 401: a path, or an `http` or `https` URL |
-/// | `crate = "my_framework::session"` | where `session-axum` is, when not under its own name |
+/// | `prefix = "cart."` | begins every key with this text, also after `rename` |
+/// | `rename_all = "camelCase"` | changes the case of the keys: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case`, `SCREAMING-KEBAB-CASE` |
+/// | `redirect = "/login"` | redirects a visitor without a required field, instead of the response 401: a path, or an `http` or `https` URL |
+/// | `crate = "my_framework::session"` | names the path of `session-axum`, for a crate that re-exports it |
 ///
-/// # On a field
+/// # Options of a field
 ///
-/// | `#[session(..)]` | |
+/// | `#[session(..)]` | effect |
 /// |---|---|
-/// | `rename = "since"` | its key, after the prefix |
-/// | `alias = "cart.since"` | a whole key that is read when its own is not there, and removed when the field is next written; as often as needed |
-/// | `default` | `Default::default()` when the key is not there |
-/// | `default = 10` | any expression for that; it may name `Self` |
-/// | `skip` | not in the session: made anew from `Default`, or from `default = ..` |
-/// | `flatten` | another `SessionData`, which keeps its own keys and prefix |
+/// | `rename = "since"` | sets the key, after the prefix |
+/// | `alias = "cart.since"` | names an old key, with its prefix. It is read if the field's own key is missing, and removed when the field is written next. May be repeated |
+/// | `default` | uses `Default::default()` if the key is missing |
+/// | `default = 10` | uses this expression if the key is missing. It may refer to `Self` |
+/// | `skip` | keeps the field out of the session. Its value is always `Default::default()`, or that of `default = ..` |
+/// | `flatten` | includes the fields of another `SessionData`, with their own keys and prefix |
 ///
-/// What surprises: a key that begins with `$` is the session's own and refused, and so is a key that two fields claim,
-/// as a name or as an alias. Keys of flattened structs are compared too, one level deep, when the struct is not generic.
+/// # What surprises
+///
+/// - Serde's attributes on the struct's own fields have no effect. `#[serde(default)]` is not `#[session(default)]`: the
+///   field is still required. The same holds for `rename`, `alias`, `skip` and `flatten`. In the types of the fields,
+///   serde's attributes work as usual.
+/// - A key that begins with `$` is a compile error: such keys are reserved for the session itself.
+/// - Two fields with the same key or alias are a compile error. This includes the keys of flattened structs, one level
+///   deep, if the struct has no type parameters.
+///
 // The examples need `session-axum`, and a dependency on it would be a cycle. The package `tests` compiles and runs them.
 #[cfg_attr(not(doctest), doc = include_str!("examples.md"))]
 #[proc_macro_derive(SessionData, attributes(session))]

@@ -1,4 +1,4 @@
-//! From what the user wrote to what it means, with every mistake noted on the way.
+//! Checks the user's struct and its options, notes every mistake, and builds the data that `expand` needs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,11 +32,17 @@ fn named_fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<&'a 
     let sentence = match &input.data {
         Shape::Struct(data) => match &data.fields {
             Fields::Named(fields) => return fields.named.iter().collect(),
-            Fields::Unnamed(_) => format!("`{name}` has fields without names, and their names are the session's keys"),
-            Fields::Unit => format!("`{name}` has no braces: session data without fields is `struct {name} {{}}`"),
+            Fields::Unnamed(_) => format!("`{name}` needs named fields: each name becomes a key of the session"),
+            Fields::Unit => {
+                format!("write `struct {name} {{}}`: session data is a struct with braces, even without fields")
+            }
         },
-        Shape::Enum(_) => format!("`{name}` is an enum: session data is a struct, and this can be one of its fields"),
-        Shape::Union(_) => format!("`{name}` is a union: session data is a struct with named fields"),
+        Shape::Enum(_) => {
+            format!(
+                "`{name}` is an enum, but session data must be a struct: use `{name}` as the type of one of its fields"
+            )
+        }
+        Shape::Union(_) => format!("`{name}` is a union, but session data must be a struct with named fields"),
     };
     mistakes.add(name, sentence);
     Vec::new()
@@ -44,11 +50,12 @@ fn named_fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<&'a 
 
 fn refuse_lifetimes(input: &DeriveInput, mistakes: &mut Mistakes) {
     if let Some(lifetime) = input.generics.lifetimes().next() {
-        mistakes.add(lifetime, "session data owns its values: `String` instead of `&str`, and no lifetime");
+        mistakes.add(lifetime, "session data cannot borrow: remove the lifetime, and use `String` instead of `&str`");
     }
 }
 
-/// A field without mistakes. One that has some takes no part in what follows, so that none of them is told twice.
+/// Returns the field if it has no mistakes. A field with mistakes takes no part in later checks, which would report
+/// them again.
 fn understand_field<'a>(field: &'a syn::Field, naming: &Naming, mistakes: &mut Mistakes) -> Option<Field<'a>> {
     let before = mistakes.count();
     let ident = field.ident.as_ref()?;
@@ -75,12 +82,12 @@ fn role(ident: &Ident, options: FieldOptions, naming: &Naming, mistakes: &mut Mi
     Role::Keyed(Key { name, aliases }, default)
 }
 
-/// The compiler itself asks for the lifetime of a reference without one.
+/// A reference without a lifetime is left to the compiler, which reports it itself.
 fn refuse_reference(ty: &Type, mistakes: &mut Mistakes) {
     if let Type::Reference(TypeReference { lifetime: Some(lifetime), .. }) = ty
         && lifetime.ident == "static"
     {
-        mistakes.add(ty, "a field owns its value: `String` instead of `&str`");
+        mistakes.add(ty, "a field of session data cannot borrow: use `String` instead of `&str`");
     }
 }
 
@@ -94,16 +101,19 @@ fn refuse_contradictions(options: &FieldOptions, mistakes: &mut Mistakes) {
     let default = options.default.as_ref().map(|given| &given.name);
     if options.flatten.is_some() {
         for name in naming.chain(default).chain(&options.skip) {
-            mistakes.add(name, format!("`{name}` contradicts `flatten`: the struct inside says all about its keys"));
+            mistakes.add(
+                name,
+                format!("`{name}` cannot be combined with `flatten`: the flattened struct defines its own keys"),
+            );
         }
     } else if options.skip.is_some() {
         for name in naming {
-            mistakes.add(name, format!("`{name}` contradicts `skip`: a field outside the session has no key"));
+            mistakes.add(name, format!("`{name}` cannot be combined with `skip`: a skipped field has no key"));
         }
     }
 }
 
-/// How a field's key comes from its name.
+/// How field names become keys.
 struct Naming {
     prefix: String,
     case: Case,
@@ -121,7 +131,7 @@ impl Naming {
         let literal = rename.unwrap_or_else(|| LitStr::new(&self.case.apply(&ident.unraw().to_string()), ident.span()));
         let name = literal.value();
         let key = format!("{}{name}", self.prefix);
-        // Under a prefix the key would not be empty, but a name that is was not meant.
+        // A prefix would hide that the name itself is empty, which is always a mistake.
         check_key(if name.is_empty() { &name } else { &key }, &literal, mistakes);
         LitStr::new(&key, literal.span())
     }
@@ -145,7 +155,7 @@ fn case(literal: &LitStr, mistakes: &mut Mistakes) -> Case {
 
 fn check_key(key: &str, at: &LitStr, mistakes: &mut Mistakes) {
     if key.is_empty() {
-        mistakes.add(at, "a key needs at least one character");
+        mistakes.add(at, "a key cannot be empty");
     } else if is_reserved(key) {
         mistakes.add(at, reserved("a key"));
     }
@@ -156,7 +166,7 @@ fn is_reserved(key: &str) -> bool {
 }
 
 fn reserved(what: &str) -> String {
-    format!("{what} cannot begin with `$`: the session keeps such keys for itself")
+    format!("{what} cannot begin with `$`: such keys are reserved for the session itself")
 }
 
 fn refuse_equal_keys(fields: &[Field<'_>], mistakes: &mut Mistakes) {
@@ -165,7 +175,7 @@ fn refuse_equal_keys(fields: &[Field<'_>], mistakes: &mut Mistakes) {
         let Role::Keyed(key, _) = &field.role else { continue };
         for name in std::iter::once(&key.name).chain(&key.aliases) {
             if let Some(owner) = owners.insert(name.value(), field.ident) {
-                mistakes.add(name, format!("the field `{owner}` has the key `{}` already", name.value()));
+                mistakes.add(name, format!("the field `{owner}` already has the key `{}`", name.value()));
             }
         }
     }
@@ -176,7 +186,7 @@ fn refuse_equal_structs(fields: &[Field<'_>], mistakes: &mut Mistakes) {
     for field in fields.iter().filter(|field| matches!(field.role, Role::Flattened)) {
         let ty = field.ty.to_token_stream().to_string();
         if !seen.insert(ty.clone()) {
-            mistakes.add(field.ty, format!("`{ty}` is flattened twice: both would have the same keys"));
+            mistakes.add(field.ty, format!("`{ty}` is flattened twice: both fields would have the same keys"));
         }
     }
 }
@@ -185,9 +195,13 @@ fn check_redirect(page: &LitStr, mistakes: &mut Mistakes) {
     let text = page.value();
     let target = ["http://", "https://", "/"].iter().find_map(|start| text.strip_prefix(start));
     if target.is_none_or(|rest| rest.starts_with('/') || (rest.is_empty() && text != "/")) {
-        mistakes.add(page, "`redirect` is a path like \"/login\", or a URL that begins with `https://` or `http://`");
+        mistakes
+            .add(page, "`redirect` needs a path like \"/login\", or a URL that begins with `https://` or `http://`");
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        mistakes.add(page, "`redirect` goes into a header: write spaces and what is not ASCII as `%20` and the like");
+        mistakes.add(
+            page,
+            "`redirect` is sent as a header: percent-encode spaces, control characters and non-ASCII, like `%20`",
+        );
     }
 }
 
@@ -196,7 +210,7 @@ fn private(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> TokenStream {
     let Some(literal) = krate else { return default };
     literal.parse_with(Path::parse_mod_style).map_or_else(
         |_| {
-            mistakes.add(literal, "`crate` is the path of session-axum, like \"::my_framework::session\"");
+            mistakes.add(literal, "`crate` needs the path of session-axum, like \"::my_framework::session\"");
             default
         },
         |path| quote!(#path::__private),

@@ -1,7 +1,7 @@
-//! The suite that every [`SessionStore`](session_core::SessionStore) must pass: each sentence of its contract is a
-//! test, named after what it promises.
+//! The test suite that every [`SessionStore`](session_core::SessionStore) must pass: one test for each promise of the
+//! contract.
 //!
-//! Who writes a store writes this beside it, and sees which promises it keeps:
+//! Add this to the source of your store, and run `cargo test`:
 //!
 //! ```
 //! # use session_core::{RecordKey, Record, SessionId, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write};
@@ -27,14 +27,13 @@
 //! }
 //! ```
 //!
-//! Each case asks for a store, and may get the same one as the others: it uses keys and owners that nobody else has.
-//! So the cases may run side by side, on one server, and beside other sessions. They are functions of a store and a
-//! clock, too, for those who run them in another way.
+//! Each test uses fresh keys and owners. So the tests may run at the same time, on one server, next to other sessions.
+//! Each is also a function of a store and a clock, for test runners of your own.
 //!
-//! A [`Race`] goes further: many tasks, in one process or in several, write to one session at once, and it counts what
-//! was lost.
+//! A [`Race`] goes further: many tasks, in one process or in several, write to one session at the same time, and it
+//! counts lost updates.
 
-#![expect(clippy::missing_panics_doc, reason = "they are tests: they panic when the promise is not kept")]
+#![expect(clippy::missing_panics_doc, reason = "they are tests: they panic if the store breaks a promise")]
 
 mod drops;
 mod endings;
@@ -57,15 +56,17 @@ pub use records::*;
 pub use renames::*;
 pub use values::*;
 
-/// Makes a test of each promise that a store keeps, in the module where it stands.
+/// Defines a test for each promise of the contract, in the module where it is called.
+///
+/// # Examples
 ///
 /// ```text
 /// session_stores::conformance!(store = || async { MyStore::connect("test").await });
 /// session_stores::conformance!(store = || async { MyStore::connect("test").await }, clock = MyClock);
 /// ```
 ///
-/// `store` is an async function without arguments; every test calls it, on a runtime of its own. `clock` is a
-/// [`Clock`](session_core::Clock), by default the system's.
+/// `store` is an async closure or function without arguments. Every test calls it once, on a runtime of its own.
+/// `clock` is a [`Clock`](session_core::Clock): the system's by default.
 #[macro_export]
 macro_rules! conformance {
     (store = $store:expr $(,)?) => {
@@ -139,7 +140,7 @@ macro_rules! conformance {
     };
 }
 
-/// One test each.
+/// Defines one test for each name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __each_promise {
@@ -165,7 +166,7 @@ macro_rules! __promise {
 pub mod __private {
     pub use session_core::SystemClock;
 
-    /// Runs a test on a runtime of its own, so that a store's author needs none.
+    /// Runs a test on a runtime of its own, so that the store's author needs none.
     pub fn run(test: impl Future<Output = ()>) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         runtime.expect("a runtime can be built").block_on(test);

@@ -1,22 +1,22 @@
-//! Server-side sessions: stores that keep what a session holds, while only its id travels.
+//! Stores for server-side sessions: the session's values stay on the server, and the cookie carries only a signed id.
 //!
-//! An application gives one of them to the session layer, `SessionLayer::stored(store, keys)` in the crate
-//! `session-axum`; no handler changes. All of them keep the promises of
-//! [`SessionStore`](session_core::SessionStore), and the same suite tests each: requests that run at once lose none of
-//! each other's changes, and a session that is over does not come back.
+//! Pass a store to the session layer of the crate `session-axum`: `SessionLayer::stored(store, keys)`. No handler
+//! changes. Every store implements [`SessionStore`](session_core::SessionStore) and passes the same test suite:
+//! requests that run at the same time do not lose each other's changes, and a session that has ended does not come
+//! back.
 //!
 //! | store | feature | keeps sessions | for |
 //! |---|---|---|---|
-//! | `MemoryStore` | `memory` | in this process, until it ends | development, tests, a server that is alone and may forget |
+//! | `MemoryStore` | `memory` | in this process, until it ends | development, tests, one process that may lose its sessions |
 //! | `SqliteStore` | `sqlite` | in a file, without a server | one machine, any number of processes |
-//! | `PostgresStore` | `postgres` | in a table of a Postgres database | an application that has Postgres already |
-//! | `RedisStore` | `redis` | in a Redis server, a hash each | many instances and much traffic |
-//! | `RedisStore::cluster` | `redis-cluster` | the same in a Redis cluster | more than one Redis server holds |
+//! | `PostgresStore` | `postgres` | in a table of a Postgres database | applications that use Postgres already |
+//! | `RedisStore` | `redis` | in a Redis server, one hash for each session | many instances and much traffic |
+//! | `RedisStore::cluster` | `redis-cluster` | in a Redis cluster | more sessions or traffic than one Redis server takes |
 //!
 //! # A store of your own
 //!
-//! Implement [`SessionStore`](session_core::SessionStore), whose documentation is the contract. The feature
-//! `conformance` has the suite: a test of each promise, on a runtime of its own, named after what it promises.
+//! Implement [`SessionStore`](session_core::SessionStore): its documentation is the contract. The feature
+//! `conformance` adds a test for each promise of the contract. The test's name is the promise.
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -34,9 +34,9 @@
 //!
 //! # The table
 //!
-//! `SqliteStore` and `PostgresStore` keep sessions in a table `session_records`, which their `migrate` makes. Whoever
-//! runs migrations of their own can do so with these statements instead. No column holds a secret: what logs somebody
-//! in is only there as a hash. The `data` is what the application put into the session, as it is.
+//! `SqliteStore` and `PostgresStore` keep sessions in the table `session_records`. Their `migrate` creates it. If your
+//! application has its own migrations, put these statements there instead. No column holds a secret: the secret that
+//! identifies a browser is stored as a hash. The column `data` holds the session's values as plain JSON text.
 #![cfg_attr(feature = "sqlite", doc = "\nSQLite:\n\n```sql")]
 #![cfg_attr(feature = "sqlite", doc = include_str!("sql/sqlite.sql"))]
 #![cfg_attr(feature = "sqlite", doc = "```")]
@@ -49,9 +49,9 @@
 //! | feature | adds |
 //! |---|---|
 //! | `memory` | `MemoryStore` |
-//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`. TLS is turned on in sqlx itself |
-//! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. TLS is turned on in redis itself |
-//! | `conformance` | `conformance!` and the module `conformance`: the suite, and races that count what a store loses |
+//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`. For TLS, enable a feature of `sqlx` |
+//! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. For TLS, enable a feature of `redis` |
+//! | `conformance` | `conformance!` and the module `conformance`: the test suite, and races that count lost updates |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! Sessions in this process's memory.
+//! Sessions in the memory of this process.
 
 mod owners;
 mod pressure;
@@ -24,13 +24,16 @@ use self::{
     shard::{ById, Shard, Slot},
 };
 
-/// Sessions in this process's memory: for development, for tests, and for a server that is alone and may forget.
+/// Keeps sessions in the memory of this process: for development, for tests, and for one process that may lose them.
 ///
-/// They are gone when the process ends, and no other process sees them. Clones share the sessions.
+/// The sessions are lost when the process ends, and no other process sees them. Clones share the sessions.
 ///
-/// It takes a gibibyte at most, or what [`limited_to`](Self::limited_to) says. When that is full, expired sessions go,
-/// and then those seen longest ago, approximately; their visitors begin anew. A log line says so, at most once a minute.
-/// One session may take up to 4 MiB, or the whole limit where that is less: more is an error, and nothing is written.
+/// The store uses at most 1 GiB, or the limit of [`limited_to`](Self::limited_to). When it is full, it removes expired
+/// sessions first, and then approximately those with the oldest last visit. It logs a warning then, at most once a
+/// minute. One session may use up to 4 MiB, or the whole limit if that is less. A larger one is an error
+/// ([`StoreErrorKind::Refused`]), and nothing is written.
+///
+/// # Examples
 ///
 /// ```
 /// use session_core::{Changes, RecordKey, SessionId, SessionStore as _, Visit, Write};
@@ -58,25 +61,66 @@ pub struct MemoryStore {
     shared: Arc<Shared>,
 }
 
-/// A lock on several shards takes them in their order; the locks of the owners come after those of the shards. So
-/// nobody waits for anybody who waits for him.
+/// The sessions, which the clones of a store share.
+///
+/// To avoid deadlocks, every operation takes locks in one order: first the shards by position, then an owner.
 struct Shared {
     shards: Box<[Mutex<Shard>]>,
     owners: Owners,
-    /// What one shard may take.
+    /// How many bytes one shard may use.
     shard_bytes: usize,
     pressure: Pressure,
 }
 
 impl MemoryStore {
-    /// An empty store that takes a gibibyte at most.
+    /// Creates an empty store that uses at most 1 GiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// use session_stores::MemoryStore;
+    ///
+    /// async fn count(session: Session) -> Result<String, Error> {
+    ///     let visits = session.get("visits")?.unwrap_or(0) + 1;
+    ///     session.insert("visits", visits)?;
+    ///     Ok(visits.to_string())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let layer = SessionLayer::stored(MemoryStore::new(), Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(count)).layer(layer));
+    /// assert_eq!(client.get("/").await.text(), "1");
+    /// assert_eq!(client.get("/").await.text(), "2");
+    /// # }
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::limited_to(DEFAULT_BYTES)
     }
 
-    /// An empty store that takes about this many bytes at most. A session takes about 170 bytes more than its text,
-    /// and twice that with an owner.
+    /// Creates an empty store that uses at most about this many bytes.
+    ///
+    /// A session uses about 170 bytes more than its text, and about 340 bytes more if it has an owner.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// use session_stores::MemoryStore;
+    ///
+    /// async fn fill(session: Session) -> Result<(), Error> {
+    ///     session.insert("notes", "x".repeat(20_000))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let layer = SessionLayer::stored(MemoryStore::limited_to(10_000), Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(fill)).layer(layer));
+    /// assert_eq!(client.get("/").await.status(), 500, "one session is larger than the whole store");
+    /// # }
+    /// ```
     #[must_use]
     pub fn limited_to(bytes: usize) -> Self {
         let count = (bytes / SHARD_BYTES).max(1);
@@ -168,7 +212,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Applies what `write` changes to the record under `from`, and leaves it under `to`.
+    /// Applies `write` to the record under `from`, and moves the record to `to`.
     fn rewrite(&self, from: &RecordKey, to: &RecordKey, write: Write<'_>) -> Result<Updated, StoreError> {
         let now = write.visit.now;
         let mut shards = self.lock_both(from.id(), to.id());
@@ -200,8 +244,11 @@ impl Shared {
         shard.get(id).is_some_and(is_meant) && self.take_out(&mut shard, id)
     }
 
-    /// Looks for what has expired, which is quick, and removes it in small parts, with a pause after each. tokio's own
-    /// pause looks at the sockets too: without it a request would wait for some sixty parts.
+    /// Removes expired sessions of one shard, and returns how many.
+    ///
+    /// To find them is quick. They are removed in small parts with a pause after each, so that requests do not wait
+    /// for the whole sweep. `yield_now` of tokio also polls the sockets: a plain wake-up would be run some sixty times
+    /// before that.
     async fn sweep(&self, shard: &Mutex<Shard>, now: u64) -> u64 {
         let expired = lock(shard).expired(now);
         yield_now().await;
@@ -233,8 +280,10 @@ impl Shared {
         removed.count() as u64
     }
 
-    /// The new name is in the owner's index before the old one leaves it: whoever looks there in between sees that the
-    /// session is locked, and waits.
+    /// Moves a record that has changed already.
+    ///
+    /// The new id is in the owner's index before the old one leaves it. A reader of the index that comes in between
+    /// finds at least one of them, and then waits for the lock of its shard, which this operation holds.
     fn move_to(&self, shards: &mut Both<'_>, from: SessionId, to: SessionId, slot: Slot, now: u64) {
         let before = shards.first().remove(from);
         self.take_out(shards.last(), to);
@@ -265,7 +314,7 @@ impl Shared {
         slot.is_some()
     }
 
-    /// Those that were not prolonged meanwhile.
+    /// Removes those of the sessions that are still expired: a visit may have extended one since the search.
     fn take_out_expired(&self, shard: &mut Shard, ids: &[SessionId], now: u64) -> u64 {
         ids.iter().filter(|id| !shard.has_live(**id, now) && self.take_out(shard, **id)).count() as u64
     }
@@ -275,8 +324,9 @@ impl Shared {
     }
 
     fn position(&self, id: SessionId) -> usize {
-        // Other bits than those that find the slot in its map.
-        let bits = ById.hash_one(id).rotate_left(24) & u64::from(u32::MAX);
+        // The middle bits of the hash. The shard's map uses the low bits for the place and the top seven for a tag, and
+        // ids that agree in those bits would crowd into a part of the map.
+        let bits = (ById.hash_one(id) >> 25) & u64::from(u32::MAX);
         usize::try_from((bits * self.shards.len() as u64) >> 32).unwrap_or_default()
     }
 
@@ -294,8 +344,12 @@ impl Shared {
         if first < last { Both { first: lower, last: Some(upper) } } else { Both { first: upper, last: Some(lower) } }
     }
 
-    /// The owner's sessions, with the shards where they are: nothing happens to them while the locks are held.
+    /// Locks all sessions of an owner. Returns their ids, and the locked shards by position.
     fn lock_owned(&self, owner: &str) -> (Vec<SessionId>, BTreeMap<usize, MutexGuard<'_, Shard>>) {
+        // The index cannot be locked while the shards are, because the order of the locks is the other way round. So
+        // the index is read first, then its shards are locked, then it is read again. If both reads agree, every session
+        // that the owner has now is locked: none can end or be renamed. One that is created after the second read, in
+        // another shard, counts as later than this operation.
         loop {
             let ids = self.owners.of(owner);
             let mut positions: Vec<usize> = ids.iter().map(|id| self.position(*id)).collect();
@@ -309,7 +363,7 @@ impl Shared {
     }
 }
 
-/// The shards of the two keys of a rename, which may be one.
+/// The locked shards of a rename's two keys. Both keys may be in one shard.
 struct Both<'a> {
     first: MutexGuard<'a, Shard>,
     last: Option<MutexGuard<'a, Shard>>,
@@ -325,19 +379,19 @@ impl Both<'_> {
     }
 }
 
-/// What a panic left is whole: nothing here panics between two changes that belong together.
+/// Ignores poisoning: no code here panics between two changes that belong together, so the data is consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const DEFAULT_BYTES: usize = 1 << 30;
 
-/// Small enough that nobody waits long for who walks through one.
+/// Small enough that a request does not wait long while another one walks through a whole shard.
 const SHARD_BYTES: usize = 4 << 20;
 
 const SWEPT_AT_ONCE: usize = 128;
 
-const TOO_LARGE: &str = "the session is larger than this store may keep";
+const TOO_LARGE: &str = "the session is larger than `MemoryStore` allows: 4 MiB, or its whole limit if that is less";
 
 #[cfg(test)]
 mod tests;

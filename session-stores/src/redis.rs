@@ -1,4 +1,4 @@
-//! Sessions in Redis: a hash a session.
+//! Sessions in Redis: one hash for each session.
 
 mod connection;
 mod error;
@@ -21,12 +21,15 @@ use session_core::{
 
 use self::{
     connection::Connection,
-    error::store_error,
     schema::{Fields, LISTED, Names, changes, hex, id_of_hex, new_record, tagged},
     scripts::{Answer, CREATE, Call, DELETE, DELETE_OWNED, NOTE, RENAME, TOUCH, UPDATE, unexpected},
 };
 
-/// Sessions in Redis 7 or later, or in Valkey.
+/// Keeps sessions in Redis 7 or later, or in Valkey.
+///
+/// Clones share one connection.
+///
+/// # Examples
 #[doc = include_str!("redis/redis.md")]
 #[derive(Clone)]
 pub struct RedisStore {
@@ -35,50 +38,122 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store on the server at `url`: `redis://127.0.0.1`, or `redis://user:password@host:6379/0`.
+    /// Connects to the server at `url`, such as `redis://127.0.0.1` or `redis://user:password@host:6379/0`.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Unavailable`] when there is no answer, [`StoreErrorKind::Refused`] when the URL makes no
-    /// sense or the password is wrong.
+    /// - [`StoreErrorKind::Unavailable`] if the server cannot be reached or does not answer.
+    /// - [`StoreErrorKind::Refused`] if the URL is not valid, or the server refuses the user or the password.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use session_core::StoreErrorKind;
+    /// use session_stores::RedisStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::connect("redis://shop:password@redis.internal").await?;
+    /// store.migrate().await?;
+    ///
+    /// let error = RedisStore::connect("http://redis.internal").await.unwrap_err();
+    /// assert_eq!(error.kind(), StoreErrorKind::Refused);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        Connection::server(url).await.map(Self::new).map_err(|error| store_error(&error))
+        Connection::server(url).await.map(Self::new)
     }
 
-    /// A store on a cluster, some of whose nodes are at `urls`.
+    /// Connects to the cluster that the nodes at `urls` belong to. One reachable node is enough: it names the others.
     ///
     /// # Errors
     ///
-    /// As with [`connect`](Self::connect).
+    /// The same as those of [`connect`](Self::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use session_stores::RedisStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::cluster(["redis://10.0.0.1", "redis://10.0.0.2"]).await?;
+    /// assert!(store.migrate().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "redis-cluster")]
     pub async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
-        Connection::cluster(urls).await.map(Self::new).map_err(|error| store_error(&error))
+        Connection::cluster(urls).await.map(Self::new)
     }
 
-    /// A store on a connection that the application has already. How it reconnects is the application's choice; no
-    /// operation waits for an answer longer than two seconds.
+    /// Creates a store on a connection of the application. The settings of the connection decide how it reconnects. No
+    /// operation waits longer than two seconds for a reply.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use redis::{Client, aio::ConnectionManager};
+    /// use session_stores::RedisStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connection = ConnectionManager::new(Client::open("redis://127.0.0.1")?).await?;
+    /// let store = RedisStore::from_connection(connection);
+    /// assert!(store.migrate().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_connection(connection: ConnectionManager) -> Self {
-        Self::new(Connection::Server(connection))
+        Self::new(Connection::of_application(connection))
     }
 
-    /// What the names of all keys begin with, `session` by default: it keeps two applications on one Redis apart.
-    /// Braces have a meaning in a cluster, so it should have none.
+    /// Sets the text that all keys begin with: `session` by default. With different prefixes, several applications can
+    /// use one Redis.
+    ///
+    /// The prefix must not contain braces: in a cluster they decide which machine a key is on.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use session_stores::RedisStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::connect("redis://127.0.0.1").await?;
+    /// let (shop, blog) = (store.clone().prefix("shop"), store.prefix("blog"));
+    /// assert!(shop.migrate().await.is_ok() && blog.migrate().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.names.prefix = prefix.into();
         self
     }
 
-    /// There are no tables to make: this only asks whether Redis answers and runs scripts, as the other stores'
-    /// `migrate` would tell when the application starts.
+    /// Checks that Redis answers and runs scripts. There is no table to create.
+    ///
+    /// Call it at the start of the application, like `migrate` of the other stores: a wrong permission or prefix is
+    /// then found before the first request.
     ///
     /// # Errors
     ///
-    /// When it does not.
+    /// - [`StoreErrorKind::Unavailable`] if Redis cannot be reached.
+    /// - [`StoreErrorKind::Refused`] if it does not allow this user to run scripts on keys with this prefix.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use session_stores::RedisStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::connect("redis://127.0.0.1").await?;
+    /// assert!(store.migrate().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let nobody = self.names.record(SessionId::from_bytes([0; 16]));
-        self.run(&Call { script: &DELETE_OWNED, keys: vec![nobody], arguments: vec!["".into()] }).await.map(drop)
+        let unused = self.names.record(SessionId::from_bytes([0; 16]));
+        self.run(&Call { script: &DELETE_OWNED, keys: vec![unused], arguments: vec!["".into()] }).await.map(drop)
     }
 
     fn new(connection: Connection) -> Self {
@@ -140,7 +215,7 @@ impl SessionStore for RedisStore {
         Box::pin(self.remove(key.id(), vec![hash_of(key).into()]))
     }
 
-    /// 0: Redis removes what has expired by itself, five minutes later.
+    /// Returns 0: Redis deletes expired sessions by itself, five minutes later.
     fn delete_expired(&self, _: u64) -> StoreFuture<'_, u64> {
         Box::pin(async { Ok(0) })
     }
@@ -169,7 +244,8 @@ impl SessionStore for RedisStore {
             let mut known = HashSet::new();
             loop {
                 let ids = self.noted(owner).await?;
-                // What was renamed meanwhile was noted under its new id before.
+                // A session may be renamed while this runs. Its new id is in the index before the old one is gone, so
+                // the next round finds it. The loop ends with a round that finds only ids of the round before.
                 if ids.is_subset(&known) {
                     return Ok(deleted);
                 }
@@ -181,7 +257,7 @@ impl SessionStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Runs a script that changes the record which goes by `name` afterwards.
+    /// Runs a script that changes a record. `name` is the record's key afterwards.
     async fn write(&self, call: Call<'_>, name: &str, write: Write<'_>) -> Result<Updated, StoreError> {
         match self.run_noted(call, name, write.visit, owner_after(&write)).await? {
             Answer::Number(version) => Ok(Updated::Written { version }),
@@ -192,8 +268,11 @@ impl RedisStore {
         }
     }
 
-    /// Runs a script that lets the session `name` live on, which its owner's index must know before it happens. Who
-    /// that is may have changed since the session was read: then the script answers with the owner, and is run again.
+    /// Runs a script after which the session `name` lives on.
+    ///
+    /// The index of the session's owner must name the session before the script writes. Another request may have
+    /// changed the owner since this one read the session. Then the script writes nothing and replies with the owner it
+    /// found; the session is noted in that index, and the script is run again.
     async fn run_noted(
         &self,
         mut call: Call<'_>,
@@ -215,7 +294,8 @@ impl RedisStore {
         }
     }
 
-    /// On one server the script tells the index itself; in a cluster that is on another one, and is told before.
+    /// Notes the session in its owner's index. On one server the script itself does that, given the index's key. In a
+    /// cluster the index is on another machine, so a script of its own runs there first.
     async fn note(&self, call: &mut Call<'_>, owner: &str, name: &str, visit: Visit) -> Result<(), StoreError> {
         let index = self.names.index(owner);
         if self.connection.is_one_server() {
@@ -227,13 +307,15 @@ impl RedisStore {
     }
 
     async fn run(&self, call: &Call<'_>) -> Result<Answer, StoreError> {
+        // EVALSHA sends 40 characters instead of the source. After a restart, or on a new machine of a cluster, Redis
+        // does not know the script yet: EVAL sends the source, and Redis keeps it.
         let value = match self.connection.ask(&call.by_hash()).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 self.connection.ask(&call.by_source()).await
             }
             answer => answer,
         };
-        Answer::of(value.map_err(|error| store_error(&error))?)
+        Answer::of(value.map_err(|error| self.connection.store_error(&error))?)
     }
 
     async fn remove(&self, id: SessionId, hash: Vec<Cow<'_, str>>) -> Result<bool, StoreError> {
@@ -245,13 +327,13 @@ impl RedisStore {
         }
     }
 
-    /// Takes a session that is no more out of its owner's index, which would forget it later by itself.
+    /// Removes a deleted session from its owner's index. Without this, the index would name it until it expires.
     async fn forget(&self, owner: &str, id: SessionId) -> Result<(), StoreError> {
         let mut command = cmd("ZREM");
         self.connection.value(command.arg(self.names.index(owner)).arg(hex(id))).await.map(drop)
     }
 
-    /// The sessions that may be the owner's: all of them are here, and some that were.
+    /// Returns the ids in the owner's index: all live sessions of the owner, and perhaps some that ended.
     async fn noted(&self, owner: &str) -> Result<HashSet<SessionId>, StoreError> {
         let mut command = cmd("ZRANGE");
         let value = self.connection.value(command.arg(self.names.index(owner)).arg(0).arg(-1)).await?;
@@ -265,7 +347,8 @@ impl RedisStore {
         Fields::of_list(&value)?.map_or(Ok(None), |fields| fields.record(id, None))
     }
 
-    /// All that go by one shard at one moment: a rename keeps the shard, so none of them escapes by it.
+    /// Deletes those of the sessions that belong to the owner, and returns how many. One script deletes all of a shard.
+    /// A renamed session stays in its shard, so no session can escape by a rename.
     async fn remove_owned(&self, owner: &str, ids: &HashSet<SessionId>) -> Result<u64, StoreError> {
         let mut shards = BTreeMap::<_, Vec<_>>::new();
         for id in ids {
@@ -289,7 +372,7 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// What every script that takes a visit begins with; whose index knows of it comes later.
+/// Returns the first four arguments of a script that takes a visit. [`RedisStore::run_noted`] fills in the fourth.
 fn visit<'a>(key: &RecordKey, visit: Visit) -> Vec<Cow<'a, str>> {
     let Visit { now, expires_at } = visit;
     vec![now.to_string().into(), expires_at.to_string().into(), hash_of(key).into(), tagged(None)]
@@ -307,7 +390,10 @@ const fn shard(id: SessionId) -> u16 {
     RecordKey::from_parts(id, [0; 32]).shard()
 }
 
-/// An exact write that is asked for twice would find that somebody came first: itself. By this it knows.
+/// Returns a random text for an exact write, or an empty one for another write.
+///
+/// After a lost reply an exact write is sent again, and finds a newer version: its own. The record keeps the nonce, so
+/// the script sees that the write is done, and does not report a conflict.
 fn nonce(write: Write<'_>) -> Result<String, StoreError> {
     if !write.only_if_unchanged {
         return Ok(String::new());
@@ -316,5 +402,5 @@ fn nonce(write: Write<'_>) -> Result<String, StoreError> {
     Ok(random.to_string())
 }
 
-/// Where [`visit`] leaves room.
+/// The position of the owner in the arguments of [`visit`].
 const NOTED: usize = 3;

@@ -1,4 +1,4 @@
-//! Sessions in a table: one implementation, two dialects.
+//! Sessions in a table: one implementation for SQLite and Postgres.
 
 mod connections;
 mod dialect;
@@ -26,7 +26,7 @@ use self::{
     },
 };
 
-/// What [`SqliteStore`] and [`PostgresStore`] are made of.
+/// The store inside [`SqliteStore`] and [`PostgresStore`].
 struct SqlStore<D: Dialect> {
     connections: Arc<Connections<D>>,
 }
@@ -75,10 +75,13 @@ impl<D: Dialect> SqlStore<D> {
         self.write(Step { from, to: Some(to), write }).await
     }
 
-    /// In the usual case nobody wrote since the record was read, and one statement does it. Otherwise the record is
-    /// locked and read again.
+    /// Updates or renames a record: optimistically with one statement, or else in a transaction.
     async fn write(&self, step: Step<'_>) -> Result<Updated, StoreError> {
         let mut lease = self.connections.to_write().await?;
+        // Usually no other request has written since this one read the record. Then its version is still the same, and
+        // one statement with `version = ..` in its WHERE clause does all the work, in one round trip and without a
+        // lock. If it changes no row, the record has another version or is gone: only then a transaction locks the
+        // record, reads it again, and applies the changes to what is there now.
         let hoped = match step.write.base {
             Some(read) => step.replace(&mut lease, read).await?,
             None => None,
@@ -96,14 +99,14 @@ impl<D: Dialect> SqlStore<D> {
         let values = [Bytes(key.hash()), Number(visit.now), Number(visit.expires_at)];
         let touched = lease.execute(statements::TOUCH, &values).await? > 0;
         if !touched {
-            // One of another format was left alone, and is an error.
+            // The statement skips a record of another format. Reading that record returns the error.
             lease.record(statements::READ, key, visit.now).await?;
         }
         lease.give_back();
         Ok(touched)
     }
 
-    /// In batches, so that others get their turn in between.
+    /// Deletes expired records in batches, so that other operations get their turn in between.
     async fn delete_expired(&self, now: u64) -> Result<u64, StoreError> {
         let mut deleted = 0;
         loop {
@@ -134,7 +137,7 @@ impl<D: Dialect> SqlStore<D> {
         self.change(statements::DELETE_BY_OWNER, &[Text(owner)]).await
     }
 
-    /// Runs one statement, and answers how many rows it changed.
+    /// Runs one statement, and returns how many rows it changed.
     async fn change(&self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut lease = self.connections.to_write().await?;
         let changed = lease.execute(statement, values).await?;
@@ -149,15 +152,16 @@ impl<D: Dialect> Clone for SqlStore<D> {
     }
 }
 
-/// An update, or with another key to move to a rename.
+/// One update of a record, or one rename.
 struct Step<'a> {
     from: &'a RecordKey,
+    /// The new key, for a rename.
     to: Option<&'a RecordKey>,
     write: Write<'a>,
 }
 
 impl Step<'_> {
-    /// Writes what becomes of `record`. `None` if it is not as it was, or not there, any more.
+    /// Writes the changed `record`. `None` if the stored record has another version, or is gone.
     async fn replace<D: Dialect>(
         &self,
         lease: &mut Lease<'_, D>,
@@ -195,7 +199,7 @@ impl Step<'_> {
         lease.execute(statements::RENAME, &[&values[..], &moved].concat()).await
     }
 
-    /// Somebody else was there since the record was read.
+    /// Does the step in a transaction, after another request wrote to the record.
     async fn settle<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
         lease.begin().await?;
         let settled = self.settle_alone(lease).await;
@@ -205,11 +209,13 @@ impl Step<'_> {
     async fn settle_alone<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
         match lease.record(D::READ_LOCKED, self.from, self.write.visit.now).await? {
             Some(_) if self.write.only_if_unchanged => Ok(Updated::Conflict),
+            // The record is locked: no other write can come between this read and `replace`.
             Some(record) => Ok(self.replace(lease, &record).await?.unwrap_or(Updated::Gone)),
             None => self.moved_before(lease).await,
         }
     }
 
+    /// Looks for the result of an earlier attempt of this rename, in case its answer was lost.
     async fn moved_before<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
         let Some(to) = self.to else { return Ok(Updated::Gone) };
         let moved = lease.record(statements::READ, to, self.write.visit.now).await?;
@@ -222,41 +228,55 @@ async fn make_table<D: Dialect>(lease: &mut Lease<'_, D>) -> Result<(), StoreErr
     lease.run(D::SCHEMA).await
 }
 
-/// All values after the changes, as the text of one JSON object.
+/// Returns all entries after the changes, as the text of one JSON object.
 fn data_after(write: &Write<'_>, entries: &Entries) -> String {
     let mut body = Vec::new();
     write.changes.write(entries, &mut body);
     String::from_utf8(body).expect("keys and values are text")
 }
 
-/// How many expired records one statement removes.
+/// How many expired records one statement deletes.
 const BATCH: u64 = 1_000;
 
-/// The store of one database, as its users see it.
+/// Defines the public store of one database. The groups are the documentation of the struct and of two methods.
 macro_rules! store {
-    ($store:ident, $database:ty, $pool:ty, $(#[$docs:meta])*) => {
+    (
+        $store:ident, $database:ty, $pool:ty,
+        { $(#[$docs:meta])* } from_pool { $(#[$from_pool:meta])* } migrate { $(#[$migrate:meta])* }
+    ) => {
         $(#[$docs])*
-        ///
-        /// It is a handle: clones share their connections.
         #[derive(Clone)]
         pub struct $store($crate::sql::SqlStore<$database>);
 
         impl $store {
-            /// A store on a pool that the application has anyway: a connection is borrowed for each operation.
+            /// Creates a store on a connection pool of the application.
             ///
-            /// The pool's own settings count, such as how long a lock is waited for. sqlx tests a connection each time
-            /// it comes back; [`connect`](Self::connect) makes a pool of the store's own that is spared that.
+            /// Each operation borrows a connection from the pool. The settings of the pool apply, such as its
+            /// timeouts. sqlx tests a connection each time it is given back, which is one more round trip; a store
+            /// from [`connect`](Self::connect) does not need that test.
+            ///
+            /// # Examples
+            ///
+            $(#[$from_pool])*
             #[must_use]
             pub fn from_pool(pool: $pool) -> Self {
                 Self($crate::sql::SqlStore::new($crate::sql::connections::Connections::shared(pool)))
             }
 
-            /// Makes the [table](crate#the-table) and its indexes where they are missing. It may be called at every
-            /// start, and by several processes at once.
+            /// Creates the [table](crate#the-table) and its indexes if they are missing.
+            ///
+            /// Call it at every start of the application. Several processes may call it at the same time.
             ///
             /// # Errors
             ///
-            /// When the database cannot be reached, or does not let this user make a table.
+            /// - [`StoreErrorKind::Unavailable`](session_core::StoreErrorKind::Unavailable) if the database cannot be
+            ///   reached.
+            /// - [`StoreErrorKind::Refused`](session_core::StoreErrorKind::Refused) if it does not allow this user to
+            ///   create a table.
+            ///
+            /// # Examples
+            ///
+            $(#[$migrate])*
             pub async fn migrate(&self) -> Result<(), StoreError> {
                 self.0.migrate().await
             }

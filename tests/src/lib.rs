@@ -24,10 +24,10 @@ mod golden;
 mod lifetimes;
 #[cfg(test)]
 mod mutations;
-#[cfg(doctest)]
-mod pages;
 #[cfg(test)]
 mod outcomes;
+#[cfg(doctest)]
+mod pages;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Futures that are dropped before they are done: a visitor who went away, a timeout.
+//! Futures that are dropped before they are done: the browser disconnected, or a timeout passed.
 
 use std::{
     pin::Pin,
@@ -9,7 +9,7 @@ use session_core::{Clock, SessionStore, StoreFuture, Updated};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 
-/// Operations that were begun and dropped leave a store that works, and a record that is as before or after.
+/// Operations that are dropped leave a store that works. The record is as before the operation or as after it.
 pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -28,7 +28,7 @@ pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStor
     }
 }
 
-/// A dropped rename is done or not done; asked for again, it is done.
+/// A dropped rename is done or not. When it is repeated, it is done.
 pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -41,7 +41,7 @@ pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore,
     }
 }
 
-/// A dropped deletion is done or not done; asked for again, it is done.
+/// A dropped deletion is done or not. When it is repeated, it is done.
 pub async fn a_dropped_delete_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -57,7 +57,7 @@ pub async fn a_dropped_delete_is_done_when_asked_again(store: &dyn SessionStore,
     }
 }
 
-/// Asks once, and does not wait for the answer.
+/// Polls a future once, and drops it.
 fn begin<T>(mut future: StoreFuture<'_, T>) {
     let _ = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
 }

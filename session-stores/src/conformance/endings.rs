@@ -1,10 +1,10 @@
-//! How a record ends: with its last key, by deletion, by its time.
+//! How a record ends: without its last key, by deletion, or by its time.
 
 use session_core::{Clock, SessionStore, Updated};
 
 use super::trial::{HOUR, Trial, answer, entries_of, fresh_key, fresh_owner, is_written, renewed};
 
-/// A session that lost its last key is none.
+/// A record is removed with its last key.
 pub async fn the_last_key_takes_the_record_along(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made_of(&trial.draft().set("a", "1").label("Firefox")).await;
@@ -13,7 +13,7 @@ pub async fn the_last_key_takes_the_record_along(store: &dyn SessionStore, clock
     assert_eq!(trial.update(&key, &read, &trial.draft().set("b", "1")).await, Updated::Gone);
 }
 
-/// What a session says of itself does not keep it: here, that it would be remembered.
+/// Metadata alone does not keep a record: here, an end that the application chose.
 pub async fn terms_alone_keep_no_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("$", r#"{"until":253402300799}"#), ("a", "1")]).await;
@@ -21,7 +21,7 @@ pub async fn terms_alone_keep_no_record(store: &dyn SessionStore, clock: impl Cl
     assert!(!trial.exists(&key).await);
 }
 
-/// A key that somebody else added meanwhile keeps the record.
+/// A key that another request has added keeps the record.
 pub async fn a_key_added_meanwhile_keeps_the_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1")]).await;
@@ -30,7 +30,7 @@ pub async fn a_key_added_meanwhile_keeps_the_record(store: &dyn SessionStore, cl
     assert_eq!(entries_of(&trial.read(&key).await), [("b", "1")]);
 }
 
-/// The last key goes while another is added: either both landed, or the addition learns that the session is gone.
+/// One request removes the last key while another one adds a key: both are written, or the second gets `Gone`.
 pub async fn a_key_added_while_the_last_goes_is_kept_or_told(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -42,7 +42,7 @@ pub async fn a_key_added_while_the_last_goes_is_kept_or_told(store: &dyn Session
     }
 }
 
-/// An owner keeps a record without entries: one that it has, and one that the same write gives it.
+/// An owner keeps a record without entries: an owner it already has, or one that the same write sets.
 pub async fn an_owner_keeps_a_record_without_entries(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -54,7 +54,7 @@ pub async fn an_owner_keeps_a_record_without_entries(store: &dyn SessionStore, c
     assert_eq!(entries_of(&trial.read(&owned).await), []);
 }
 
-/// Who holds the session's id keeps a record without entries.
+/// The mark that the session's id is in use keeps a record without entries.
 pub async fn a_held_id_keeps_a_record_without_entries(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("$", r#"{"id":true}"#), ("a", "1")]).await;
@@ -62,7 +62,8 @@ pub async fn a_held_id_keeps_a_record_without_entries(store: &dyn SessionStore, 
     assert_eq!(entries_of(&trial.read(&key).await), [("$", r#"{"id":true}"#)]);
 }
 
-/// Clearing takes out what the request never saw, the owner and the label too; what is set afterwards stays.
+/// Clearing removes all entries, also those that the request did not read, and the owner and the label. Entries set
+/// after it stay.
 pub async fn clearing_takes_everything_out(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -75,7 +76,7 @@ pub async fn clearing_takes_everything_out(store: &dyn SessionStore, clock: impl
     assert!(trial.listed(&owner).await.is_empty());
 }
 
-/// Clearing leaves what the session says of itself, and what the same write gives it.
+/// Clearing keeps the metadata, and the owner and label that the same write sets.
 pub async fn clearing_keeps_the_terms_and_what_comes_with_it(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (before, after) = (fresh_owner(), fresh_owner());
@@ -89,7 +90,7 @@ pub async fn clearing_keeps_the_terms_and_what_comes_with_it(store: &dyn Session
     assert!(trial.listed(&before).await.is_empty());
 }
 
-/// Clearing that leaves neither entries nor an owner removes the record.
+/// Clearing removes the record if neither entries nor an owner are left.
 pub async fn clearing_all_there_is_removes_the_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -98,7 +99,7 @@ pub async fn clearing_all_there_is_removes_the_record(store: &dyn SessionStore, 
     assert!(!trial.exists(&key).await && trial.listed(&owner).await.is_empty());
 }
 
-/// A deleted session is nowhere any more, and deleting it again is no error.
+/// A deleted record is found in no way. To delete it again is not an error.
 pub async fn a_deleted_record_is_gone(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -110,7 +111,7 @@ pub async fn a_deleted_record_is_gone(store: &dyn SessionStore, clock: impl Cloc
     assert_eq!(trial.delete_by_owner(&owner).await, 0);
 }
 
-/// The owner logs out one device by its public id; the others stay.
+/// Deletion by a public id removes this session and leaves the owner's others.
 pub async fn a_session_deleted_by_its_id_is_gone(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -122,7 +123,7 @@ pub async fn a_session_deleted_by_its_id_is_gone(store: &dyn SessionStore, clock
     assert_eq!(trial.listed(&owner).await, [other.id()]);
 }
 
-/// Nothing that is written after the end brings a session back, however it ended.
+/// No write brings an ended session back, however it ended.
 pub async fn nothing_comes_back_after_the_end(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for ending in 0..4 {
@@ -145,7 +146,7 @@ pub async fn nothing_comes_back_after_the_end(store: &dyn SessionStore, clock: i
     }
 }
 
-/// An update and a deletion at once: whatever comes first, nothing is left.
+/// An update, a visit and a deletion at the same time leave no record, in whatever order they happen.
 pub async fn nothing_survives_a_concurrent_delete(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -157,7 +158,7 @@ pub async fn nothing_survives_a_concurrent_delete(store: &dyn SessionStore, cloc
     }
 }
 
-/// A record lives through its last second.
+/// A record is alive in its last second.
 pub async fn the_last_second_is_alive(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, last) = (fresh_owner(), trial.now + 60);
@@ -172,7 +173,7 @@ pub async fn the_last_second_is_alive(store: &dyn SessionStore, clock: impl Cloc
     assert!(trial.load_at(&to, last).await.is_some());
 }
 
-/// A second later it is not there: neither loaded, nor listed, nor changed, nor moved, nor prolonged.
+/// One second after its last one, a record is not loaded, listed, changed, renamed or extended.
 pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, last) = (fresh_owner(), trial.now + 60);
@@ -189,11 +190,11 @@ pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Cloc
     assert!(trial.load_at(&key, after).await.is_none() && trial.load_at(&to, after).await.is_none());
 }
 
-/// A sweep takes what has expired, and leaves what lives to its last second. A store whose server removes expired
-/// records by itself may answer 0.
+/// A sweep removes expired records, and keeps one that is in its last second. If the
+/// server removes expired records by itself, the store may return 0.
 pub async fn a_sweep_takes_what_has_expired(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
-    // Before every record of another case ends.
+    // Earlier than the end of every record of the other tests.
     let sweep = trial.now - 2 * HOUR;
     let ending_at = |last: u64| trial.draft().set("a", "1").visit(sweep - HOUR, last);
     let (over, alive) = (fresh_key(), fresh_key());

@@ -1,10 +1,10 @@
-//! Whose session it is: the list of an owner's sessions, and the end of them all.
+//! The owner of a session: the list of an owner's sessions, and their deletion.
 
 use session_core::{Clock, SessionStore};
 
 use super::trial::{HOUR, Trial, answer, fresh_owner, is_written, renewed};
 
-/// A write that names no owner and no label leaves both, one that names them sets them.
+/// A write sets the owner and the label that it names, and leaves the others.
 pub async fn a_write_sets_the_owner_and_label_it_names(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (first, second) = (fresh_owner(), fresh_owner());
@@ -22,7 +22,7 @@ pub async fn a_write_sets_the_owner_and_label_it_names(store: &dyn SessionStore,
     }
 }
 
-/// The list has the owner's live sessions and nobody else's, the one seen last first.
+/// The list has the live sessions of this owner only, the latest visit first.
 pub async fn an_owners_sessions_are_listed_by_their_last_visit(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, now) = (fresh_owner(), trial.now);
@@ -40,7 +40,7 @@ pub async fn an_owners_sessions_are_listed_by_their_last_visit(store: &dyn Sessi
     assert!(trial.listed(&fresh_owner()).await.is_empty());
 }
 
-/// The list shows what a session is at that moment.
+/// The list shows the current id, times and label of a session.
 pub async fn the_list_shows_id_times_and_label(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, now) = (fresh_owner(), trial.now);
@@ -56,7 +56,7 @@ pub async fn the_list_shows_id_times_and_label(store: &dyn SessionStore, clock: 
     assert!(*info == trial.read(&key).await.info());
 }
 
-/// An owner is any text.
+/// An owner may be any text.
 pub async fn any_text_is_an_owner(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let suffix = fresh_owner();
@@ -71,7 +71,7 @@ pub async fn any_text_is_an_owner(store: &dyn SessionStore, clock: impl Clock) {
     }
 }
 
-/// Names that differ a little are different owners.
+/// Owners are compared byte by byte: similar names are different owners.
 pub async fn owners_are_compared_exactly(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let name = fresh_owner();
@@ -87,18 +87,18 @@ pub async fn owners_are_compared_exactly(store: &dyn SessionStore, clock: impl C
     }
 }
 
-/// The empty text is an owner too, another one than none.
+/// The empty text is an owner, and differs from no owner.
 pub async fn the_empty_owner_is_an_owner(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
-    let (nobodys, _) = trial.made(&[("a", "1")]).await;
+    let (unowned, _) = trial.made(&[("a", "1")]).await;
     let (key, record) = trial.made_of(&trial.draft().owner("")).await;
     assert_eq!(record.owner.as_deref(), Some(""));
     let listed = trial.listed("").await;
-    assert!(listed.contains(&key.id()) && !listed.contains(&nobodys.id()));
+    assert!(listed.contains(&key.id()) && !listed.contains(&unowned.id()));
     assert!(trial.delete(&key).await);
 }
 
-/// "Log out everywhere" ends all of the owner's sessions, says how many, and leaves everybody else's alone.
+/// "Log out everywhere" deletes all sessions of the owner, returns how many, and leaves all others.
 pub async fn an_owners_sessions_end_together(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, other) = (fresh_owner(), fresh_owner());
@@ -107,18 +107,18 @@ pub async fn an_owners_sessions_end_together(store: &dyn SessionStore, clock: im
         keys.push(trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await.0);
     }
     let (others, _) = trial.made_of(&trial.draft().set("a", "1").owner(&other)).await;
-    let (nobodys, _) = trial.made(&[("a", "1")]).await;
+    let (unowned, _) = trial.made(&[("a", "1")]).await;
     assert_eq!(trial.delete_by_owner(&owner).await, 3);
     assert_eq!(trial.delete_by_owner(&owner).await, 0);
     for key in &keys {
         assert!(!trial.exists(key).await && !trial.delete_by_id(key.id()).await);
     }
     assert!(trial.listed(&owner).await.is_empty());
-    assert!(trial.exists(&others).await && trial.exists(&nobodys).await);
+    assert!(trial.exists(&others).await && trial.exists(&unowned).await);
     assert_eq!(trial.listed(&other).await, [others.id()]);
 }
 
-/// A session that changed hands is its new owner's alone.
+/// After a change of the owner, a session belongs to the new owner only.
 pub async fn a_session_that_changed_hands_has_one_owner(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (before, after) = (fresh_owner(), fresh_owner());
@@ -132,7 +132,7 @@ pub async fn a_session_that_changed_hands_has_one_owner(store: &dyn SessionStore
     assert!(!trial.exists(&key).await);
 }
 
-/// A renewal while everybody is logged out: no session of the owner survives it under its new key.
+/// A rename at the same time as "log out everywhere" does not save the session under its new key.
 pub async fn a_rename_does_not_escape_the_end_of_all(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {

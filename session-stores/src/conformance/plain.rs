@@ -1,4 +1,4 @@
-//! The simplest store that keeps the contract: a map under one lock. The suite's own tests run against it.
+//! The simplest store that keeps the contract: a map under one lock. It is used to test the suite itself.
 
 use std::{
     collections::HashMap,
@@ -129,7 +129,7 @@ impl SessionStore for PlainStore {
     }
 }
 
-/// What most session stores do: read the whole record, change it, write the whole record.
+/// A store as most are: it reads the whole record, changes it, and writes the whole record.
 #[derive(Default)]
 pub(super) struct NaiveStore(PlainStore);
 

@@ -1,4 +1,4 @@
-//! Races for one session that many tasks, in one process or in several, run at once.
+//! Races of many tasks, in one process or in several, for one session.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -9,20 +9,23 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use super::trial::{HOUR, Trial, answer, fresh_id, fresh_key};
 
-/// What many tasks do to sessions at the same time.
+/// The kind of a race: what its tasks do at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RaceKind {
-    /// Every write sets a key of its own in one session. None may be lost.
+    /// Every write sets a key of its own in one session. No key may be lost.
     DistinctKeys,
-    /// Every write adds one to a number in one session, exactly, and again after a conflict. None may be lost.
+    /// Every write adds one to a number in one session, as an exact write that is repeated after a conflict. No addition
+    /// may be lost.
     Increments,
-    /// Each round all change and touch a session of which they know, while one deletes it. None may be alive afterwards.
+    /// In each round one task deletes a session while all others change and touch it. No session may be alive afterwards.
     Deletion,
-    /// Each round all move one session, each to a key of its own. One of them must be alive afterwards.
+    /// In each round all tasks rename one session, each to a key of its own. Exactly one session must be alive afterwards.
     Renames,
 }
 
-/// A race: the same in every process that takes part.
+/// A race. It must be the same in every process that takes part.
+///
+/// # Examples
 ///
 /// ```
 /// # async fn example(store: std::sync::Arc<dyn session_core::SessionStore>) {
@@ -35,30 +38,57 @@ pub enum RaceKind {
 /// # }
 /// ```
 ///
-/// Several processes share [`key`](Self::key): one of them [prepares](Self::prepare), each [works](Self::work) under a
-/// number of its own, and when all are done one [checks](Self::check).
+/// For a race of several processes, give all of them the same [`key`](Self::key). One process calls
+/// [`prepare`](Self::prepare), then each calls [`work`](Self::work) with a number of its own, and after all of them one
+/// calls [`check`](Self::check).
 #[derive(Clone, Copy)]
 pub struct Race {
     /// What the tasks do.
     pub kind: RaceKind,
-    /// Whose the race is: nobody else may use this key, or those made from it.
+    /// The key that the keys of all sessions of the race are made from. No other race may use it.
     pub key: RecordKey,
     /// How many processes take part.
     pub workers: u32,
-    /// How many tasks each of them has.
+    /// How many tasks each process runs.
     pub tasks: u32,
     /// How often each task writes.
     pub rounds: u32,
 }
 
 impl Race {
-    /// A race of one process with 64 tasks and 50 rounds, under a key that nobody else has.
+    /// Creates a race of one process with 64 tasks and 50 rounds, under a new random key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::conformance::{Race, RaceKind};
+    ///
+    /// let race = Race { rounds: 10, ..Race::new(RaceKind::Increments) };
+    /// assert_eq!((race.workers, race.tasks, race.rounds), (1, 64, 10));
+    /// ```
     #[must_use]
     pub fn new(kind: RaceKind) -> Self {
         Self { kind, key: fresh_key(), workers: 1, tasks: 64, rounds: 50 }
     }
 
-    /// The whole race in one process.
+    /// Runs the whole race in this process. Returns what the store answered, and the damage.
+    ///
+    /// # Examples
+    ///
+    #[cfg_attr(feature = "memory", doc = "```")]
+    #[cfg_attr(not(feature = "memory"), doc = "```ignore")]
+    /// use std::sync::Arc;
+    ///
+    /// use session_core::{SessionStore, SystemClock};
+    /// use session_stores::{MemoryStore, conformance::{Damage, Race, RaceKind}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+    /// let race = Race { rounds: 5, ..Race::new(RaceKind::Renames) };
+    /// let (work, damage) = race.run(&store, SystemClock).await;
+    /// assert_eq!((work.written, damage), (5, Damage::default()));
+    /// # }
+    /// ```
     pub async fn run(&self, store: &Arc<dyn SessionStore>, clock: impl Clock) -> (Work, Damage) {
         let now = unix_seconds(clock.now());
         self.prepare_at(&**store, now).await;
@@ -70,17 +100,39 @@ impl Race {
         (sum(crew).await, self.check_at(&**store, now).await)
     }
 
-    /// Makes the sessions that the race is for.
+    /// Creates the sessions of the race: the first step of a race of several processes.
+    ///
+    /// # Examples
+    ///
+    #[cfg_attr(feature = "memory", doc = "```")]
+    #[cfg_attr(not(feature = "memory"), doc = "```ignore")]
+    /// use std::sync::Arc;
+    ///
+    /// use session_core::{SessionStore, SystemClock};
+    /// use session_stores::{MemoryStore, conformance::{Damage, Race, RaceKind}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+    /// let race = Race { workers: 2, tasks: 4, rounds: 5, ..Race::new(RaceKind::DistinctKeys) };
+    /// race.prepare(&*store, SystemClock).await;
+    /// // Two processes do this, each with its own number:
+    /// for worker in [0, 1] {
+    ///     assert_eq!(race.work(&store, SystemClock, worker).await.written, 20);
+    /// }
+    /// assert_eq!(race.check(&*store, SystemClock).await, Damage::default());
+    /// # }
+    /// ```
     pub async fn prepare(&self, store: &dyn SessionStore, clock: impl Clock) {
         self.prepare_at(store, unix_seconds(clock.now())).await;
     }
 
-    /// Does one process's part. `worker` is its number, from 0.
+    /// Runs the tasks of one process. `worker` is its number, from 0 to [`workers`](Self::workers) - 1. See the example
+    /// of [`prepare`](Self::prepare).
     pub async fn work(&self, store: &Arc<dyn SessionStore>, clock: impl Clock, worker: u32) -> Work {
         self.work_at(store, unix_seconds(clock.now()), worker).await
     }
 
-    /// Looks what the race left.
+    /// Counts the damage after all processes are done. See the example of [`prepare`](Self::prepare).
     pub async fn check(&self, store: &dyn SessionStore, clock: impl Clock) -> Damage {
         self.check_at(store, unix_seconds(clock.now())).await
     }
@@ -161,12 +213,12 @@ impl Race {
         (0..self.workers).flat_map(move |worker| (0..tasks).map(move |task| (worker, task)))
     }
 
-    /// The session that this round is for.
+    /// Returns the key of this round's session.
     fn session(&self, round: u32) -> RecordKey {
         self.key_of(u32::MAX, u32::MAX, round)
     }
 
-    /// A key that every process makes the same way, in the shard of the race.
+    /// Returns a key in the shard of the race. Every process computes the same one.
     fn key_of(&self, worker: u32, task: u32, round: u32) -> RecordKey {
         let (mut id, mut hash) = (*self.key.id().as_bytes(), *self.key.hash());
         let number = [worker, task, round].map(u32::to_be_bytes);
@@ -184,16 +236,16 @@ impl fmt::Debug for Race {
     }
 }
 
-/// What a store answered to a part of a race.
+/// Counts of a store's answers in a race.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Writes that landed.
+    /// Writes that were done.
     pub written: u64,
-    /// Exact writes that were refused, and asked for again.
+    /// Exact writes that were conflicts, and were repeated.
     pub conflicts: u64,
-    /// Reads and writes whose session was gone.
+    /// Reads and writes of a session that was gone.
     pub gone: u64,
-    /// Errors. What was asked then is not asked again.
+    /// Errors. The operation is not repeated.
     pub failed: u64,
 }
 
@@ -218,14 +270,14 @@ impl Work {
     }
 }
 
-/// What a race left that must not be: all 0 where the store keeps its promises.
+/// Broken promises that a race has found. All counts are 0 for a correct store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Writes that are not there, or sessions that nobody has any more.
+    /// Writes that are missing, or sessions that are under no key any more.
     pub lost: u64,
-    /// Sessions that live after they were deleted.
+    /// Sessions that are alive after they were deleted.
     pub alive: u64,
-    /// Sessions that live under two keys.
+    /// Sessions that are alive under two keys.
     pub doubled: u64,
 }
 
@@ -275,7 +327,7 @@ impl Racer {
         }
     }
 
-    /// Everybody has read the session before it is deleted, and writes afterwards as if it were still there.
+    /// All tasks read the session. Then one deletes it, and the others write to it as if it still existed.
     async fn change_or_delete(&mut self, round: u32) {
         let key = self.race.session(round);
         let read = self.load(&key).await;
@@ -334,7 +386,7 @@ fn count(record: &Record) -> u64 {
     record.entries.get(COUNT).and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// Longer with each attempt, and another time for each task, so that they do not meet again.
+/// Returns a random pause that grows with each attempt, so that tasks that met do not meet again.
 fn pause(attempt: u32) -> Duration {
     let chance = u64::from(fresh_id().as_bytes()[0]);
     Duration::from_micros(chance << (attempt + 3).min(10))
@@ -342,7 +394,7 @@ fn pause(attempt: u32) -> Duration {
 
 const COUNT: &str = "count";
 
-/// A store that only ever sees conflicts loses the write.
+/// A write that has so many conflicts counts as lost.
 const MOST_ATTEMPTS: u32 = 10_000;
 
 #[cfg(test)]

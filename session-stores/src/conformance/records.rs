@@ -1,10 +1,10 @@
-//! Making, reading and changing a record.
+//! Creating, reading and changing a record.
 
 use session_core::{Clock, RecordKey, SessionStore, Updated};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 
-/// What `create` was told is what `load` tells.
+/// `load` returns what `create` wrote.
 pub async fn a_record_is_loaded_as_it_was_created(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, owner, now) = (fresh_key(), fresh_owner(), trial.now);
@@ -25,7 +25,7 @@ pub async fn a_record_may_be_created_empty(store: &dyn SessionStore, clock: impl
     assert_eq!((record.owner, record.label), (None, None));
 }
 
-/// Only `create` makes a record: everything else on a key that nobody has says so, and makes nothing.
+/// Only `create` makes a record. Every other operation on an unknown key changes nothing, and returns that there is none.
 pub async fn only_create_makes_a_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (_, other) = trial.made(&[("a", "1")]).await;
@@ -42,7 +42,7 @@ pub async fn only_create_makes_a_record(store: &dyn SessionStore, clock: impl Cl
     assert!(!trial.exists(&key).await && !trial.exists(&to).await);
 }
 
-/// A key is its id and its hash: one of them alone finds nothing.
+/// A key is an id and a hash. The right id with a wrong hash finds nothing.
 pub async fn a_wrong_secret_finds_nothing(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, record) = trial.made(&[("a", "1")]).await;
@@ -54,7 +54,7 @@ pub async fn a_wrong_secret_finds_nothing(store: &dyn SessionStore, clock: impl 
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "1")]);
 }
 
-/// Asking twice is asking once, also with something else to say.
+/// A second `create` changes nothing, also with other values.
 pub async fn creating_twice_keeps_the_first(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, late) = (fresh_owner(), fresh_owner());
@@ -66,7 +66,7 @@ pub async fn creating_twice_keeps_the_first(store: &dyn SessionStore, clock: imp
     assert_eq!(trial.listed(&late).await.len(), 0);
 }
 
-/// What an update does not name stays.
+/// An update leaves all entries that it does not name.
 pub async fn an_update_changes_what_it_names(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1"), ("b", "2"), ("c", "3")]).await;
@@ -75,7 +75,7 @@ pub async fn an_update_changes_what_it_names(store: &dyn SessionStore, clock: im
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "1"), ("b", "20"), ("d", "4")]);
 }
 
-/// A write sets when the session was seen and when it ends, also to an earlier end. When it began stays.
+/// A write sets the time of the last visit and the last second, also to an earlier one. The time of creation stays.
 pub async fn an_update_sets_the_times_of_the_visit(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let now = trial.now;
@@ -86,7 +86,7 @@ pub async fn an_update_sets_the_times_of_the_visit(store: &dyn SessionStore, clo
     assert_eq!((record.created_at, record.seen_at, record.expires_at), (now - 9, now - 4, now + 60));
 }
 
-/// Two requests that read the same record and set different keys both land.
+/// Requests that read the same record and change different keys are all written.
 pub async fn writers_of_different_keys_both_land(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1"), ("b", "1")]).await;
@@ -96,7 +96,7 @@ pub async fn writers_of_different_keys_both_land(store: &dyn SessionStore, clock
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "2"), ("c", "2")]);
 }
 
-/// Of two that set one key, the later stands.
+/// If two requests set one key, the later value stays.
 pub async fn the_later_writer_of_one_key_stands(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1")]).await;
@@ -105,7 +105,7 @@ pub async fn the_later_writer_of_one_key_stands(store: &dyn SessionStore, clock:
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "3")]);
 }
 
-/// Updates that run at once, all from one read: none is lost.
+/// Updates that run at the same time, all based on one read, are all written.
 pub async fn concurrent_updates_all_land(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1")]).await;
@@ -117,7 +117,7 @@ pub async fn concurrent_updates_all_land(store: &dyn SessionStore, clock: impl C
     assert_eq!(entries_of(&trial.read(&key).await), expected);
 }
 
-/// An answer that was lost is asked for again.
+/// An update can be repeated after a lost answer.
 pub async fn an_update_asked_for_twice_is_written_twice(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1"), ("b", "1")]).await;
@@ -127,7 +127,7 @@ pub async fn an_update_asked_for_twice_is_written_twice(store: &dyn SessionStore
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "2")]);
 }
 
-/// An exact update lands when nobody changed the record; that somebody visited it is no change.
+/// An exact update is written if no other request has changed the record. A visit is not a change.
 pub async fn an_exact_update_of_what_nobody_changed_lands(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1")]).await;
@@ -136,7 +136,7 @@ pub async fn an_exact_update_of_what_nobody_changed_lands(store: &dyn SessionSto
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "2")]);
 }
 
-/// An exact update of entries that somebody else changed writes nothing.
+/// An exact update writes nothing if another request has changed the entries.
 pub async fn an_exact_update_of_changed_entries_is_a_conflict(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -153,7 +153,7 @@ pub async fn an_exact_update_of_changed_entries_is_a_conflict(store: &dyn Sessio
     assert!(trial.exists(&key).await);
 }
 
-/// An owner or a label that somebody else set is a change too.
+/// An owner or a label that another request has set is a change too.
 pub async fn an_exact_update_of_a_changed_owner_or_label_is_a_conflict(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for draft in [trial.draft().owner(&fresh_owner()), trial.draft().label("new")] {
@@ -163,7 +163,7 @@ pub async fn an_exact_update_of_a_changed_owner_or_label_is_a_conflict(store: &d
     }
 }
 
-/// Of two exact updates of one read that run at once, one lands.
+/// Of two exact updates at the same time, based on one read, one is written.
 pub async fn one_of_two_exact_updates_lands(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1")]).await;
@@ -173,7 +173,7 @@ pub async fn one_of_two_exact_updates_lands(store: &dyn SessionStore, clock: imp
     assert_eq!(trial.read(&key).await.entries.iter().count(), 2);
 }
 
-/// Every change gives the record another version, the one that the answer names; a visit gives it none.
+/// Every change gives the record a new version, which the answer contains. A visit does not.
 pub async fn the_version_changes_with_every_change(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (mut key, mut record) = trial.made(&[("a", "1"), ("b", "1")]).await;
@@ -201,10 +201,10 @@ pub async fn the_version_changes_with_every_change(store: &dyn SessionStore, clo
     versions.push(record.version);
     versions.sort_unstable();
     versions.dedup();
-    assert_eq!(versions.len(), 8, "no version comes twice");
+    assert_eq!(versions.len(), 8, "no version is used twice");
 }
 
-/// A visit moves both times forward and changes nothing else, however often it is told.
+/// A visit moves both times forward and changes nothing else, also when it is repeated.
 pub async fn a_touch_moves_the_times_forward(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, now) = (fresh_owner(), trial.now);
@@ -219,7 +219,7 @@ pub async fn a_touch_moves_the_times_forward(store: &dyn SessionStore, clock: im
     assert_eq!(record.version, read.version);
 }
 
-/// A visit that arrives late moves neither time back, and each time goes its own way.
+/// A late visit moves neither time back. Each of the two times is compared by itself.
 pub async fn a_touch_moves_no_time_back(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let now = trial.now;

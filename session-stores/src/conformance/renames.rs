@@ -4,7 +4,7 @@ use session_core::{Clock, SessionStore, Updated};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_owner, is_written, renewed};
 
-/// All that a record holds moves, with a new id; under the old key and the old id there is nothing any more.
+/// A rename moves the whole record to the new key and id. Under the old key and id there is nothing.
 pub async fn a_rename_moves_the_whole_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -21,7 +21,7 @@ pub async fn a_rename_moves_the_whole_record(store: &dyn SessionStore, clock: im
     assert!(trial.delete_by_id(to.id()).await && !trial.exists(&to).await);
 }
 
-/// What the request changed goes along, with a new beginning, a new visit and a new owner.
+/// A rename also applies the changes of the request, its times, owner and label.
 pub async fn a_rename_applies_its_changes(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (before, after, now) = (fresh_owner(), fresh_owner(), trial.now);
@@ -37,7 +37,7 @@ pub async fn a_rename_applies_its_changes(store: &dyn SessionStore, clock: impl 
     assert!(trial.listed(&before).await.is_empty() && trial.listed(&after).await == [to.id()]);
 }
 
-/// A rename applies changes to the record as it is, not as it was read.
+/// A rename applies its changes to the current record, not to the record as it was read.
 pub async fn a_rename_takes_along_what_others_wrote(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -47,7 +47,7 @@ pub async fn a_rename_takes_along_what_others_wrote(store: &dyn SessionStore, cl
     assert_eq!(entries_of(&trial.read(&to).await), [("a", "1"), ("b", "2"), ("c", "3")]);
 }
 
-/// An answer that was lost is asked for again, and is the same.
+/// A rename can be repeated after a lost answer, and returns the same.
 pub async fn a_rename_asked_for_twice_is_done_once(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -61,7 +61,7 @@ pub async fn a_rename_asked_for_twice_is_done_once(store: &dyn SessionStore, clo
     assert_eq!(entries_of(&trial.read(&to).await), [("a", "1"), ("b", "2")]);
 }
 
-/// An exact rename of what somebody else changed moves nothing.
+/// An exact rename moves nothing if another request has changed the record.
 pub async fn an_exact_rename_of_what_changed_is_a_conflict(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -74,7 +74,7 @@ pub async fn an_exact_rename_of_what_changed_is_a_conflict(store: &dyn SessionSt
     assert!(is_written(trial.rename(&from, &to, &current, &draft).await));
 }
 
-/// Two requests renew one session at once: one wins, the other learns that the session is gone, and one is alive.
+/// Of two renames at the same time one is done, and the other gets `Gone`. One session is alive.
 pub async fn one_of_two_renames_wins(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -93,7 +93,7 @@ pub async fn one_of_two_renames_wins(store: &dyn SessionStore, clock: impl Clock
     }
 }
 
-/// One request asks for one rename twice at once: both learn that it is done.
+/// One rename that is sent twice at the same time is done once, and both answers say so.
 pub async fn one_rename_asked_for_twice_at_once_is_done_once(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -103,7 +103,7 @@ pub async fn one_rename_asked_for_twice_at_once_is_done_once(store: &dyn Session
     assert!(!trial.exists(&from).await && trial.exists(&to).await);
 }
 
-/// A rename and an update at once: the update lands before, or learns that the session is gone.
+/// An update at the same time as a rename is written before it, or gets `Gone`.
 pub async fn an_update_during_a_rename_lands_or_learns(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -118,7 +118,7 @@ pub async fn an_update_during_a_rename_lands_or_learns(store: &dyn SessionStore,
     }
 }
 
-/// Late requests with the old key change nothing and bring nothing back.
+/// Late requests with the old key change nothing and bring no session back.
 pub async fn nothing_comes_back_under_the_old_key(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -133,7 +133,7 @@ pub async fn nothing_comes_back_under_the_old_key(store: &dyn SessionStore, cloc
     assert_eq!(entries_of(&trial.read(&to).await), [("a", "1")]);
 }
 
-/// A rename whose changes leave nothing removes the session instead.
+/// A rename that leaves nothing of the record removes it.
 pub async fn a_rename_that_leaves_nothing_removes(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;

@@ -1,11 +1,11 @@
-//! What every case begins with: fresh keys, and the operations without the words that are the same each time.
+//! Shared by all tests: fresh keys, and shorter forms of the operations.
 
 use session_core::{
     Changes, Clock, Metadata, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write,
     unix_seconds,
 };
 
-/// One case's use of a store that others use at the same time: it asks for keys and owners that nobody else has.
+/// A store in one test. Other tests may use the same store, so every key and owner is fresh.
 pub(super) struct Trial<'a> {
     pub(super) store: &'a dyn SessionStore,
     pub(super) now: u64,
@@ -16,7 +16,7 @@ impl<'a> Trial<'a> {
         Self { store, now: unix_seconds(clock.now()) }
     }
 
-    /// A draft that lives an hour.
+    /// Returns an empty draft of a session that lives for an hour.
     pub(super) fn draft(&self) -> Draft {
         Draft {
             changes: Changes::default(),
@@ -26,7 +26,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// A new record with these entries.
+    /// Creates a record with these entries, and reads it.
     pub(super) async fn made(&self, entries: &[(&str, &str)]) -> (RecordKey, Record) {
         self.made_of(&self.draft().set_all(entries)).await
     }
@@ -49,7 +49,7 @@ impl<'a> Trial<'a> {
         answer(self.store.load(key, now).await)
     }
 
-    /// The record that must be there.
+    /// Reads a record that must exist.
     pub(super) async fn read(&self, key: &RecordKey) -> Record {
         self.load(key).await.expect("the record is there")
     }
@@ -82,7 +82,7 @@ impl<'a> Trial<'a> {
         answer(self.store.delete_by_owner(owner).await)
     }
 
-    /// The ids that the owner's list shows, in its order.
+    /// Returns the ids in the owner's list, in the order of the list.
     pub(super) async fn listed(&self, owner: &str) -> Vec<SessionId> {
         self.listed_at(owner, self.now).await
     }
@@ -92,7 +92,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// A write before anything was read.
+/// A write that does not borrow the record it is based on.
 #[derive(Clone)]
 pub(super) struct Draft {
     changes: Changes,
@@ -167,7 +167,7 @@ impl Draft {
     }
 }
 
-/// A key that nobody else has.
+/// Returns a new random key.
 pub(super) fn fresh_key() -> RecordKey {
     let mut secret = [0; 32];
     secret[..16].copy_from_slice(fresh_id().as_bytes());
@@ -175,13 +175,13 @@ pub(super) fn fresh_key() -> RecordKey {
     RecordKey::of_secret(fresh_id(), &secret)
 }
 
-/// Where a session with `key` goes when it is renewed.
+/// Returns a new key in the same shard, for a rename.
 pub(super) fn renewed(key: &RecordKey) -> RecordKey {
     let id = key.id().renewed().expect("the system has randomness");
     RecordKey::from_parts(id, *fresh_key().hash())
 }
 
-/// A name that nobody else has.
+/// Returns a new random owner.
 pub(super) fn fresh_owner() -> String {
     format!("owner {}", fresh_id())
 }
@@ -190,7 +190,7 @@ pub(super) fn fresh_id() -> SessionId {
     SessionId::random().expect("the system has randomness")
 }
 
-/// Keys and texts in the order of the keys.
+/// Returns the entries, sorted by key.
 pub(super) fn entries_of(record: &Record) -> Vec<(&str, &str)> {
     let mut entries: Vec<_> = record.entries.fields().collect();
     entries.sort_unstable();

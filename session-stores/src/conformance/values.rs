@@ -1,10 +1,10 @@
-//! What may be in a record: it comes back as it was, byte for byte.
+//! What a record may hold. All of it is returned byte for byte.
 
 use session_core::{Clock, SessionStore};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 
-/// A value is text that only the application understands: no store reads it and writes it anew.
+/// A value is returned byte for byte. A store must not parse it and write it again.
 pub async fn values_come_back_byte_for_byte(store: &dyn SessionStore, clock: impl Clock) {
     let texts = [
         r#""""#,
@@ -39,14 +39,14 @@ pub async fn values_come_back_byte_for_byte(store: &dyn SessionStore, clock: imp
     let (other, read_other) = trial.made(&[("a", "1")]).await;
     trial.update(&other, &read_other, &trial.draft().set_all(&expected).remove("a")).await;
     assert_eq!(entries_of(&trial.read(&other).await), expected);
-    // What nobody touches is not written anew either.
+    // Entries that a write does not name are not rewritten either.
     let to = renewed(&key);
     trial.update(&key, &read, &trial.draft().set("x", "1")).await;
     trial.rename(&key, &to, &read, &trial.draft().renew().remove("x")).await;
     assert_eq!(entries_of(&trial.read(&to).await), expected);
 }
 
-/// A key is any text.
+/// A key may be any text.
 pub async fn any_text_is_a_key(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let mut names = [
@@ -95,7 +95,7 @@ pub async fn any_text_is_a_key(store: &dyn SessionStore, clock: impl Clock) {
     assert_eq!(entries_of(&trial.read(&key).await), [("", "2")]);
 }
 
-/// What a session says of itself is an entry like the others.
+/// The metadata of a session is an entry like the others.
 pub async fn the_reserved_key_travels(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let terms = r#"{"later version":[1.0],"until":253402300799}"#;
@@ -107,7 +107,7 @@ pub async fn the_reserved_key_travels(store: &dyn SessionStore, clock: impl Cloc
     assert_eq!(entries_of(&trial.read(&to).await), [("$", r#"{"browser":true}"#), ("a", "1")]);
 }
 
-/// A value may have a mebibyte.
+/// A value may be 1 MiB long.
 pub async fn a_value_of_a_mebibyte_is_kept(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let text = format!("\"{}\"", "0123456789abcdef".repeat(MEBIBYTE / 16));

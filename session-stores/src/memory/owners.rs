@@ -1,4 +1,4 @@
-//! Which sessions are whose.
+//! The index of sessions by owner.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,10 +10,10 @@ use session_core::SessionId;
 
 use super::{lock, shard::ById};
 
-/// The ids of each owner's sessions. Whoever changes it holds the lock of the session, and so the two agree.
+/// The ids of each owner's sessions. It is only changed under the lock of the session's shard, so the two always agree.
 pub(super) struct Owners {
     parts: Box<[Mutex<Part>]>,
-    /// Names come from outside, and must not be able to meet in one place.
+    /// Seeded at random: owners come from users, who must not be able to choose names with the same hash.
     hasher: RandomState,
 }
 
@@ -46,7 +46,7 @@ impl Owners {
         }
     }
 
-    /// In the order of the ids.
+    /// Returns the ids of the owner's sessions, sorted.
     pub(super) fn of(&self, owner: &str) -> Vec<SessionId> {
         let mut ids: Vec<_> = match self.part(owner).get(owner) {
             Some(Ids::One(id)) => vec![*id],
@@ -77,7 +77,7 @@ impl Ids {
         }
     }
 
-    /// Answers whether it was the last.
+    /// Removes an id, and returns whether it was the last.
     fn remove(&mut self, id: SessionId) -> bool {
         match self {
             Self::One(one) => *one == id,

@@ -1,4 +1,4 @@
-//! What is said when the store is full.
+//! The warning when the store is full.
 
 use std::{
     sync::Mutex,
@@ -7,7 +7,7 @@ use std::{
 
 use super::lock;
 
-/// Counts the sessions that had to go, and says so now and then.
+/// Counts evicted sessions, and logs them at most once a minute.
 #[derive(Default)]
 pub(super) struct Pressure {
     state: Mutex<State>,
@@ -15,26 +15,29 @@ pub(super) struct Pressure {
 
 #[derive(Default)]
 struct State {
-    said_at: Option<Instant>,
+    logged_at: Option<Instant>,
     evicted: usize,
 }
 
 impl Pressure {
     pub(super) fn note(&self, evicted: usize) {
         if let Some(evicted) = self.due(evicted, Instant::now()) {
-            tracing::warn!(evicted, "the memory store is full: the sessions seen longest ago went before their time");
+            tracing::warn!(
+                evicted,
+                "MemoryStore is full: it removed live sessions, those with the oldest last visit first"
+            );
         }
     }
 
-    /// How many there were since it was last said, if it is time to say so.
+    /// Adds `evicted` to the count. Returns the count since the last log line, if it is time for another one.
     fn due(&self, evicted: usize, now: Instant) -> Option<usize> {
         let mut state = lock(&self.state);
         state.evicted += evicted;
-        let is_early = state.said_at.is_some_and(|said_at| now.duration_since(said_at) < PAUSE);
+        let is_early = state.logged_at.is_some_and(|logged_at| now.duration_since(logged_at) < PAUSE);
         if state.evicted == 0 || is_early {
             return None;
         }
-        state.said_at = Some(now);
+        state.logged_at = Some(now);
         Some(std::mem::take(&mut state.evicted))
     }
 }
@@ -46,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_said_once_a_minute_with_all_that_went() {
+    fn it_is_logged_once_a_minute_with_the_count_since() {
         let (pressure, start) = (Pressure::default(), Instant::now());
         assert_eq!(pressure.due(0, start), None);
         assert_eq!(pressure.due(3, start), Some(3));

@@ -1,4 +1,4 @@
-//! A part of the sessions, under one lock.
+//! A part of the sessions that one lock protects.
 
 use std::{
     collections::HashMap,
@@ -9,14 +9,14 @@ use session_core::{Entries, Record, RecordKey, SessionId, StoreError, Visit, Wri
 
 use super::stored::{Parts, Stored};
 
-/// Sessions by their public ids: the rest of a key, its hash, is in the record, and is compared.
+/// Sessions by their public id. The other half of a key, the hash of the secret, is in the record and is compared.
 #[derive(Default)]
 pub(super) struct Shard {
     slots: HashMap<SessionId, Slot, ById>,
     bytes: usize,
 }
 
-/// A record, with its end beside it: who looks for what has expired need not follow a pointer for each.
+/// A record, and its last second beside it, so that a search for expired sessions follows no pointers.
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) expires_at: u64,
@@ -49,7 +49,7 @@ impl Shard {
         self.slots.get_mut(&key.id()).filter(|slot| slot.is_live(now) && slot.stored.belongs_to(key))
     }
 
-    /// Puts a slot where none is.
+    /// Inserts a slot. An earlier one under this id is replaced.
     pub(super) fn insert(&mut self, id: SessionId, slot: Slot) {
         self.bytes += slot.bytes();
         if let Some(before) = self.slots.insert(id, slot) {
@@ -67,7 +67,7 @@ impl Shard {
         self.slots.iter().filter(|(_, slot)| !slot.is_live(now)).map(|(id, _)| *id).collect()
     }
 
-    /// Removes what has expired, tells of each that had an owner, and answers how many.
+    /// Removes expired sessions, and returns how many. Calls `forget` for each that has an owner.
     pub(super) fn remove_expired(&mut self, now: u64, mut forget: impl FnMut(SessionId, &str)) -> usize {
         let (before, mut freed) = (self.slots.len(), 0);
         self.slots.retain(|id, slot| {
@@ -82,8 +82,8 @@ impl Shard {
         before - self.slots.len()
     }
 
-    /// Removes what has expired, and if that is not enough, the sessions seen longest ago; `newest` stays. Answers how
-    /// many of them were alive. It frees a sixteenth, so that the next writes need not look for room again.
+    /// Removes expired sessions, and if that is not enough, those with the oldest last visit, except `newest`. Returns how
+    /// many live sessions it removed.
     pub(super) fn make_room(
         &mut self,
         newest: SessionId,
@@ -91,6 +91,9 @@ impl Shard {
         limit: usize,
         mut forget: impl FnMut(SessionId, &str),
     ) -> usize {
+        // Sorting a whole shard by age is slow. So a sixteenth of the limit is freed at once, and the next hundreds of
+        // writes find room without sorting again. Exact order over all shards would need all their locks: each shard
+        // evicts its own oldest, which is nearly the same, since ids are random.
         let (goal, mut evicted) = (limit - limit / 16, 0);
         self.remove_expired(now, &mut forget);
         let mut by_age: Vec<_> = self.slots.iter().map(|(id, slot)| (slot.stored.seen_at(), *id)).collect();
@@ -106,7 +109,7 @@ impl Shard {
         evicted
     }
 
-    /// Gives back what the map has too much after many were removed.
+    /// Gives memory back if most of the map is empty.
     pub(super) fn shrink(&mut self) {
         if self.slots.capacity() > 64 + 4 * self.slots.len() {
             self.slots.shrink_to(2 * self.slots.len());
@@ -152,13 +155,13 @@ impl Slot {
         self.stored.into_record(id, self.expires_at)
     }
 
-    /// What it takes, with its share of the maps, measured with a million of them.
+    /// Returns how many bytes the session uses, with its share of the maps: measured with a million sessions.
     pub(super) fn bytes(&self) -> usize {
         BYTES_OF_A_SLOT + self.stored.len() + self.stored.owner().map_or(0, |owner| BYTES_OF_AN_OWNER + owner.len())
     }
 }
 
-/// Ids are random, and nobody chooses one: what their cookies say is signed. Their bytes only need folding.
+/// Hashes ids by folding their bytes. They are random, and a client cannot choose one, because cookies are signed.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ById;
 
@@ -182,7 +185,7 @@ impl Hasher for Folded {
         }
     }
 
-    /// The length, which is always the same.
+    /// Ignores the length, which is always 16.
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {

@@ -1,10 +1,10 @@
-//! A record in one piece of memory: with a million of them, every allocation counts.
+//! A record in one allocation: with a million sessions, every allocation counts.
 
 use std::ops::Range;
 
 use session_core::{Changes, Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, StoreErrorKind};
 
-/// The numbers, then the owner, the label, and the entries as one JSON text.
+/// The bytes of a record: numbers, the owner, the label, and the entries as one JSON text.
 ///
 /// ```text
 /// hash 32 | created_at 8 | seen_at 8 | version 8 | length of the owner 4 | of the label 4 | owner | label | entries
@@ -12,7 +12,7 @@ use session_core::{Changes, Entries, Record, RecordKey, SessionId, SessionInfo, 
 #[derive(Clone)]
 pub(super) struct Stored(Box<[u8]>);
 
-/// What a record consists of, before it is one piece.
+/// The parts of a record without its entries.
 pub(super) struct Parts<'a> {
     pub(super) key: &'a RecordKey,
     pub(super) created_at: u64,
@@ -36,7 +36,7 @@ impl Stored {
             bytes.extend_from_slice(text.as_bytes());
         }
         changes.write(entries, &mut bytes);
-        // Not `into_boxed_slice`: the allocator would keep what the vector had too much.
+        // A copy, because `into_boxed_slice` shrinks in place, and the allocator may keep the rest of the 512 bytes.
         Self(Box::from(&*bytes))
     }
 
@@ -78,7 +78,7 @@ impl Stored {
         SessionInfo { id, created_at: self.created_at(), seen_at: self.seen_at(), label }
     }
 
-    /// The record, of a copy: reading the entries takes long enough to do it without a lock.
+    /// Reads the entries. It consumes a copy of the record, so that the caller can release the lock first.
     pub(super) fn into_record(self, id: SessionId, expires_at: u64) -> Result<Record, StoreError> {
         let (created_at, seen_at, version) = (self.created_at(), self.seen_at(), self.version());
         let (owner, label) = (self.owner().map(str::to_owned), self.label().map(str::to_owned));

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     pin::pin,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, Waker},
@@ -17,7 +18,7 @@ fn key(number: u64) -> RecordKey {
     RecordKey::of_secret(SessionId::from_bytes(id), &[7; 32])
 }
 
-/// Every operation but the sweep is done at once.
+/// Returns the result of a future that never waits: every operation except the sweep.
 fn done<T>(mut future: StoreFuture<'_, T>) -> Result<T, StoreError> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -131,7 +132,7 @@ async fn a_sweep_counts_what_it_removes_and_gives_memory_back() {
 
 #[tokio::test]
 async fn a_request_that_arrives_during_a_sweep_does_not_wait_for_its_end() {
-    // Fewer parts than tokio runs tasks before it looks at the sockets.
+    // tokio polls the sockets after 61 tasks. This sweep has fewer parts.
     let store = MemoryStore::limited_to(40 * SHARD_BYTES);
     let (mut visitor, mut server) = tokio::net::UnixStream::pair().unwrap();
     let request = tokio::spawn(async move { server.read_u8().await });
@@ -161,6 +162,15 @@ fn sessions_spread_over_the_shards() {
 }
 
 #[test]
+fn the_sessions_of_a_shard_spread_over_its_map() {
+    let store = MemoryStore::new();
+    let ids = (0..100_000).map(|number| key(number).id()).filter(|id| store.shared.position(*id) == 0);
+    // The map begins its search at the low bits of the hash.
+    let starts: HashSet<u64> = ids.map(|id| ById.hash_one(id) & 0xff).collect();
+    assert!(starts.len() > 150, "{} of 256 places", starts.len());
+}
+
+#[test]
 fn clones_share_the_sessions() {
     let store = MemoryStore::default();
     create(&store.clone(), 1, "1", NOW, NOW).unwrap();
@@ -174,8 +184,8 @@ fn debug_shows_no_data() {
     assert_eq!(format!("{store:?}"), "MemoryStore { .. }");
 }
 
-/// Renames one owned session again and again, and meanwhile does something else with its owner.
-fn while_it_is_renamed(meanwhile: impl Fn(&MemoryStore) + Sync) {
+/// Renames one owned session again and again, and runs `check` on the store at the same time.
+fn while_it_is_renamed(check: impl Fn(&MemoryStore) + Sync) {
     let (store, over) = (MemoryStore::new(), AtomicBool::new(false));
     create(&store, 0, "1", NOW, NOW).unwrap();
     std::thread::scope(|scope| {
@@ -187,7 +197,7 @@ fn while_it_is_renamed(meanwhile: impl Fn(&MemoryStore) + Sync) {
             over.store(true, Ordering::Relaxed);
         });
         while !over.load(Ordering::Relaxed) {
-            meanwhile(&store);
+            check(&store);
         }
     });
 }
@@ -261,7 +271,7 @@ mod contract {
         })
     }
 
-    /// Does a step, and tells all that can be seen of it.
+    /// Does a step, and returns its result as text.
     fn told(store: &dyn SessionStore, step: &Step) -> String {
         let (from, to) = (key(step.keys.0), key(step.keys.1 + 10));
         let owner = step.owner.map(|owner| owner.to_string());

@@ -1,6 +1,6 @@
-//! The way to Redis: it is found again after it was away, and nobody waits for long.
+//! The connection to one server or a cluster: it comes back by itself after an outage, and every wait has a limit.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{
     Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value,
@@ -12,78 +12,105 @@ use ::redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
 use session_core::StoreError;
 use tokio::time::timeout;
 
-use super::error::store_error;
+use super::error::{store_error, url_error};
 
-/// One server, or a cluster of them.
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(super) struct Connection {
+    link: Link,
+    /// The address for error texts, without user and password.
+    place: Arc<str>,
+}
+
+#[derive(Clone)]
+enum Link {
     Server(ConnectionManager),
     #[cfg(feature = "redis-cluster")]
     Cluster(ClusterConnection),
 }
 
 impl Connection {
-    pub(super) async fn server(url: &str) -> Result<Self, RedisError> {
-        let client = Client::open(connection_info(url)?)?;
+    pub(super) async fn server(url: &str) -> Result<Self, StoreError> {
+        let info = connection_info(url)?;
+        let place: Arc<str> = format!("Redis at {}", info.addr()).into();
+        let client = Client::open(info).map_err(|error| url_error(&error))?;
         let settings = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(CONNECTION_LIMIT))
             .set_response_timeout(Some(RESPONSE_LIMIT));
-        Ok(Self::Server(ConnectionManager::new_with_config(client, settings).await?))
+        let manager = ConnectionManager::new_with_config(client, settings).await;
+        let manager = manager.map_err(|error| store_error(&error, &place))?;
+        Ok(Self { link: Link::Server(manager), place })
     }
 
     #[cfg(feature = "redis-cluster")]
-    pub(super) async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, RedisError> {
+    pub(super) async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
         let nodes: Result<Vec<_>, _> = urls.into_iter().map(|url| connection_info(url.as_ref())).collect();
-        let client = ClusterClient::builder(nodes?)
+        let nodes = nodes?;
+        let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+        let place: Arc<str> = format!("the Redis cluster at {}", addresses.join(", ")).into();
+        let client = ClusterClient::builder(nodes)
             .tcp_settings(tcp_settings())
             .retries(3)
             .min_retry_wait(20)
             .max_retry_wait(200)
             .connection_timeout(CONNECTION_LIMIT)
             .response_timeout(RESPONSE_LIMIT)
-            .build()?;
-        Ok(Self::Cluster(client.get_async_connection().await?))
+            .build()
+            .map_err(|error| url_error(&error))?;
+        let cluster = client.get_async_connection().await.map_err(|error| store_error(&error, &place))?;
+        Ok(Self { link: Link::Cluster(cluster), place })
     }
 
-    /// Whether all keys are on one machine, so that a script may touch any of them.
+    /// Returns a connection that the application made. The `redis` crate does not tell its address.
+    pub(super) fn of_application(manager: ConnectionManager) -> Self {
+        Self { link: Link::Server(manager), place: "Redis".into() }
+    }
+
+    /// Returns whether all keys are on one machine, so that a script may use any of them.
     pub(super) const fn is_one_server(&self) -> bool {
-        matches!(self, Self::Server(_))
+        matches!(self.link, Link::Server(_))
     }
 
-    /// Sends a command that may be done twice, and waits a while for its answer.
+    /// Sends a command and waits up to two seconds for the reply. The command must be safe to run twice.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
         timeout(LIMIT, self.ask_again(command))
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
-    /// A connection that broke while nobody used it is noticed now: the manager makes a new one for the next command.
+    /// A connection that broke while it was idle is only noticed by the next command. The manager then opens another
+    /// one for the command after it, so a second attempt succeeds if the server is there.
     async fn ask_again(&self, command: &Cmd) -> Result<Value, RedisError> {
         match self.ask_once(command).await {
             Err(error) if error.is_connection_dropped() => self.ask_once(command).await,
-            answer => answer,
+            reply => reply,
         }
     }
 
     async fn ask_once(&self, command: &Cmd) -> Result<Value, RedisError> {
-        match self {
-            Self::Server(manager) => command.query_async(&mut manager.clone()).await,
+        match &self.link {
+            Link::Server(manager) => command.query_async(&mut manager.clone()).await,
             #[cfg(feature = "redis-cluster")]
-            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+            Link::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
         }
     }
 
     pub(super) async fn value(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.ask(command).await.map_err(|error| store_error(&error))
+        self.ask(command).await.map_err(|error| self.store_error(&error))
+    }
+
+    pub(super) fn store_error(&self, error: &RedisError) -> StoreError {
+        store_error(error, &self.place)
     }
 }
 
-fn connection_info(url: &str) -> Result<ConnectionInfo, RedisError> {
-    Ok(url.into_connection_info()?.set_tcp_settings(tcp_settings()))
+fn connection_info(url: &str) -> Result<ConnectionInfo, StoreError> {
+    let info = url.into_connection_info().map_err(|error| url_error(&error))?;
+    Ok(info.set_tcp_settings(tcp_settings()))
 }
 
-/// A machine that vanished without a word is noticed after a few seconds, not after the kernel's quarter of an hour.
+/// `TCP_USER_TIMEOUT` notices a machine that vanished without closing the connection after a few seconds. The kernel's
+/// default is a quarter of an hour.
 fn tcp_settings() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -91,6 +118,7 @@ fn tcp_settings() -> TcpSettings {
     settings
 }
 
+/// The longest wait for a reply, with the second attempt.
 const LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_millis(900);
 const RESPONSE_LIMIT: Duration = Duration::from_millis(1_800);

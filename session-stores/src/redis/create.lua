@@ -1,12 +1,20 @@
--- KEYS: the record, and its owner's index where that is on this machine. ARGV[5..]: fields and values.
+-- KEYS: the record; the owner's index, if there is an owner and the index is on this machine.
+-- ARGV[5..]: the record's fields and values.
 
-local record, answer = find(KEYS[1], nil, ARGV[1])
-if record then return record.hash == ARGV[3] and DONE or TAKEN end
+local key, index = KEYS[1], KEYS[2]
+local now = ARGV[1]
+local expires_at = ARGV[2]
+local hash = ARGV[3]
+local FIRST_FIELD = 5
+
+local record, answer = find(key, nil, now)
+if record then return record.hash == hash and DONE or TAKEN end
 if answer ~= GONE then return answer end
 
-if KEYS[2] then note(KEYS[2], KEYS[1], ARGV[1], ARGV[2]) end
--- One that has expired may still be there. A script that deleted something may go on in a full Redis, so only then.
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DEL', KEYS[1]) end
-each('HSET', KEYS[1], 5, #ARGV)
-expire(KEYS[1], ARGV[1], ARGV[2])
+if index then note(index, key, now, expires_at) end
+-- An expired record may still be there. DEL only runs if one is: Redis checks `maxmemory` before the first write of a
+-- script, and DEL is allowed in a full Redis, so the HSET after it would no longer be refused.
+if redis.call('EXISTS', key) == 1 then redis.call('DEL', key) end
+each('HSET', key, FIRST_FIELD, #ARGV)
+expire(key, now, expires_at)
 return DONE

@@ -1,6 +1,10 @@
--- KEYS: the record. ARGV[1]: the secret's hash; without it, anybody's.
+-- KEYS: the record.
 
-local record, answer = find(KEYS[1], ARGV[1], 0)
+local key = KEYS[1]
+-- The hash of the secret. Without it, the record is deleted whatever its secret is.
+local hash = ARGV[1]
+
+local record, answer = find(key, hash, 0)
 if not record then return answer end
-redis.call('DEL', KEYS[1])
+redis.call('DEL', key)
 return record.owner or DONE

@@ -1,17 +1,51 @@
-//! What went wrong, without what it was about: an error of Redis may quote keys and values.
+//! Turns errors of the `redis` crate into [`StoreError`]s, without the keys and values that they may quote.
 
 use ::redis::{ErrorKind, RedisError};
 use session_core::{StoreError, StoreErrorKind};
 
-/// The error for the application: the code that Redis answered with, or what became of the connection.
-pub(super) fn store_error(error: &RedisError) -> StoreError {
+/// Returns the error of a command. `place` is the server or the cluster, without user and password.
+pub(super) fn store_error(error: &RedisError, place: &str) -> StoreError {
     let reason = match error.code() {
-        Some(code) => format!("Redis answered {code}"),
-        None if error.is_timeout() => "Redis did not answer in time".to_owned(),
-        None if error.is_connection_dropped() => "there is no connection to Redis".to_owned(),
-        None => format!("the connection to Redis failed: {}", error.category()),
+        Some(code) => format!("{place} answered with the error {code}{}", meaning(code)),
+        None if error.kind() == ErrorKind::AuthenticationFailed => format!("{place} refused the user or the password"),
+        None if error.is_timeout() => format!("{place} did not answer in time"),
+        None => format!("the connection to {place} failed: {}", cause(error)),
     };
     StoreError::new(kind(error), reason)
+}
+
+/// Returns the error of a URL that no connection can be made from. It does not repeat the URL, which holds a password.
+pub(super) fn url_error(error: &RedisError) -> StoreError {
+    StoreError::new(kind(error), format!("the URL of Redis cannot be used: {}", cause(error)))
+}
+
+/// Returns what an operator can do something about.
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "CLUSTERDOWN" => ": the cluster does not serve all keys",
+        "LOADING" => ": it is still loading its data",
+        "MISCONF" => ": it cannot save its data to disk",
+        "NOAUTH" => ": it asks for a password",
+        "NOPERM" => ": this user may not run a command that the store needs, or not on this prefix",
+        "NOREPLICAS" => ": too few replicas are connected",
+        "OOM" => ": its memory is full",
+        "READONLY" => ": it is a replica, which cannot be written to",
+        "WRONGPASS" => ": the user or the password is wrong",
+        "WRONGTYPE" => ": the key of a session holds something else than a hash",
+        _ => "",
+    }
+}
+
+/// Returns the system's or the driver's own words. The detail of an error may quote what the server sent, unless it is
+/// an error of the connection itself.
+fn cause(error: &RedisError) -> String {
+    let text = match error.detail() {
+        Some(detail) if error.is_io_error() => detail.to_owned(),
+        Some(_) => error.category().to_owned(),
+        None => error.to_string(),
+    };
+    // The driver's own errors end with their kind: `Redis URL did not parse - InvalidClientConfig`.
+    text.split(" - ").next().unwrap_or(&text).to_owned()
 }
 
 fn kind(error: &RedisError) -> StoreErrorKind {

@@ -1,4 +1,9 @@
--- KEYS: an owner's index. ARGV: now, expires_at, the session's record on another machine.
+-- KEYS: an owner's index. The record is on another machine of the cluster.
 
-note(KEYS[1], ARGV[3], ARGV[1], ARGV[2])
+local index = KEYS[1]
+local now = ARGV[1]
+local expires_at = ARGV[2]
+local record_key = ARGV[3]
+
+note(index, record_key, now, expires_at)
 return DONE

@@ -1,6 +1,6 @@
--- Stands before every script: the record as it is now, and the words that a script answers with.
--- Scripts that take a visit have ARGV[1] = now, ARGV[2] = expires_at, ARGV[3] = the secret's hash, and ARGV[4] = '=' and
--- the owner whose index knows of the session, or nothing.
+-- Precedes every script: finds the record as it is now, and defines the words that a script replies with.
+-- Scripts that take a visit begin with these arguments: now, expires_at, the hash of the secret, and '=' and the owner
+-- with an index that names the session already (or nothing).
 
 local DONE = redis.status_reply('DONE')
 local GONE = redis.status_reply('GONE')
@@ -11,13 +11,14 @@ local UNREADABLE = redis.status_reply('UNREADABLE')
 
 local FORMAT = '1'
 
--- The application's clock decides when a session is over: Redis keeps it five minutes longer.
+-- Seconds that Redis keeps a session after its last one. The application's clock decides when a session is over, and
+-- may be behind the clock of Redis.
 local MARGIN = 300
 
--- 31 000 years in milliseconds: PEXPIRE refuses what overflows.
+-- 31,000 years in milliseconds. PEXPIRE refuses a time that overflows.
 local LONGEST = 1e15
 
--- `unpack` takes no more than some 8 000.
+-- How many arguments one command gets: `unpack` fails at about 8,000.
 local BATCH = 4000
 
 local function is_number(text, digits)
@@ -26,12 +27,12 @@ end
 
 local function is_readable(record)
   return record.format == FORMAT and record.hash
-    -- What a Lua number writes exactly.
+    -- A Lua number holds and prints 14 digits exactly.
     and is_number(record.version, 14)
     and is_number(record.created_at, 20) and is_number(record.seen_at, 20) and is_number(record.expires_at, 20)
 end
 
--- The record under `key`; without one, nil and what to answer. A nil `hash` is anybody's.
+-- Returns the record under `key`, or nil and the reply that says why there is none. A nil `hash` matches any record.
 local function find(key, hash, now)
   local found = redis.pcall('HMGET', key, '$f', '$h', '$v', '$c', '$s', '$x', '$o', '$n')
   if found.err then return nil, found end
@@ -55,7 +56,8 @@ local function expire(key, now, expires_at)
   redis.call('PEXPIRE', key, time_to_live(now, expires_at))
 end
 
--- Tells the owner's index that the session lives until then. An index names no session shorter than it lives.
+-- Notes the session in its owner's index until `expires_at`. `GT` never shortens an entry: an index may name a session
+-- longer than it lives, but never shorter, so "log out everywhere" finds every live session.
 local function note(index, key, now, expires_at)
   redis.call('ZADD', index, 'GT', expires_at, key:match('[^:]+$'))
   redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (now - MARGIN))
@@ -63,13 +65,13 @@ local function note(index, key, now, expires_at)
   if redis.call('PTTL', index) < tonumber(time) then redis.call('PEXPIRE', index, time) end
 end
 
--- The later of two times, as it was written.
+-- Returns the later of two times as it was written, so that no digit is lost in a Lua number.
 local function later(left, right)
   if tonumber(left) > tonumber(right) then return left end
   return right
 end
 
--- Calls `command` with ARGV[first..last], a batch at a time.
+-- Calls `command` with the arguments from `first` to `last`, a batch at a time.
 local function each(command, key, first, last)
   for at = first, last, BATCH do
     redis.call(command, key, unpack(ARGV, at, math.min(at + BATCH - 1, last)))

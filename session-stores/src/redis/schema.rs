@@ -1,4 +1,4 @@
-//! How a session lies in Redis: the names of keys and fields, and their way back to a [`Record`].
+//! The layout of a session in Redis: the names of keys and fields, and how they are read into a [`Record`].
 
 use std::borrow::Cow;
 
@@ -8,26 +8,27 @@ use sha2::{Digest as _, Sha256};
 
 use super::scripts::{unexpected, unreadable};
 
-/// The names of keys.
+/// Makes the names of keys.
 #[derive(Clone)]
 pub(super) struct Names {
     pub(super) prefix: String,
 }
 
 impl Names {
-    /// The session's hash. The braces have it placed by the shard, which stays when it is renamed.
+    /// Returns the key of a session's hash. In a cluster only the text in braces decides on the machine: it is the shard,
+    /// which a rename keeps.
     pub(super) fn record(&self, id: SessionId) -> String {
         let id = hex(id);
         format!("{}:{{{}}}:{id}", self.prefix, &id[..4])
     }
 
-    /// The sorted set of its owner's sessions.
+    /// Returns the key of the sorted set of an owner's sessions.
     pub(super) fn index(&self, owner: &str) -> String {
         format!("{}:owner:{}", self.prefix, base64url(&Sha256::digest(owner)))
     }
 }
 
-/// What is read of a hash.
+/// The fields of a hash, before they are checked.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     format: Option<&'a str>,
@@ -42,7 +43,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// All of a hash, as `HGETALL` answers. `None` when there is none.
+    /// Reads the reply of `HGETALL`. `None` if there is no hash.
     pub(super) fn of_hash(value: &'a Value) -> Result<Option<Self>, StoreError> {
         let mut fields = Self::default();
         let mut pairs = value.as_map_iter().ok_or_else(unexpected)?.peekable();
@@ -55,7 +56,7 @@ impl<'a> Fields<'a> {
         Ok(Some(fields))
     }
 
-    /// The fields that [`LISTED`] names, as `HMGET` answers. `None` when it has none of them.
+    /// Reads the reply of `HMGET` for the fields [`LISTED`]. `None` if the hash has none of them.
     pub(super) fn of_list(value: &'a Value) -> Result<Option<Self>, StoreError> {
         let values = value.as_sequence().ok_or_else(unexpected)?;
         if values.iter().all(|value| *value == Value::Nil) {
@@ -68,7 +69,7 @@ impl<'a> Fields<'a> {
         Ok(Some(fields))
     }
 
-    /// The session, if it goes by this hash; a format that we do not write is never guessed at.
+    /// Returns the record, if it has this hash or `hash` is `None`. A record of another format is an error.
     pub(super) fn record(self, id: SessionId, hash: Option<&str>) -> Result<Option<Record>, StoreError> {
         if self.format != Some(FORMAT) || self.hash.is_none() {
             return Err(unreadable());
@@ -103,20 +104,21 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What of a session its owner is shown, in the order of [`Fields::of_list`].
+/// The fields of a session that its owner may see, in the order of [`Fields::of_list`].
 pub(super) const LISTED: [&str; 8] = ["$f", "$h", "$v", "$c", "$s", "$x", "$o", "$l"];
 
 pub(super) const FORMAT: &str = "1";
 
-/// What a number of a script writes exactly.
+/// How many digits a number in a Lua script holds and prints exactly.
 const MOST_DIGITS: usize = 14;
 
-/// The field of an entry: its key as it is, but one more `$` before a key that could be taken for one of our fields.
+/// Returns the field's name for an entry's key. A key that begins with `$` gets one more `$`, so that it cannot be one of
+/// the store's own fields.
 pub(super) fn field_of(key: &str) -> Cow<'_, str> {
     if key.len() > 1 && key.starts_with('$') { format!("${key}").into() } else { key.into() }
 }
 
-/// The key of a field; `None` when it is ours.
+/// Returns the entry's key for a field's name. `None` if the field is the store's own.
 fn entry_of(field: &str) -> Option<&str> {
     match field.strip_prefix('$') {
         None | Some("") => Some(field),
@@ -124,7 +126,7 @@ fn entry_of(field: &str) -> Option<&str> {
     }
 }
 
-/// All that a new session has, fields and values by turns.
+/// Returns the fields of a new session, each followed by its value.
 pub(super) fn new_record<'a>(hash: String, write: Write<'a>) -> Vec<Cow<'a, str>> {
     let base = write.base();
     let (owner, label) = (write.changes.owner_after(base), write.changes.label_after(base));
@@ -140,7 +142,7 @@ pub(super) fn new_record<'a>(hash: String, write: Write<'a>) -> Vec<Cow<'a, str>
     fields
 }
 
-/// What `write` does to a record, as `write.lua` takes it. `moved` is set beside it, and first.
+/// Returns the arguments for `write.lua`, from the fifth on. `moved` are further fields to set, before all others.
 pub(super) fn changes<'a>(write: Write<'a>, nonce: String, moved: Vec<Cow<'a, str>>) -> Vec<Cow<'a, str>> {
     let mut set = moved;
     let mut removed = Vec::new();
@@ -164,7 +166,7 @@ pub(super) fn changes<'a>(write: Write<'a>, nonce: String, moved: Vec<Cow<'a, st
     arguments
 }
 
-/// A text that may be missing, as the scripts take it: an empty one is not the same.
+/// Returns an optional text as an argument: `=` and the text, or nothing. An empty text differs from a missing one.
 pub(super) fn tagged<'a>(text: Option<&str>) -> Cow<'a, str> {
     text.map_or(Cow::Borrowed(""), |text| format!("={text}").into())
 }
@@ -173,12 +175,12 @@ fn flag<'a>(is_set: bool) -> Cow<'a, str> {
     if is_set { "1".into() } else { "".into() }
 }
 
-/// 32 digits: what an index names a session by.
+/// Returns the 32 hexadecimal digits that stand for a session in an index.
 pub(super) fn hex(id: SessionId) -> String {
     format!("{:032x}", u128::from_be_bytes(*id.as_bytes()))
 }
 
-/// The id that an index names; `None` when it is nothing that we wrote.
+/// Reads a member of an index. `None` if it is not an id.
 pub(super) fn id_of_hex(value: &Value) -> Option<SessionId> {
     let digits = text(value).ok().filter(|digits| digits.len() == 32)?;
     u128::from_str_radix(digits, 16).ok().map(|id| SessionId::from_bytes(id.to_be_bytes()))

@@ -1,11 +1,11 @@
-//! The scripts that run inside Redis, each as a whole or not at all, and what they answer.
+//! The Lua scripts, and their replies. Redis runs no other command while a script runs, so each is one atomic step.
 
 use std::{borrow::Cow, sync::LazyLock};
 
 use ::redis::{Cmd, Value, cmd};
 use session_core::{StoreError, StoreErrorKind};
 
-/// A script, and the name that Redis gives it.
+/// A script, and the SHA-1 that Redis knows it by.
 pub(super) struct Script {
     source: &'static str,
     hash: String,
@@ -29,7 +29,7 @@ pub(super) static DELETE: LazyLock<Script> = script!("record.lua", "delete.lua")
 pub(super) static DELETE_OWNED: LazyLock<Script> = script!("record.lua", "delete_owned.lua");
 pub(super) static NOTE: LazyLock<Script> = script!("record.lua", "note.lua");
 
-/// A script with what it is given.
+/// A script with its keys and arguments.
 pub(super) struct Call<'a> {
     pub(super) script: &'static Script,
     pub(super) keys: Vec<String>,
@@ -37,12 +37,13 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// For a Redis that knows the script.
+    /// Returns the command for a Redis that knows the script.
     pub(super) fn by_hash(&self) -> Cmd {
         self.command("EVALSHA", &self.script.hash)
     }
 
-    /// For one that does not: it knows it afterwards. In a cluster that is the one machine which has the keys.
+    /// Returns the command for a Redis that does not know the script yet. It keeps the script. In a cluster this applies
+    /// to the machine of the keys.
     pub(super) fn by_source(&self) -> Cmd {
         self.command("EVAL", self.script.source)
     }
@@ -60,15 +61,16 @@ impl Call<'_> {
     }
 }
 
-/// What a script answered.
+/// The reply of a script.
 pub(super) enum Answer {
     Done,
     Gone,
     Conflict,
     Removed,
-    /// A version, or how many there were.
+    /// A version, or a count.
     Number(u64),
-    /// Whose session it is, and that is why nothing was done, unless it is deleted.
+    /// The owner of the session. A script that deletes has deleted it; any other script has written nothing, because
+    /// the caller must note the session in this owner's index first.
     Owner(String),
 }
 
@@ -88,7 +90,7 @@ impl Answer {
             "GONE" => Ok(Self::Gone),
             "CONFLICT" => Ok(Self::Conflict),
             "REMOVED" => Ok(Self::Removed),
-            "TAKEN" => Err(StoreError::new(StoreErrorKind::Refused, "another session has this id")),
+            "TAKEN" => Err(StoreError::new(StoreErrorKind::Refused, "another session has this id already")),
             "UNREADABLE" => Err(unreadable()),
             _ => Err(unexpected()),
         }
@@ -96,9 +98,12 @@ impl Answer {
 }
 
 pub(super) fn unreadable() -> StoreError {
-    StoreError::new(StoreErrorKind::Unreadable, "it is not a hash of the fields that this version writes")
+    StoreError::new(
+        StoreErrorKind::Unreadable,
+        "the record in Redis is damaged, or another version of session-stores wrote it",
+    )
 }
 
 pub(super) fn unexpected() -> StoreError {
-    StoreError::new(StoreErrorKind::Refused, "the answer is none that Redis gives to what was asked")
+    StoreError::new(StoreErrorKind::Refused, "unexpected reply from Redis")
 }

@@ -1,5 +1,7 @@
--- KEYS: the record, and its owner's index where that is on this machine.
+-- KEYS: the record; its owner's index, if there is an owner and the index is on this machine.
 
-local record, answer = find(KEYS[1], ARGV[3], ARGV[1])
+local key, index = KEYS[1], KEYS[2]
+
+local record, answer = find(key, hash, now)
 if not record then return answer end
-return write(record, KEYS[1], KEYS[1], KEYS[2])
+return write(record, key, key, index)

@@ -1,13 +1,25 @@
--- Stands before the scripts that change a record.
--- ARGV[5]: '=' and the owner from now on, or nothing. ARGV[6], ARGV[7]: the version that was read and a nonce, when the
--- write is exact. ARGV[8]: '1' if it clears. ARGV[9]: '1' if it surely leaves something. ARGV[10]: how many of the rest
--- are fields and values to set; after them come fields to remove.
+-- Precedes the scripts that change a record: update.lua and rename.lua.
 
-local CLEARS = ARGV[8] == '1'
+local now = ARGV[1]
+local expires_at = ARGV[2]
+local hash = ARGV[3]
+local noted_owner = ARGV[4]
+-- '=' and the new owner, or nothing if the owner stays.
+local new_owner = ARGV[5]
+-- For an exact write, the version that was read and a nonce; otherwise both are empty.
+local version_read = ARGV[6]
+local nonce = ARGV[7]
+-- '1' if the write clears the session.
+local clears = ARGV[8] == '1'
+-- '1' if the write sets an entry, so that something is left in any case.
+local sets_an_entry = ARGV[9] == '1'
+-- So many arguments from FIRST_FIELD on are fields and values to set. After them come the fields to remove.
+local set_count = ARGV[10]
+local FIRST_FIELD = 11
 
 local function owner_after(record)
-  if ARGV[5] ~= '' then return ARGV[5]:sub(2) end
-  return not CLEARS and record.owner
+  if new_owner ~= '' then return new_owner:sub(2) end
+  return not clears and record.owner
 end
 
 local function clear(key)
@@ -29,32 +41,35 @@ local function has_entries(key)
 end
 
 local function leaves_nothing(key, owner)
-  return not owner and ARGV[9] ~= '1' and not has_entries(key) and not is_pinned(redis.call('HGET', key, '$'))
+  return not owner and not sets_an_entry and not has_entries(key) and not is_pinned(redis.call('HGET', key, '$'))
 end
 
--- Changes `record` under `key`, which goes by `name` afterwards. Answers with its version, or why there is none.
+-- Changes `record`, which is under `key` and will be under `name` afterwards. Returns its new version, or the reply
+-- that says why nothing was written.
 local function write(record, key, name, index)
-  if ARGV[6] ~= '' and ARGV[6] ~= record.version then
-    -- A lost answer is asked for again.
-    return record.nonce == ARGV[7] and tonumber(record.version) or CONFLICT
+  if version_read ~= '' and version_read ~= record.version then
+    -- The same nonce: this write was done before, and only its reply was lost.
+    return record.nonce == nonce and tonumber(record.version) or CONFLICT
   end
+  -- The owner's index must name the session before the record is written. If the caller did not know this owner, it
+  -- gets the owner as the reply, notes the session there, and runs the script again.
   local owner = owner_after(record)
-  if owner and '=' .. owner ~= ARGV[4] then return owner end
-  if owner and index then note(index, name, ARGV[1], ARGV[2]) end
+  if owner and '=' .. owner ~= noted_owner then return owner end
+  if owner and index then note(index, name, now, expires_at) end
 
-  local last = 10 + ARGV[10]
-  if CLEARS then clear(key) end
-  each('HSET', key, 11, last)
-  each('HDEL', key, last + 1, #ARGV)
+  local last_field = FIRST_FIELD - 1 + set_count
+  if clears then clear(key) end
+  each('HSET', key, FIRST_FIELD, last_field)
+  each('HDEL', key, last_field + 1, #ARGV)
   if leaves_nothing(key, owner) then
     redis.call('DEL', key)
     return REMOVED
   end
 
   local version = record.version + 1
-  redis.call('HSET', key, '$v', version, '$s', ARGV[1], '$x', ARGV[2])
-  if ARGV[5] ~= '' then redis.call('HSET', key, '$o', owner) end
-  if ARGV[7] ~= '' then redis.call('HSET', key, '$n', ARGV[7]) end
-  expire(key, ARGV[1], ARGV[2])
+  redis.call('HSET', key, '$v', version, '$s', now, '$x', expires_at)
+  if new_owner ~= '' then redis.call('HSET', key, '$o', owner) end
+  if nonce ~= '' then redis.call('HSET', key, '$n', nonce) end
+  expire(key, now, expires_at)
   return version
 end

@@ -1,4 +1,4 @@
-//! The connections, and whose turn it is to use one.
+//! The connections, and the queue of operations that wait for one.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -6,45 +6,54 @@ use std::{
 };
 
 use session_core::{Record, RecordKey, SessionInfo, StoreError};
-use sqlx::{Pool, pool::PoolConnection};
+use sqlx::{
+    Pool,
+    pool::{PoolConnection, PoolOptions},
+};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
 use super::{
-    dialect::{Dialect, Value},
-    error::{is_lost, store_error, too_late},
+    dialect::{Dialect, Options, Value},
+    error::{is_lost, store_error, unreachable},
     row::{InfoRow, RecordRow},
 };
 
 /// A pool, and in front of it a queue in the order of arrival.
 ///
-/// sqlx's pool tests a connection with an empty message each time it is given back, which is as long a way as a query.
-/// A pool that is ours alone is spared that: a connection whose work is known to be done is kept here.
+/// sqlx's pool tests a connection with an empty message each time it is given back, which is one more round trip. A
+/// pool of the store's own avoids it: a connection is kept here instead after an operation that ended well.
 pub(super) struct Connections<D: Dialect> {
     pool: Pool<D>,
     turns: Semaphore,
-    /// One, for a database that takes one writer at a time: a fair queue instead of a race for its lock.
+    /// One permit, for a database that takes one writer at a time: a fair queue instead of a race for its lock.
     writers: Option<Semaphore>,
-    /// `None` for a pool that the application shares with us.
+    /// The idle connections, the one used last at the end. `None` for a pool that the application uses too.
     kept: Option<Mutex<Vec<Kept<D>>>>,
 }
 
 struct Kept<D: Dialect> {
     connection: PoolConnection<D>,
-    /// When the pool last tested it.
+    /// When the pool tested it last.
     tested: Instant,
     used: Instant,
 }
 
 impl<D: Dialect> Connections<D> {
-    /// Of a pool that nobody else uses.
-    pub(super) fn own(pool: Pool<D>) -> Self {
-        Self::new(pool, Some(Mutex::default()))
+    /// Opens a pool of the store's own, and its first connection.
+    pub(super) async fn open(options: Options<D>, most: u32) -> Result<Self, StoreError> {
+        let pool = PoolOptions::new().max_connections(most).acquire_timeout(AT_START).connect_lazy_with(options);
+        let connections = Self::new(pool, Some(Mutex::default()));
+        match connections.pool.acquire().await {
+            Ok(connection) => connections.keep(connection, Instant::now()),
+            Err(error) => return Err(connections.error(error).await),
+        }
+        Ok(connections)
     }
 
-    /// Of a pool that the application uses too.
+    /// Uses a pool that the application uses too.
     pub(super) fn shared(pool: Pool<D>) -> Self {
         Self::new(pool, None)
     }
@@ -73,8 +82,24 @@ impl<D: Dialect> Connections<D> {
         &'a self,
         lease: impl Future<Output = Result<Lease<'a, D>, sqlx::Error>>,
     ) -> Result<Lease<'a, D>, StoreError> {
-        let lease = timeout(PATIENCE, lease).await.map_err(|_| too_late())?;
-        lease.map_err(|error| store_error(&error))
+        let error = match timeout(PATIENCE, lease).await {
+            Ok(Ok(lease)) => return Ok(lease),
+            Ok(Err(error)) => error,
+            Err(_) => sqlx::Error::PoolTimedOut,
+        };
+        Err(self.error(error).await)
+    }
+
+    /// Returns the error of an operation that got no connection. After a timeout the system is asked for the reason.
+    async fn error(&self, error: sqlx::Error) -> StoreError {
+        let options = self.pool.connect_options();
+        let place = D::place(&options);
+        if let sqlx::Error::PoolTimedOut = error
+            && let Ok(Some(obstacle)) = timeout(PROBE, D::obstacle(&options)).await
+        {
+            return unreachable(obstacle, &place);
+        }
+        store_error(&error, &place)
     }
 
     async fn lease<'a>(&'a self, writing: Option<SemaphorePermit<'a>>) -> Result<Lease<'a, D>, sqlx::Error> {
@@ -86,7 +111,12 @@ impl<D: Dialect> Connections<D> {
         Ok(Lease { connection: Some(connection), tested, in_transaction: false, home: self, _turns: (turn, writing) })
     }
 
-    /// The one that was used last; one that nobody used for a while the pool is to test first.
+    fn store_error(&self, error: &sqlx::Error) -> StoreError {
+        store_error(error, &D::place(&self.pool.connect_options()))
+    }
+
+    /// Takes the connection that was used last. One that was idle for longer than [`TRUSTED`] goes back to the pool,
+    /// which tests it.
     fn take_kept(&self) -> Option<Kept<D>> {
         self.kept()?.pop().filter(|kept| kept.used.elapsed() < TRUSTED)
     }
@@ -99,7 +129,7 @@ impl<D: Dialect> Connections<D> {
         }
     }
 
-    /// Gives all back to the pool, which tests them.
+    /// Gives all idle connections back to the pool, which tests them.
     fn keep_none(&self) {
         let kept = self.kept().map(|mut kept| std::mem::take(&mut *kept));
         drop(kept);
@@ -111,7 +141,7 @@ impl<D: Dialect> Connections<D> {
 }
 
 impl<D: Dialect> Drop for Connections<D> {
-    /// Closes those that are kept. To give them back would take a runtime, which may be gone by now.
+    /// Closes the idle connections. To give them back needs a runtime, which may be gone already.
     fn drop(&mut self) {
         let kept = self.kept().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default();
         for kept in kept {
@@ -120,8 +150,8 @@ impl<D: Dialect> Drop for Connections<D> {
     }
 }
 
-/// A connection for one operation. If that ends early (an error, or nobody waits for it any more), the connection is
-/// not trusted: the pool tests it, or closes it when a transaction is open.
+/// A connection for one operation. If the operation ends early (by an error, or because its future was dropped), the
+/// pool tests the connection, or closes it if a transaction is open.
 pub(super) struct Lease<'a, D: Dialect> {
     connection: Option<PoolConnection<D>>,
     tested: Instant,
@@ -131,7 +161,7 @@ pub(super) struct Lease<'a, D: Dialect> {
 }
 
 impl<D: Dialect> Lease<'_, D> {
-    /// How many rows the statement changed.
+    /// Runs the statement, and returns how many rows it changed.
     pub(super) async fn execute(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let result = D::execute(self.connection()?, statement, values).await;
         self.checked(result)
@@ -169,7 +199,7 @@ impl<D: Dialect> Lease<'_, D> {
         self.execute(D::BEGIN, &[]).await.map(drop)
     }
 
-    /// Commits after a success, rolls back after an error.
+    /// Commits after a success, and rolls back after an error.
     pub(super) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         let ended = self.execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[]).await;
         self.in_transaction = ended.is_err();
@@ -177,7 +207,7 @@ impl<D: Dialect> Lease<'_, D> {
         ended.map(|_| value)
     }
 
-    /// The work is done, and the connection as good as before.
+    /// Gives the connection back after an operation that ended well.
     pub(super) fn give_back(mut self) {
         if let Some(connection) = self.connection.take() {
             self.home.keep(connection, self.tested);
@@ -185,7 +215,7 @@ impl<D: Dialect> Lease<'_, D> {
     }
 
     fn connection(&mut self) -> Result<&mut D::Connection, StoreError> {
-        self.connection.as_deref_mut().ok_or_else(too_late)
+        self.connection.as_deref_mut().ok_or_else(|| self.home.store_error(&sqlx::Error::PoolClosed))
     }
 
     fn checked<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
@@ -193,7 +223,7 @@ impl<D: Dialect> Lease<'_, D> {
             if is_lost(&error) {
                 self.home.keep_none();
             }
-            store_error(&error)
+            self.home.store_error(&error)
         })
     }
 }
@@ -208,14 +238,18 @@ impl<D: Dialect> Drop for Lease<'_, D> {
     }
 }
 
-/// Less than the two seconds for which the layer above waits, and with SQLite's own patience still less than 2.5.
+/// The longest wait for a connection: less than the two seconds that the session layer gives an operation. SQLite may
+/// wait as long again for a lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For the first connection: an application may start beside its database.
-pub(super) const AT_START: Duration = Duration::from_secs(10);
+/// The longest wait for the system to say why no connection can be opened.
+const PROBE: Duration = Duration::from_millis(100);
 
-/// A connection that was used so short a time ago is there.
+/// The longest wait for the first connection: an application may start together with its database.
+const AT_START: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is used without a test.
 const TRUSTED: Duration = Duration::from_secs(30);
 
-/// After this time a connection goes through the pool again, which ends those that are old.
+/// How long a connection stays out of the pool, which closes old ones.
 const KEPT: Duration = Duration::from_secs(600);

@@ -1,66 +1,77 @@
-//! What SQLite and Postgres do not say alike. Everything above it speaks to both.
+//! The differences between SQLite and Postgres. All code above this trait works with both.
 
-use sqlx::{Database, Error, FromRow as _, query::Query};
+use std::io;
+
+use sqlx::{Connection, Database, Error, FromRow as _, query::Query};
 
 use super::row::{InfoRow, RecordRow};
 
-/// How to speak with a database.
+/// How to connect to a database.
+pub(super) type Options<D> = <<D as Database>::Connection as Connection>::Options;
+
+/// The statements of one kind of database, and how to run them.
 pub(super) trait Dialect: Database {
-    /// Makes the table.
+    /// Creates the table and its indexes.
     const SCHEMA: &'static str;
-    /// Keeps two who migrate at once apart; inside of a transaction.
+    /// Lets one process migrate at a time. It runs inside the transaction.
     const ALONE: &'static str;
     /// Begins a transaction that will write.
     const BEGIN: &'static str;
-    /// Reads a record, and keeps other writers from it until the transaction ends.
+    /// Reads a record and locks it against other writers until the transaction ends.
     const READ_LOCKED: &'static str;
     /// Removes some expired records.
     const DELETE_EXPIRED: &'static str;
-    /// Whether the database takes one writer at a time, so that the others had better queue here.
+    /// Whether the database takes one writer at a time. The others then wait in this process's own queue.
     const ONE_WRITER: bool;
 
-    /// The statement with its values.
+    /// Names the database for error texts, without user and password.
+    fn place(options: &Options<Self>) -> String;
+
+    /// Returns why no connection can be opened now, if the operating system gives a reason.
+    fn obstacle(options: &Options<Self>) -> impl Future<Output = Option<io::Error>> + Send;
+
+    /// Returns the statement with its values.
     fn query<'q>(statement: &'static str, values: &[Value<'q>]) -> Query<'q, Self, Self::Arguments>;
 
-    /// Runs a statement, and answers how many rows it changed.
+    /// Runs a statement, and returns how many rows it changed.
     fn execute(
         connection: &mut Self::Connection,
         statement: &'static str,
         values: &[Value<'_>],
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 
-    /// Runs a statement that reads.
+    /// Runs a statement that reads, and returns the rows.
     fn fetch(
         connection: &mut Self::Connection,
         statement: &'static str,
         values: &[Value<'_>],
     ) -> impl Future<Output = Result<Vec<Self::Row>, Error>> + Send;
 
-    /// Runs several statements that have no values.
+    /// Runs several statements without values.
     fn run(connection: &mut Self::Connection, script: &'static str) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// The columns of a record.
+    /// Reads the columns of a record.
     fn record(row: &Self::Row) -> Result<RecordRow, Error>;
 
-    /// The columns of what an owner may see of a record.
+    /// Reads the columns of a record that its owner may see.
     fn info(row: &Self::Row) -> Result<InfoRow, Error>;
 }
 
-/// What takes the place of a `$1`.
+/// A value for a placeholder such as `$1`.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
     Text(&'a str),
     TextOrNull(Option<&'a str>),
-    /// Both databases count to 2^63; what is later is never.
+    /// Both databases store 63 bits. A larger number is stored as the largest.
     Number(u64),
 }
 
-/// The same words for both: sqlx's queries are generic over the database only with a page of bounds.
-macro_rules! speaks {
-    ($database:ty, $($constants:tt)*) => {
+/// Implements [`Dialect`]. A macro, because a generic function over sqlx's queries needs a page of bounds.
+macro_rules! dialect {
+    ($database:ty, $($differences:tt)*) => {
         impl Dialect for $database {
-            $($constants)*
+            $($differences)*
 
             fn query<'q>(statement: &'static str, values: &[Value<'q>]) -> Query<'q, Self, Self::Arguments> {
                 values.iter().fold(sqlx::query(statement), |query, value| match *value {
@@ -104,26 +115,51 @@ macro_rules! speaks {
 }
 
 #[cfg(feature = "sqlite")]
-speaks! {
+dialect! {
     sqlx::Sqlite,
     const SCHEMA: &'static str = include_str!("sqlite.sql");
     const ALONE: &'static str = "";
-    // A transaction that reads first and then wants to write is refused when somebody wrote in between.
+    // SQLITE_BUSY_SNAPSHOT: a transaction that begins with a read cannot write if another one wrote after that read.
+    // https://www.sqlite.org/isolation.html
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const READ_LOCKED: &'static str = super::statements::READ;
     const DELETE_EXPIRED: &'static str = super::statements::delete_expired!("");
     const ONE_WRITER: bool = true;
+
+    fn place(options: &Options<Self>) -> String {
+        format!("the SQLite file {}", options.get_filename().display())
+    }
+
+    /// SQLite reports the reason itself.
+    async fn obstacle(_: &Options<Self>) -> Option<io::Error> {
+        None
+    }
 }
 
 #[cfg(feature = "postgres")]
-speaks! {
+dialect! {
     sqlx::Postgres,
     const SCHEMA: &'static str = include_str!("postgres.sql");
-    // `IF NOT EXISTS` looks and makes in two steps. The number is ours: `sessions` in ASCII.
+    // `CREATE TABLE IF NOT EXISTS` checks and creates in two steps, so two processes may both try. The lock's number is
+    // `sessions` in ASCII.
     const ALONE: &'static str =
         "SET LOCAL client_min_messages = warning; SELECT pg_advisory_xact_lock(x'73657373696f6e73'::bigint)";
     const BEGIN: &'static str = "BEGIN";
     const READ_LOCKED: &'static str = super::statements::read!(" FOR UPDATE");
     const DELETE_EXPIRED: &'static str = super::statements::delete_expired!(" FOR UPDATE SKIP LOCKED");
     const ONE_WRITER: bool = false;
+
+    fn place(options: &Options<Self>) -> String {
+        match options.get_socket() {
+            Some(directory) => format!("Postgres at {}", directory.display()),
+            None => format!("Postgres at {}:{}", options.get_host(), options.get_port()),
+        }
+    }
+
+    /// sqlx tries a refused connection again until the time is over, and drops the reason.
+    async fn obstacle(options: &Options<Self>) -> Option<io::Error> {
+        let (host, port) = (options.get_host(), options.get_port());
+        let is_socket = options.get_socket().is_some() || host.starts_with('/');
+        if is_socket { None } else { tokio::net::TcpStream::connect((host, port)).await.err() }
+    }
 }

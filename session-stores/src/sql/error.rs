@@ -1,11 +1,11 @@
-//! What went wrong, without the values that databases like to quote.
+//! Turns errors of sqlx into [`StoreError`]s, without the session values that a database may quote.
 
-use std::{borrow::Cow, error, fmt};
+use std::{borrow::Cow, error, fmt, io};
 
 use session_core::{StoreError, StoreErrorKind};
 use sqlx::error::DatabaseError;
 
-/// The source of a [`StoreError`]: sqlx's own would show values to whoever prints it in full.
+/// The source of a [`StoreError`]. sqlx's own error would quote session values in its `Debug` and `Display`.
 #[derive(Debug)]
 struct SqlError(Cow<'static, str>);
 
@@ -17,32 +17,35 @@ impl fmt::Display for SqlError {
 
 impl error::Error for SqlError {}
 
-pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
+/// Returns the error of an operation. `place` is the database, without user and password.
+pub(super) fn store_error(error: &sqlx::Error, place: &str) -> StoreError {
     use StoreErrorKind::{Refused, Unavailable, Unreadable};
-    let (kind, why): (_, Cow<'static, str>) = match error {
-        sqlx::Error::Database(error) => return database_error(&**error),
-        sqlx::Error::Io(error) => (Unavailable, format!("the connection to the database failed: {error}").into()),
-        sqlx::Error::PoolTimedOut => (Unavailable, "no connection to the database in time".into()),
-        sqlx::Error::PoolClosed => (Unavailable, "the pool of connections is closed".into()),
+    let (kind, why) = match error {
+        sqlx::Error::Database(error) => return database_error(&**error, place),
+        sqlx::Error::Io(error) => (Unavailable, format!("the connection to {place} failed: {error}")),
+        sqlx::Error::PoolTimedOut => {
+            (Unavailable, format!("no connection to {place} was free or could be opened in time"))
+        }
+        sqlx::Error::PoolClosed => (Unavailable, format!("the pool of connections to {place} is closed")),
         sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed | sqlx::Error::Protocol(_) => {
-            (Unavailable, "the connection to the database is in disorder".into())
+            (Unavailable, format!("the connection to {place} broke: the driver received an unexpected message"))
         }
         sqlx::Error::ColumnDecode { index, .. } => {
-            (Unreadable, format!("column {index} of the record cannot be decoded").into())
+            (Unreadable, format!("column {index} of a session record in {place} cannot be decoded"))
         }
-        sqlx::Error::Configuration(error) => (Refused, format!("the database's address is wrong: {error}").into()),
-        sqlx::Error::Tls(error) => (Refused, format!("no encrypted connection to the database: {error}").into()),
-        _ => (Refused, "the database driver refused".into()),
+        sqlx::Error::Configuration(error) => (Refused, format!("the address of {place} cannot be used: {error}")),
+        sqlx::Error::Tls(error) => (Refused, format!("no encrypted connection to {place}: {error}")),
+        _ => (Refused, format!("the database driver refused an operation on {place}")),
     };
-    StoreError::new(kind, SqlError(why))
+    StoreError::new(kind, SqlError(why.into()))
 }
 
-/// No connection became free, or could be opened, in time.
-pub(super) fn too_late() -> StoreError {
-    store_error(&sqlx::Error::PoolTimedOut)
+/// Returns the error of a connection that could not be opened in time, with the operating system's reason.
+pub(super) fn unreachable(reason: io::Error, place: &str) -> StoreError {
+    store_error(&sqlx::Error::Io(reason), place)
 }
 
-/// Whether the connection, and so perhaps all of them, is lost.
+/// Returns whether the connection is lost, and perhaps all others with it.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
@@ -52,16 +55,16 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-fn database_error(error: &dyn DatabaseError) -> StoreError {
+fn database_error(error: &dyn DatabaseError, place: &str) -> StoreError {
     let code = error.code().unwrap_or_default();
     let Verdict { kind, quotes_values, remedy } = verdict(error, &code);
-    let message = if quotes_values { "what it says may quote values, and is left out" } else { error.message() };
-    StoreError::new(kind, SqlError(format!("the database says (code {code}): {message}{remedy}").into()))
+    let message = if quotes_values { "its message may quote session values and is left out" } else { error.message() };
+    StoreError::new(kind, SqlError(format!("{place} reported an error (code {code}): {message}{remedy}").into()))
 }
 
 struct Verdict {
     kind: StoreErrorKind,
-    /// Whether the message may repeat what was to be stored.
+    /// Whether the message may repeat a value that was to be stored.
     quotes_values: bool,
     remedy: &'static str,
 }
@@ -82,7 +85,11 @@ fn sqlite(message: &str, code: &str) -> Verdict {
         BUSY | LOCKED | NOMEM | INTERRUPT | IOERR | FULL | CANTOPEN | PROTOCOL | SCHEMA => StoreErrorKind::Unavailable,
         _ => StoreErrorKind::Refused,
     };
-    let remedy = if message.contains("no such table") || message.contains("no such column") { MIGRATE } else { "" };
+    let remedy = match message {
+        _ if message.contains("no such table") => NO_TABLE,
+        _ if message.contains("no such column") => NO_COLUMN,
+        _ => "",
+    };
     Verdict { kind, quotes_values: false, remedy }
 }
 
@@ -90,18 +97,23 @@ fn sqlite(message: &str, code: &str) -> Verdict {
 fn postgres(code: &str) -> Verdict {
     let class = code.get(..2).unwrap_or_default();
     let kind = match class {
-        // Broken connections, rollbacks, too few resources, locks, an operator's doing, the system's. A server that is
-        // read-only is a replica until it is promoted.
+        // Broken connections, rollbacks, too few resources, locks, an operator's action, system errors. 25006 is a
+        // read-only server: a replica, until it is promoted.
         "08" | "40" | "53" | "55" | "57" | "58" => StoreErrorKind::Unavailable,
         _ if code == "25006" => StoreErrorKind::Unavailable,
         _ => StoreErrorKind::Refused,
     };
     let quotes_values = !matches!(class, "08" | "25" | "28" | "3D" | "3F" | "40" | "42" | "53" | "55" | "57" | "58");
-    let remedy = if matches!(code, "42P01" | "42703") { MIGRATE } else { "" };
+    let remedy = match code {
+        "42P01" => NO_TABLE,
+        "42703" => NO_COLUMN,
+        _ => "",
+    };
     Verdict { kind, quotes_values, remedy }
 }
 
-const MIGRATE: &str = "; the store's table is made by its `migrate()`: call it once, before the store is used";
+const NO_TABLE: &str = ". Call the store's `migrate()` when the application starts: it creates the table";
+const NO_COLUMN: &str = ". The table was not created by `migrate()`, or by another version of session-stores";
 
 #[cfg(feature = "sqlite")]
 use sqlite_codes::{BUSY, CANTOPEN, FULL, INTERRUPT, IOERR, LOCKED, NOMEM, PROTOCOL, SCHEMA};

@@ -1,58 +1,104 @@
-//! The server.
+//! `PostgresStore`.
 
 use std::{fmt, str::FromStr as _};
 
 use session_core::{
     Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreFuture, Updated, Visit, Write,
 };
-use sqlx::{
-    PgPool, Postgres,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, Postgres, postgres::PgConnectOptions};
 
-use super::{
-    SqlStore,
-    connections::{AT_START, Connections},
-    error::store_error,
-    store,
-};
+use super::{SqlStore, connections::Connections, error::store_error, store};
 
 store! {
     PostgresStore, Postgres, PgPool,
-    /// Sessions in a Postgres table, for as many machines as you like.
-    ///
-    /// ```no_run
-    /// use session_stores::PostgresStore;
-    ///
-    /// # async fn connect() -> Result<(), session_core::StoreError> {
-    /// let store = PostgresStore::connect("postgres://shop@localhost/shop").await?;
-    /// store.migrate().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// - Each operation is one statement and one round trip, unless two requests write one session at the same time.
-    /// - For an encrypted connection turn TLS on in sqlx itself, in your own `Cargo.toml`:
-    ///   `sqlx = { version = "0.9", default-features = false, features = ["tls-rustls"] }`. Without it, an address with
-    ///   `sslmode=require` is refused.
-    /// - The table lies in the first schema of the `search_path`, which the address can set:
-    ///   `?options=-csearch_path%3Dshop`.
-    /// - How long a statement may take is the server's `statement_timeout`. Set it to two seconds or so for this user: an
-    ///   answer that comes later is not waited for.
+    {
+        /// Keeps sessions in a table of a Postgres database, for any number of machines.
+        ///
+        /// - **Cost.** Each operation is one statement and one round trip. Only if two requests write to one session at
+        ///   the same time does one of them need a transaction.
+        /// - **TLS.** For encrypted connections, enable TLS in sqlx, in your own `Cargo.toml`:
+        ///   `sqlx = { version = "0.9", default-features = false, features = ["tls-rustls"] }`. Without it, an address
+        ///   with `sslmode=require` is refused.
+        /// - **Schema.** The table is in the first schema of the `search_path`. The address can set it:
+        ///   `?options=-csearch_path%3Dshop`.
+        /// - **Time limit.** Set `statement_timeout` to about two seconds for this user. The session layer does not
+        ///   wait longer for an answer.
+        ///
+        /// Clones share their connections.
+        ///
+        /// # Examples
+        ///
+        /// ```no_run
+        /// use session_axum::{Keys, SessionLayer};
+        /// use session_stores::PostgresStore;
+        ///
+        /// # async fn sessions() -> Result<SessionLayer, Box<dyn std::error::Error>> {
+        /// let store = PostgresStore::connect("postgres://shop@localhost/shop").await?;
+        /// store.migrate().await?;
+        /// let layer = SessionLayer::stored(store, Keys::from_env("SESSION_SECRET")?);
+        /// # Ok(layer)
+        /// # }
+        /// ```
+    }
+    from_pool {
+        /// ```no_run
+        /// use session_stores::PostgresStore;
+        /// use sqlx::PgPool;
+        ///
+        /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+        /// let pool = PgPool::connect("postgres://shop@localhost/shop").await?;
+        /// let store = PostgresStore::from_pool(pool.clone());
+        /// store.migrate().await?;
+        /// let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM session_records").fetch_one(&pool).await?;
+        /// assert_eq!(sessions, 0);
+        /// # Ok(())
+        /// # }
+        /// ```
+    }
+    migrate {
+        /// ```no_run
+        /// use session_stores::PostgresStore;
+        ///
+        /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+        /// let store = PostgresStore::connect("postgres://shop@localhost/shop").await?;
+        /// store.migrate().await?;
+        /// assert!(store.migrate().await.is_ok(), "the second call changes nothing");
+        /// # Ok(())
+        /// # }
+        /// ```
+    }
 }
 
 impl PostgresStore {
-    /// Connects to the database at this address, with at most ten connections. The table is made by
-    /// [`migrate`](Self::migrate).
+    /// Connects to the database at this address, with a pool of at most ten connections.
+    ///
+    /// The first connection is tried for up to ten seconds, because an application may start together with its
+    /// database. [`migrate`](Self::migrate) creates the table.
     ///
     /// # Errors
     ///
-    /// When the address is wrong, or the database cannot be reached or lets nobody in.
+    /// - [`StoreErrorKind::Unavailable`](session_core::StoreErrorKind::Unavailable) if the database cannot be reached.
+    /// - [`StoreErrorKind::Refused`](session_core::StoreErrorKind::Refused) if the address is not valid, or the
+    ///   database refuses the user, the password or the name of the database.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use session_core::StoreErrorKind;
+    /// use session_stores::PostgresStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::connect("postgres://shop:password@db.internal:5432/shop").await?;
+    /// store.migrate().await?;
+    ///
+    /// let error = PostgresStore::connect("postgres://shop@db.internal/no_such_database").await.unwrap_err();
+    /// assert_eq!(error.kind(), StoreErrorKind::Refused);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error))?;
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(AT_START);
-        let pool = pool.connect_with(options).await.map_err(|error| store_error(&error))?;
-        Ok(Self(SqlStore::new(Connections::own(pool))))
+        let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error, "Postgres"))?;
+        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
     }
 }
 

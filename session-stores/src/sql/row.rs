@@ -1,9 +1,9 @@
-//! From a row to a record: what comes out of a table is not believed.
+//! Reads rows into records. Every column is checked: another program may have written to the table.
 
 use session_core::{Entries, Record, SessionId, SessionInfo, StoreError, StoreErrorKind};
 use sqlx::{ColumnIndex, Decode, Error, FromRow, Row};
 
-/// The columns of a record as they are.
+/// The columns of a record, unchecked.
 pub(super) struct RecordRow {
     id: Vec<u8>,
     format: i16,
@@ -19,7 +19,7 @@ pub(super) struct RecordRow {
 impl RecordRow {
     pub(super) fn into_record(self) -> Result<Record, StoreError> {
         if self.format != FORMAT {
-            return Err(unreadable("the record has a format that this version does not know"));
+            return Err(unreadable("another version of session-stores wrote this record: its format is not 1"));
         }
         Ok(Record {
             id: id(&self.id)?,
@@ -34,7 +34,7 @@ impl RecordRow {
     }
 }
 
-/// The columns of which a [`SessionInfo`] is made.
+/// The columns of a [`SessionInfo`], unchecked.
 pub(super) struct InfoRow {
     id: Vec<u8>,
     created_at: i64,
@@ -101,7 +101,7 @@ fn id(bytes: &[u8]) -> Result<SessionId, StoreError> {
 }
 
 fn number(stored: i64) -> Result<u64, StoreError> {
-    stored.try_into().map_err(|_| unreadable("a number of the record is below zero"))
+    stored.try_into().map_err(|_| unreadable("a number of the record is negative"))
 }
 
 fn unreadable(why: &str) -> StoreError {

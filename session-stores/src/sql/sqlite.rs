@@ -1,4 +1,4 @@
-//! The file.
+//! `SqliteStore`.
 
 use std::{fmt, str::FromStr as _, time::Duration};
 
@@ -8,72 +8,141 @@ use session_core::{
 };
 use sqlx::{
     Sqlite, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use super::{
     SqlStore,
-    connections::{AT_START, Connections, PATIENCE},
+    connections::{Connections, PATIENCE},
     error::store_error,
     store,
 };
 
 store! {
     SqliteStore, Sqlite, SqlitePool,
-    /// Sessions in an SQLite file: no server, one machine, as many processes as you like.
-    ///
-    /// ```no_run
-    /// use session_stores::SqliteStore;
-    ///
-    /// # async fn open() -> Result<(), session_core::StoreError> {
-    /// let store = SqliteStore::connect("sqlite://sessions.db").await?;
-    /// store.migrate().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// Writers of one process queue in the order in which they come; the lock of another process is waited for up to a
-    /// second. A crash of the machine may take back the last writes, one of the process does not, and neither damages the
-    /// file (`synchronous = NORMAL` in [WAL mode](https://www.sqlite.org/wal.html)). A file system that is mounted over a
-    /// network is no place for it.
-    ///
-    /// With [`from_pool`](Self::from_pool) all that is the pool's to decide: give it WAL, a busy timeout of a second,
-    /// and more than one connection.
+    {
+        /// Keeps sessions in an SQLite file: no server, one machine, any number of processes.
+        ///
+        /// Writers of one process wait in a queue, first come first served. A lock of another process is waited for up
+        /// to one second. A crash of the process loses no write. A crash of the machine may lose the last writes
+        /// (`synchronous = NORMAL` in [WAL mode](https://www.sqlite.org/wal.html)), but does not damage the file. The
+        /// file must be on a local disk, not on a network file system.
+        ///
+        /// A store from [`from_pool`](Self::from_pool) uses the settings of the pool instead: turn WAL mode on, set a
+        /// busy timeout of one second, and allow more than one connection.
+        ///
+        /// Clones share their connections.
+        ///
+        /// # Examples
+        ///
+        /// ```no_run
+        /// use session_axum::{Keys, SessionLayer};
+        /// use session_stores::SqliteStore;
+        ///
+        /// # async fn sessions() -> Result<SessionLayer, Box<dyn std::error::Error>> {
+        /// let store = SqliteStore::connect("sqlite://sessions.db").await?;
+        /// store.migrate().await?;
+        /// let layer = SessionLayer::stored(store, Keys::from_env("SESSION_SECRET")?);
+        /// # Ok(layer)
+        /// # }
+        /// ```
+    }
+    from_pool {
+        /// ```
+        /// use session_stores::SqliteStore;
+        /// use sqlx::sqlite::SqlitePoolOptions;
+        ///
+        /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+        /// let store = SqliteStore::from_pool(pool.clone());
+        /// store.migrate().await?;
+        /// let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM session_records").fetch_one(&pool).await?;
+        /// assert_eq!(sessions, 0);
+        /// # Ok(())
+        /// # }
+        /// ```
+    }
+    migrate {
+        /// ```
+        /// use session_stores::SqliteStore;
+        ///
+        /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+        /// let count = "SELECT count(*) FROM session_records";
+        /// assert!(sqlx::query(count).execute(&pool).await.is_err(), "there is no table yet");
+        /// let store = SqliteStore::from_pool(pool.clone());
+        /// store.migrate().await?;
+        /// store.migrate().await?; // changes nothing
+        /// assert!(sqlx::query(count).execute(&pool).await.is_ok());
+        /// # Ok(())
+        /// # }
+        /// ```
+    }
 }
 
 impl SqliteStore {
-    /// Opens the file at this address, such as `sqlite://sessions.db` or `sqlite:///var/lib/shop/sessions.db`, and makes
-    /// it if there is none. The table is made by [`migrate`](Self::migrate).
+    /// Opens the file at this address, and creates it if it does not exist.
+    ///
+    /// An address is `sqlite://sessions.db` for a path relative to the working directory, or
+    /// `sqlite:///var/lib/shop/sessions.db` for an absolute one. [`migrate`](Self::migrate) creates the table.
     ///
     /// # Errors
     ///
-    /// When the address is wrong, or the file cannot be opened. A database in memory is refused: it would be another
-    /// one for each connection. `MemoryStore` does that better.
+    /// - [`StoreErrorKind::Unavailable`] if the file cannot be opened.
+    /// - [`StoreErrorKind::Refused`] if the address is not valid, or names a database in memory. Each connection would
+    ///   have a database of its own there. Use `MemoryStore` instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::SqliteStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("session-stores-connect-{}", std::process::id()));
+    /// # std::fs::create_dir(&directory)?;
+    /// let file = directory.join("sessions.db");
+    /// let store = SqliteStore::connect(&format!("sqlite://{}", file.display())).await?;
+    /// store.migrate().await?;
+    /// assert!(file.exists());
+    /// assert!(SqliteStore::connect("sqlite::memory:").await.is_err());
+    /// # std::fs::remove_dir_all(directory)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error))?;
+        if is_of_another_database(address) {
+            return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_DATABASE));
+        }
+        let options =
+            SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error, "the SQLite file"))?;
         if is_in_memory(address) {
-            return Err(StoreError::new(
-                StoreErrorKind::Refused,
-                "a database in memory keeps nothing: use MemoryStore",
-            ));
+            return Err(StoreError::new(StoreErrorKind::Refused, IN_MEMORY));
         }
         let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(AT_START);
-        let pool = pool.connect_with(options).await.map_err(|error| store_error(&error))?;
-        Ok(Self(SqlStore::new(Connections::own(pool))))
+        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
     }
+}
+
+/// Returns whether the address is one of another database: sqlx would create a file of that name.
+fn is_of_another_database(address: &str) -> bool {
+    address.trim_start_matches("sqlite:").contains("://")
 }
 
 fn is_in_memory(address: &str) -> bool {
     address.contains(":memory:") || address.contains("mode=memory")
 }
 
-/// How long another process's lock is waited for.
+const IN_MEMORY: &str = "`SqliteStore` needs a file: for sessions in memory use `MemoryStore`";
+
+// Without the address: it may hold a password.
+const ANOTHER_DATABASE: &str = "the address of an SQLite file begins with `sqlite://`";
+
+/// How long to wait for the lock of another process.
 const BUSY_TIMEOUT: Duration = PATIENCE;
 
-/// One writes, the others read meanwhile. Each has a thread.
+/// One connection writes, and the others read at the same time. Each has a thread.
 const CONNECTIONS: u32 = 5;

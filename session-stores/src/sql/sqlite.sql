@@ -1,15 +1,15 @@
--- One row is one session. Times are seconds since 1970, as the application counts them.
+-- One row is one session. Times are seconds since 1970, by the application's clock.
 CREATE TABLE IF NOT EXISTS session_records (
-    key        BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of the secret in the visitor's cookie
+    key        BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of the secret in the browser's cookie
     id         BLOB    NOT NULL,             -- the session's public id, 16 bytes
-    format     INTEGER NOT NULL,             -- 1: how the other columns are to be read
-    data       TEXT    NOT NULL,             -- the values: a JSON object, as it was written
-    version    INTEGER NOT NULL,             -- one more with every change
+    format     INTEGER NOT NULL,             -- 1: the meaning of the other columns
+    data       TEXT    NOT NULL,             -- the values, as the text of one JSON object
+    version    INTEGER NOT NULL,             -- grows by one with every change
     created_at INTEGER NOT NULL,
     seen_at    INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,             -- the session's last second
-    owner      TEXT,                         -- whose session it is
-    label      TEXT                          -- what its owner is shown of it
+    expires_at INTEGER NOT NULL,             -- the last second of the session
+    owner      TEXT,                         -- the user that the session belongs to
+    label      TEXT                          -- what the owner sees in a list, such as a browser
 ) STRICT;
 
 CREATE UNIQUE INDEX IF NOT EXISTS session_records_id ON session_records (id);

@@ -1,6 +1,6 @@
-//! Every statement. SQLite and Postgres both count values as `$1`.
+//! Every statement. SQLite and Postgres both write placeholders as `$1`.
 //!
-//! A row of another format than ours is left alone by what would write it over.
+//! A statement that changes a record skips rows of another format, so that no version destroys what it cannot read.
 
 /// `$1` key, `$2` now.
 macro_rules! read {
@@ -13,7 +13,7 @@ macro_rules! read {
     };
 }
 
-/// `$1` now, `$2` how many at most.
+/// `$1` now, `$2` the limit.
 macro_rules! delete_expired {
     ($lock:literal) => {
         concat!(
@@ -43,7 +43,7 @@ pub(super) const UPDATE: &str = "\
     seen_at = CASE WHEN seen_at < $3 THEN $3 ELSE seen_at END, expires_at = $5, owner = $6, label = $7 \
     WHERE key = $1 AND version = $2 AND expires_at >= $3 AND format = 1";
 
-/// As [`UPDATE`], and `$8` the new key, `$9` its id, `$10` created at.
+/// Like [`UPDATE`], with `$8` the new key, `$9` its id, `$10` created at.
 pub(super) const RENAME: &str = "\
     UPDATE session_records SET data = $4, version = version + 1, \
     seen_at = CASE WHEN seen_at < $3 THEN $3 ELSE seen_at END, expires_at = $5, owner = $6, label = $7, \

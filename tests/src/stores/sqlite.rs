@@ -82,10 +82,14 @@ async fn the_file_is_made_and_written_ahead() {
 
 #[tokio::test]
 async fn a_database_in_memory_and_a_wrong_address_are_refused() {
-    for address in ["sqlite::memory:", "sqlite://x?mode=memory", "sqlite://x?colour=red"] {
-        assert_kind(SqliteStore::connect(address).await, StoreErrorKind::Refused);
+    let foreign = "postgres://anna:hunter2@localhost/shop";
+    for address in ["sqlite::memory:", "sqlite://x?mode=memory", "sqlite://x?colour=red", foreign] {
+        let said = assert_kind(SqliteStore::connect(address).await, StoreErrorKind::Refused);
+        assert!(!said.contains("hunter2"), "{said}");
     }
-    assert_kind(SqliteStore::connect("sqlite:///no/such/directory/x.db").await, StoreErrorKind::Unavailable);
+    let said = assert_kind(SqliteStore::connect("sqlite:///no/such/directory/x.db").await, StoreErrorKind::Unavailable);
+    let reason = "the SQLite file /no/such/directory/x.db reported an error (code 14): unable to open database file";
+    assert!(said.contains(reason), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
