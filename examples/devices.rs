@@ -28,8 +28,8 @@ use axum::{
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 use session_axum::{
-    Error, Flash, Keys, LiveSession, Session, SessionData, SessionLayer, SessionResponseExt, SessionStore, Sessions,
-    StoreError, StoreErrorKind,
+    Error, Flash, Keys, LiveSession, Session, SessionData, SessionLayer, SessionResponseExt, Sessions,
+    store::{SessionStore, StoreError, StoreErrorKind},
 };
 use session_stores::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
 

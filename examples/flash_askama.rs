@@ -13,7 +13,10 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
-use session_axum::{Flash, FormErrors, Input, Keys, SessionLayer, SessionResponseExt};
+use session_axum::{
+    Flash, Keys, SessionLayer, SessionResponseExt,
+    flash::{FormErrors, Input},
+};
 
 /// All values are escaped because of `ext = "html"`.
 #[derive(Template)]

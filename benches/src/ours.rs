@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use guard::Variant;
 use session_axum::{Keys, SessionLayer};
-use session_core::{SessionStore, StoreError};
+use session_core::store::{SessionStore, StoreError};
 use session_stores::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
 use tokio::runtime::Handle;
 

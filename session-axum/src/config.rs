@@ -4,8 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum_core::response::Response;
 use session_core::{
-    Clock, Form, Keys, Limits, Purpose, Ring, SystemClock,
+    Clock, Keys, Limits, SystemClock,
     cookie::{self, SettingsError},
+    token::{Protection, Purpose, Ring},
     unix_seconds,
 };
 
@@ -145,8 +146,8 @@ impl Config {
     }
 
     fn ring(&self, purpose: Purpose, cookie_name: &str) -> Option<Ring> {
-        let Sealing { keys, form } = self.sealing.as_ref()?;
-        Some(keys.ring(*form, purpose, cookie_name, &self.application))
+        let Sealing { keys, protection } = self.sealing.as_ref()?;
+        Some(keys.ring(*protection, purpose, cookie_name, &self.application))
     }
 }
 
@@ -157,7 +158,7 @@ pub(crate) type OnError = Arc<dyn Fn(&Error) -> Response + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Sealing {
     pub(crate) keys: Keys,
-    pub(crate) form: Form,
+    pub(crate) protection: Protection,
 }
 
 /// When a flash message is gone.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
-use session_core::{SessionId, SessionInfo, system_time};
+use session_core::{SessionId, store::SessionInfo, system_time};
 
 use crate::{
     config::Settings,

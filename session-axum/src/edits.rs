@@ -8,10 +8,11 @@ use std::{
 
 use axum_core::response::Response;
 use serde::Serialize;
-use session_core::{Batch, RESERVED_PREFIX, encode};
+use session_core::{RESERVED_PREFIX, encode, flash::Batch};
 
 use crate::{
     error::Error,
+    pairs::IntoPairs,
     request::LoadedRequest,
     state::{flash_changes::FlashChanges, staged::Staged},
 };
@@ -48,19 +49,20 @@ impl Edit {
         Self::Adopt(handle, entries)
     }
 
-    pub(crate) fn adding<K: Into<String>, V: Serialize>(
-        edit: impl FnOnce(Vec<(String, String)>) -> Self,
-        values: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
-        let entry = |(key, value): (K, V)| {
-            let key = key.into();
-            if key.starts_with(RESERVED_PREFIX) {
-                return Err(Error::reserved(&key));
+    pub(crate) fn adding<Kind, P>(edit: impl FnOnce(Vec<(String, String)>) -> Self, values: P) -> Self
+    where
+        P: IntoPairs<Kind, Value: Serialize>,
+    {
+        let mut entries = Ok(Vec::new());
+        values.for_each_pair(&mut |key, value| {
+            if let Ok(known) = &mut entries {
+                match entry(key, &value) {
+                    Ok(entry) => known.push(entry),
+                    Err(error) => entries = Err(error),
+                }
             }
-            let text = encode(&value).map_err(|error| Error::encode(&key, error))?;
-            Ok((key, text))
-        };
-        values.into_iter().map(entry).collect::<Result<_, _>>().map_or_else(Self::Fail, edit)
+        });
+        entries.map_or_else(Self::Fail, edit)
     }
 
     /// `before` is what extractors staged, before anything was rolled back.
@@ -86,6 +88,14 @@ impl Edit {
         }
         Ok(())
     }
+}
+
+fn entry(key: String, value: &impl Serialize) -> Result<(String, String), Error> {
+    if key.starts_with(RESERVED_PREFIX) {
+        return Err(Error::reserved(&key));
+    }
+    let text = encode(value).map_err(|error| Error::encode(&key, error))?;
+    Ok((key, text))
 }
 
 impl fmt::Debug for Edit {

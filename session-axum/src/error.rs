@@ -5,8 +5,12 @@ use std::{fmt, sync::Arc};
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use session_core::{
-    RandomError, StoreError, StoreErrorKind,
-    error::{DecodeError, EncodeError, TooLarge},
+    DecodeError, EncodeError, RandomError,
+    store::{StoreError, StoreErrorKind},
+};
+pub use session_core::{
+    InvalidId, KeyError, KeyErrorKind,
+    cookie::{SettingsError, TooLarge},
 };
 
 /// A session that could not be read, changed or saved.

@@ -5,12 +5,13 @@ use std::{fmt, sync::Arc};
 use axum_core::extract::FromRequestParts;
 use http::{HeaderMap, request::Parts};
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use session_core::{Batch, RESERVED_PREFIX};
+use session_core::{RESERVED_PREFIX, flash::Batch};
 
 use crate::{
     config::FlashMode,
     error::Error,
-    form::{self, Choice, FormValues, errors::IntoErrors},
+    form::{self, Choice, FormValues, IntoErrors},
+    pairs::{self, IntoKeys},
     rejection::{MissingLayer, request_of},
     request::Request,
     state::flash_changes::{Fate, FlashChanges},
@@ -166,7 +167,7 @@ impl Flash {
     /// }
     /// ```
     pub fn show<Kind, OfErrors>(&mut self, form: &(impl FormValues<Kind> + ?Sized), errors: impl IntoErrors<OfErrors>) {
-        let (input, errors) = (form::fields(form, &Choice::Usual), form::errors::lists(errors));
+        let (input, errors) = (form::fields(form, &Choice::Usual), form::lists(errors));
         self.now.extend(Batch { input, errors, ..Batch::default() });
     }
 
@@ -176,8 +177,8 @@ impl Flash {
     }
 
     /// Keeps the messages under these keys for one more page, and drops all the rest.
-    pub fn keep_only<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) {
-        self.decide(Fate::KeptOnly(keys.into_iter().map(|key| key.as_ref().to_owned()).collect()));
+    pub fn keep_only<Kind>(&self, keys: impl IntoKeys<Kind>) {
+        self.decide(Fate::KeptOnly(pairs::keys(keys)));
     }
 
     /// Drops all that came with the request, read or not.

@@ -5,13 +5,20 @@ use std::{fmt, ops::Deref};
 use axum_core::extract::FromRequest;
 use serde::Serialize;
 use serde_json::Value;
-use session_core::{Lists, Texts};
+use session_core::flash::{Lists, Texts};
 
-pub(crate) mod errors;
+mod errors;
+
 mod sensitive;
 pub(crate) mod typed;
 
+pub use errors::IntoErrors;
+pub(crate) use errors::lists;
+#[doc(hidden)]
+pub use errors::{OfMessages, OfReport};
 use sensitive::is_sensitive;
+
+use crate::pairs::{self, IntoKeys};
 
 /// What has the values of a form: a struct, a map, pairs of name and value, or an extractor around one of these.
 ///
@@ -43,10 +50,12 @@ impl fmt::Debug for Values {
     }
 }
 
-/// [`FormValues`] of what serializes to fields.
+/// Marks what serializes to fields.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct OfFields(());
-/// [`FormValues`] of an extractor around what serializes to fields.
+/// Marks an extractor around what serializes to fields.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct OfExtractor<M>(std::marker::PhantomData<M>);
 
@@ -77,12 +86,12 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
-    pub(crate) fn only<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
-        Self::Only(names.into_iter().map(Into::into).collect())
+    pub(crate) fn only<Kind>(names: impl IntoKeys<Kind>) -> Self {
+        Self::Only(pairs::keys(names))
     }
 
-    pub(crate) fn except<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
-        Self::Except(names.into_iter().map(Into::into).collect())
+    pub(crate) fn except<Kind>(names: impl IntoKeys<Kind>) -> Self {
+        Self::Except(pairs::keys(names))
     }
 
     fn takes(&self, name: &str) -> bool {
@@ -193,7 +202,7 @@ mod tests {
     fn what_is_excepted_stays_behind_with_all_that_is_sensitive() {
         let form = json!({"name": "Ann", "password": "x", "address": {"city": "Rome"}, "addressee": "z"});
         assert_eq!(read(&form, &Choice::except(["address"])), json!({"name": "Ann", "addressee": "z"}));
-        assert_eq!(read(&form, &Choice::except::<String>([])), read(&form, &Choice::Usual));
+        assert_eq!(read(&form, &Choice::except([""; 0])), read(&form, &Choice::Usual));
     }
 
     #[test]

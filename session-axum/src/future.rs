@@ -14,7 +14,7 @@ use http::Response as HttpResponse;
 use crate::{finish::Finish, request::Request};
 
 pin_project_lite::pin_project! {
-    /// The future of [`SessionService`](crate::SessionService).
+    /// The future of [`SessionService`](crate::service::SessionService).
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,

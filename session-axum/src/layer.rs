@@ -5,8 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum_core::response::Response;
 use cookie::SameSite;
 use session_core::{
-    Clock, Form, Keys, Limits, SessionStore,
+    Clock, Keys, Limits,
     cookie::{Settings as CookieSettings, SettingsError},
+    store::SessionStore,
+    token::Protection,
 };
 use tower_layer::Layer;
 
@@ -48,14 +50,14 @@ impl SessionLayer {
     /// Sessions whose data travels in a signed cookie: the browser can read it and cannot change it.
     #[must_use]
     pub fn signed(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Signed }), Engine::Cookie)
+        Self::of(Some(Sealing { keys, protection: Protection::Signed }), Engine::Cookie)
     }
 
     /// Sessions whose data travels in an encrypted cookie: the browser can neither read nor change it.
     #[cfg(feature = "encrypted")]
     #[must_use]
     pub fn encrypted(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Encrypted }), Engine::Cookie)
+        Self::of(Some(Sealing { keys, protection: Protection::Encrypted }), Engine::Cookie)
     }
 
     /// Sessions that stay in a store while a signed id travels: for what outgrows a cookie, and for log-outs that hold
@@ -66,7 +68,7 @@ impl SessionLayer {
     /// background: see [`SessionLayer::sweep_every`].
     #[must_use]
     pub fn stored(store: impl SessionStore, keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, form: Form::Signed }), Engine::Store(StoreClient::new(store)))
+        Self::of(Some(Sealing { keys, protection: Protection::Signed }), Engine::Store(StoreClient::new(store)))
     }
 
     /// For APIs: every session is empty and nothing is written, whatever the handlers do.
@@ -79,7 +81,7 @@ impl SessionLayer {
     /// log-out. A read then asks this store once.
     ///
     /// While the list cannot be read, a request that uses its session is refused with a 503, unless
-    /// [`SessionLayer::trust_when_unlisted`] says otherwise. With [`SessionLayer::stored`] and
+    /// [`SessionLayer::insecure_trust_when_unavailable`] says otherwise. With [`SessionLayer::stored`] and
     /// [`SessionLayer::null`] there is nothing to revoke, and it changes nothing.
     #[must_use]
     pub fn revocations(self, store: impl SessionStore) -> Self {
@@ -93,7 +95,7 @@ impl SessionLayer {
 
     /// Believes sessions while the list of [`SessionLayer::revocations`] cannot be read: also those that were ended.
     #[must_use]
-    pub fn trust_when_unlisted(self) -> Self {
+    pub fn insecure_trust_when_unavailable(self) -> Self {
         self.with_safe(|config| {
             if let Engine::RevocableCookie(revocations) = &mut config.engine {
                 revocations.trust_when_unavailable = true;

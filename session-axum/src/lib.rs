@@ -83,16 +83,17 @@ mod config;
 mod devices;
 mod edits;
 mod engine;
-mod error;
+pub mod error;
 mod finish;
-mod flash;
-mod form;
+pub mod flash;
+pub mod form;
 mod future;
 mod layer;
+mod pairs;
 mod rejection;
 mod request;
-mod response;
-mod service;
+pub mod response;
+pub mod service;
 mod session;
 mod setup_warnings;
 mod state;
@@ -100,30 +101,24 @@ mod state;
 pub mod testing;
 mod wire;
 
+/// For what is said to a store, and for stores of your own: `session_core::store` has the whole contract.
+pub mod store {
+    pub use session_core::store::{SessionStore, StoreError, StoreErrorKind};
+}
+
 pub use config::FlashMode;
 #[doc(no_inline)]
-pub use cookie::{Cookie, SameSite};
+pub use cookie::SameSite;
 pub use devices::{LiveSession, Sessions};
 pub use error::{Error, ErrorKind};
-pub use flash::{Flash, FormErrors, Input, Message, Messages};
-pub use form::{
-    FormValues, OfExtractor, OfFields, Values,
-    errors::{IntoErrors, OfMessages, OfReport},
-};
-pub use future::ResponseFuture;
+pub use flash::Flash;
 pub use layer::SessionLayer;
 pub use rejection::{MissingLayer, SessionRejection};
-pub use response::{
-    AddingToSession, Flashing, IntoMessages, IntoSession, NewSession, OfHandle, OfPairs, OfStruct, RemovingFromSession,
-    SessionResponseExt, WithErrors, WithInput, WithNewSession, WithSession,
-};
-pub use service::SessionService;
-pub use session::{Destroyed, Session, Untyped};
+pub use response::SessionResponseExt;
+#[doc(hidden)]
+pub use session::Untyped;
+pub use session::{Destroyed, Session};
 #[doc(hidden)]
 pub use session_core::__private;
-pub use session_core::{
-    Clock, InvalidId, KeyError, KeyErrorKind, Keys, SessionData, SessionId, SessionStore, StoreError, StoreErrorKind,
-    SystemClock,
-    cookie::{SettingsError, TooLarge},
-};
+pub use session_core::{Clock, KeyError, Keys, SessionData, SessionId, SystemClock, cookie::SettingsError};
 pub use session_macros::SessionData;

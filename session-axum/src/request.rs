@@ -7,7 +7,10 @@ use std::{
 };
 
 use http::Method;
-use session_core::{Changes, RESERVED_PREFIX, StoreError, StoreErrorKind};
+use session_core::{
+    RESERVED_PREFIX,
+    store::{Changes, StoreError, StoreErrorKind},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{

@@ -1,15 +1,19 @@
 //! Helpers on responses: what Play writes as `.withSession` and `.flashing`.
 
-use std::collections::{BTreeMap, HashMap};
-
 use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use serde::Serialize;
-use session_core::{Batch, Lists, SessionData, Writer};
+use session_core::{
+    SessionData,
+    data::Writer,
+    flash::{Batch, Lists},
+};
 
+pub use crate::pairs::{IntoKeys, IntoPairs};
 use crate::{
     edits::{Edit, ResponseEdits},
     error::Error,
-    form::{self, Choice, FormValues, errors::IntoErrors},
+    form::{self, Choice, FormValues, IntoErrors},
+    pairs,
     session::Session,
 };
 
@@ -29,34 +33,34 @@ use crate::{
 pub trait SessionResponseExt: IntoResponse + Sized {
     /// Replaces the whole session: a new one with these values. Given the request's own handle it keeps its identity.
     fn with_session<Kind>(self, session: impl IntoSession<Kind>) -> Response {
-        (WithSession::new(session), self).into_response()
+        WithSession::new(session).on(self)
     }
 
     /// Adds values to the session that the request brought.
-    fn adding_to_session<K: Into<String>, V: Serialize>(self, values: impl IntoIterator<Item = (K, V)>) -> Response {
-        (AddingToSession::new(values), self).into_response()
+    fn adding_to_session<Kind>(self, values: impl IntoPairs<Kind, Value: Serialize>) -> Response {
+        AddingToSession::new(values).on(self)
     }
 
     /// Takes values out of the session that the request brought.
-    fn removing_from_session<K: Into<String>>(self, keys: impl IntoIterator<Item = K>) -> Response {
-        (RemovingFromSession::new(keys), self).into_response()
+    fn removing_from_session<Kind>(self, keys: impl IntoKeys<Kind>) -> Response {
+        RemovingFromSession::new(keys).on(self)
     }
 
     /// Discards the whole session. What is added after it begins a new one.
     fn with_new_session(self) -> Response {
-        (WithNewSession, self).into_response()
+        WithNewSession.on(self)
     }
 
     /// Messages for the next page.
-    fn flashing(self, messages: impl IntoMessages) -> Response {
-        (Flashing::new(messages), self).into_response()
+    fn flashing<Kind>(self, messages: impl IntoPairs<Kind, Value: Into<String>>) -> Response {
+        Flashing::new(messages).on(self)
     }
 
     /// A form's values for the next page, where [`Flash::input`](crate::Flash::input) has them: those of a struct, a
     /// map, pairs, or a `Form` of these.
     ///
     /// Passwords and the like are [left out](WithInput#left-out). What does not fit into a cookie is left out too, the
-    /// largest field first, and [`Input::dropped`](crate::Input::dropped) says so; messages and errors always travel.
+    /// largest field first, and [`Input::dropped`](crate::flash::Input::dropped) says so; messages and errors always travel.
     ///
     /// ```
     /// use axum::{Form, response::{IntoResponse, Redirect}};
@@ -70,31 +74,31 @@ pub trait SessionResponseExt: IntoResponse + Sized {
     /// }
     /// ```
     fn with_input<Kind>(self, form: &(impl FormValues<Kind> + ?Sized)) -> Response {
-        (WithInput::new(form), self).into_response()
+        WithInput::new(form).on(self)
     }
 
     /// These fields of a form for the next page and no others, also sensitive ones.
-    fn with_input_only<Kind, N: Into<String>>(
+    fn with_input_only<Kind, Keys>(
         self,
         form: &(impl FormValues<Kind> + ?Sized),
-        names: impl IntoIterator<Item = N>,
+        names: impl IntoKeys<Keys>,
     ) -> Response {
-        (WithInput::only(form, names), self).into_response()
+        WithInput::only(form, names).on(self)
     }
 
     /// A form's values for the next page without these fields and without the sensitive ones.
-    fn with_input_except<Kind, N: Into<String>>(
+    fn with_input_except<Kind, Keys>(
         self,
         form: &(impl FormValues<Kind> + ?Sized),
-        names: impl IntoIterator<Item = N>,
+        names: impl IntoKeys<Keys>,
     ) -> Response {
-        (WithInput::except(form, names), self).into_response()
+        WithInput::except(form, names).on(self)
     }
 
     /// What is wrong with a form, for the next page, where [`Flash::errors`](crate::Flash::errors) has it: pairs of
     /// field and message, or the report of a validator.
     fn with_errors<Kind>(self, errors: impl IntoErrors<Kind>) -> Response {
-        (WithErrors::new(errors), self).into_response()
+        WithErrors::new(errors).on(self)
     }
 }
 
@@ -117,7 +121,7 @@ pub struct AddingToSession(Edit);
 
 impl AddingToSession {
     /// Adds values.
-    pub fn new<K: Into<String>, V: Serialize>(values: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn new<Kind>(values: impl IntoPairs<Kind, Value: Serialize>) -> Self {
         Self(Edit::adding(Edit::Add, values))
     }
 }
@@ -128,8 +132,8 @@ pub struct RemovingFromSession(Edit);
 
 impl RemovingFromSession {
     /// Takes values out.
-    pub fn new<K: Into<String>>(keys: impl IntoIterator<Item = K>) -> Self {
-        Self(Edit::Remove(keys.into_iter().map(Into::into).collect()))
+    pub fn new<Kind>(keys: impl IntoKeys<Kind>) -> Self {
+        Self(Edit::Remove(pairs::keys(keys)))
     }
 }
 
@@ -143,9 +147,9 @@ pub struct Flashing(Lists);
 
 impl Flashing {
     /// Messages for the next page.
-    pub fn new(messages: impl IntoMessages) -> Self {
+    pub fn new<Kind>(messages: impl IntoPairs<Kind, Value: Into<String>>) -> Self {
         let mut lists = Lists::default();
-        messages.add_to(&mut |key, text| lists.add(key, text));
+        messages.for_each_pair(&mut |key, text| lists.add(key, text.into()));
         Self(lists)
     }
 }
@@ -170,18 +174,12 @@ impl WithInput {
     }
 
     /// These fields of a form and no others, also sensitive ones. `address` also names `address[city]`.
-    pub fn only<Kind, N: Into<String>>(
-        form: &(impl FormValues<Kind> + ?Sized),
-        names: impl IntoIterator<Item = N>,
-    ) -> Self {
+    pub fn only<Kind, Keys>(form: &(impl FormValues<Kind> + ?Sized), names: impl IntoKeys<Keys>) -> Self {
         Self(form::fields(form, &Choice::only(names)))
     }
 
     /// A form's values without these fields and without the sensitive ones.
-    pub fn except<Kind, N: Into<String>>(
-        form: &(impl FormValues<Kind> + ?Sized),
-        names: impl IntoIterator<Item = N>,
-    ) -> Self {
+    pub fn except<Kind, Keys>(form: &(impl FormValues<Kind> + ?Sized), names: impl IntoKeys<Keys>) -> Self {
         Self(form::fields(form, &Choice::except(names)))
     }
 }
@@ -193,7 +191,7 @@ pub struct WithErrors(Lists);
 impl WithErrors {
     /// What is wrong with a form, for the next page.
     pub fn new<Kind>(errors: impl IntoErrors<Kind>) -> Self {
-        Self(form::errors::lists(errors))
+        Self(form::lists(errors))
     }
 }
 
@@ -203,15 +201,29 @@ macro_rules! response_parts {
             type Error = std::convert::Infallible;
 
             fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-                let $this = self;
-                ResponseEdits::of(parts.extensions_mut()).push($edit);
+                ResponseEdits::of(parts.extensions_mut()).push(self.edit());
                 Ok(parts)
+            }
+        }
+
+        impl $name {
+            fn edit(self) -> Edit {
+                let $this = self;
+                $edit
+            }
+
+            /// Adds the edit to a response. It does not go through a tuple of parts, of which axum may skip some: a
+            /// log-out on a response that failed is still a log-out.
+            fn on(self, response: impl IntoResponse) -> Response {
+                let mut response = response.into_response();
+                ResponseEdits::of(response.extensions_mut()).push(self.edit());
+                response
             }
         }
 
         impl IntoResponse for $name {
             fn into_response(self) -> Response {
-                (self, ()).into_response()
+                self.on(())
             }
         }
     )*};
@@ -228,7 +240,7 @@ response_parts! {
 
 /// What can replace a session: pairs of key and value, a struct that derives [`SessionData`], or a [`Session`].
 ///
-/// `Kind` tells these apart for the compiler; nobody has to write it.
+/// The compiler infers `Kind`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a session",
     note = "give pairs of key and value, a struct with `#[derive(SessionData)]`, or a `Session`"
@@ -242,13 +254,16 @@ pub trait IntoSession<Kind> {
 #[derive(Debug)]
 pub struct NewSession(Edit);
 
-/// [`IntoSession`] for pairs of key and value.
+/// Marks what is pairs of key and value.
+#[doc(hidden)]
 #[derive(Debug)]
-pub struct OfPairs(());
-/// [`IntoSession`] for a struct that derives [`SessionData`].
+pub struct OfPairs<Kind>(std::marker::PhantomData<Kind>);
+/// Marks what is a struct that derives [`SessionData`].
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct OfStruct(());
-/// [`IntoSession`] for a [`Session`].
+/// Marks what is a [`Session`].
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct OfHandle(());
 
@@ -280,58 +295,8 @@ impl IntoSession<OfHandle> for &Session {
     }
 }
 
-macro_rules! session_of_pairs {
-    ($([$($generics:tt)*] $pairs:ty;)*) => {$(
-        impl<K: Into<String>, V: Serialize, $($generics)*> IntoSession<OfPairs> for $pairs {
-            fn into_session(self) -> NewSession {
-                NewSession(Edit::adding(Edit::Replace, self))
-            }
-        }
-    )*};
-}
-session_of_pairs! {
-    [const N: usize] [(K, V); N];
-    [] Vec<(K, V)>;
-    [] Option<(K, V)>;
-    [] BTreeMap<K, V>;
-    [S] HashMap<K, V, S>;
-}
-
-impl<K: Into<String>, V: Serialize> IntoSession<OfPairs> for (K, V) {
+impl<Kind, P: IntoPairs<Kind, Value: Serialize>> IntoSession<OfPairs<Kind>> for P {
     fn into_session(self) -> NewSession {
-        [self].into_session()
+        NewSession(Edit::adding(Edit::Replace, self))
     }
-}
-
-/// Messages for the next page: one pair of key and text, or several.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no flash message",
-    note = "give a pair of key and text, or an array, `Vec` or map of such pairs"
-)]
-pub trait IntoMessages {
-    /// Hands each key and text over.
-    fn add_to(self, add: &mut dyn FnMut(String, String));
-}
-
-impl<K: Into<String>, M: Into<String>> IntoMessages for (K, M) {
-    fn add_to(self, add: &mut dyn FnMut(String, String)) {
-        add(self.0.into(), self.1.into());
-    }
-}
-
-macro_rules! messages_of_pairs {
-    ($([$($generics:tt)*] $pairs:ty;)*) => {$(
-        impl<K: Into<String>, M: Into<String>, $($generics)*> IntoMessages for $pairs {
-            fn add_to(self, add: &mut dyn FnMut(String, String)) {
-                self.into_iter().for_each(|message| message.add_to(add));
-            }
-        }
-    )*};
-}
-messages_of_pairs! {
-    [const N: usize] [(K, M); N];
-    [] Vec<(K, M)>;
-    [] Option<(K, M)>;
-    [] BTreeMap<K, M>;
-    [S] HashMap<K, M, S>;
 }

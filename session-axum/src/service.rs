@@ -1,4 +1,4 @@
-//! The way in: every request gets a scope of its own.
+//! What [`SessionLayer`](crate::SessionLayer) makes of a service: every request gets a place for its session.
 
 use std::{
     sync::Arc,
@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::{Request, Response as HttpResponse};
 use tower_service::Service;
 
-use crate::{config::Settings, future::ResponseFuture, request::Request as SessionRequest};
+pub use crate::future::ResponseFuture;
+use crate::{config::Settings, request::Request as SessionRequest};
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 #[derive(Clone, Debug)]

@@ -10,8 +10,11 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    Changes, Field, MAX_COOKIE_AGE, Metadata, MissingField, RESERVED_PREFIX, Reader, SessionData, SessionId, Writer,
-    decode, encode, system_time,
+    MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, SessionData, SessionId,
+    data::{Field, Reader, Writer},
+    decode, encode,
+    store::{Changes, Metadata},
+    system_time,
 };
 
 use crate::{

@@ -36,8 +36,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    Batch, Changes, Clock, Frame, IdSecret, Limits, Lists, RecordKey, SessionId, Visit, Write, decode, encode,
-    system_time, write_object,
+    Clock, Limits, SessionId, decode, encode,
+    flash::{Batch, Lists},
+    store::{Changes, RecordKey, Visit, Write},
+    system_time,
+    token::{Frame, IdSecret},
+    write_object,
 };
 use tower_service::Service;
 
@@ -46,7 +50,7 @@ use crate::{
     config::Settings,
     engine::{Context as EngineContext, StoreClient},
     error::Error,
-    form::{self, Choice, FormValues, errors::IntoErrors},
+    form::{self, Choice, FormValues, IntoErrors},
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
 };
 
@@ -361,7 +365,7 @@ impl TestSession {
     /// Adds what was wrong with it.
     #[must_use]
     pub fn errors<Kind>(mut self, errors: impl IntoErrors<Kind>) -> Self {
-        self.flash.errors.extend(form::errors::lists(errors));
+        self.flash.errors.extend(form::lists(errors));
         self
     }
 
@@ -428,7 +432,8 @@ impl TestSession {
         let Settings { session_cookie, flash_cookie, .. } = &*self.settings;
         let (Some(session), Some(flash)) = (&session_cookie.ring, &flash_cookie.ring) else { return Vec::new() };
         let now = self.settings.now();
-        let seal = |ring: &session_core::Ring, body: &[u8]| ring.seal(body).unwrap_or_else(|error| panic!("{error}"));
+        let seal =
+            |ring: &session_core::token::Ring, body: &[u8]| ring.seal(body).unwrap_or_else(|error| panic!("{error}"));
         let mut cookies = Vec::new();
         if !self.entries.is_empty() {
             let mut body = Frame { id: self.id, created_at: now, issued_at: now }.begin_body(0);

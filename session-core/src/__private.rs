@@ -11,7 +11,7 @@ use std::ops::Deref;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use crate::data::{MissingField, Reader, SessionData, Writer};
+pub use crate::fields::{MissingField, Reader, SessionData, Writer};
 
 /// A type that a field of session data can have: every type with serde's `Serialize` and `DeserializeOwned`.
 ///

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     base64url::base64url,
+    format::{KID, Protection},
     id::fill,
     seal::{Ring, SealingKey},
-    token::{Form, KID},
 };
 
 /// One or more secrets. The first one seals; all of them open.
@@ -77,16 +77,17 @@ impl Keys {
 
     /// What seals and opens the tokens of one purpose under one cookie's name.
     #[must_use]
-    pub fn ring(&self, form: Form, purpose: Purpose, cookie_name: &str, application: &str) -> Ring {
-        let label: &[u8] = match form {
-            Form::Signed => b"mac",
+    pub fn ring(&self, protection: Protection, purpose: Purpose, cookie_name: &str, application: &str) -> Ring {
+        let label: &[u8] = match protection {
+            Protection::Signed => b"mac",
             #[cfg(feature = "encrypted")]
-            Form::Encrypted => b"enc",
+            Protection::Encrypted => b"enc",
         };
-        let version = [form.version()];
+        let version = [protection.version()];
         let context = [label, &version, purpose.label(), cookie_name.as_bytes(), application.as_bytes()];
-        let keys = self.secrets.iter().map(|secret| SealingKey::new(form, secret.kid(), &secret.derive(&context)));
-        Ring::new(form, keys.collect())
+        let keys =
+            self.secrets.iter().map(|secret| SealingKey::new(protection, secret.kid(), &secret.derive(&context)));
+        Ring::new(protection, keys.collect())
     }
 
     fn from_variables(variable: &str, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Result<Self, KeyError> {

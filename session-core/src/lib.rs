@@ -6,15 +6,15 @@
 //! A cookie's way in, a file a station, each with a type that only the station before can make:
 //!
 //! ```
-//! use session_core::{Form, Keys, Purpose, Token, cookie};
+//! use session_core::{Keys, cookie, token::{Protection, Purpose, Token}};
 //!
 //! let header = "theme=dark; __Host-session=1.abcd.not-a-token";
-//! let ring = Keys::generate().ring(Form::Signed, Purpose::Session, "__Host-session", "");
+//! let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "__Host-session", "");
 //!
 //! let value = cookie::pairs(header.as_bytes()).find(|(name, _)| *name == b"__Host-session").unwrap().1;
-//! let session = Token::parse(value, Form::Signed)     // text: is this the shape of a token?
+//! let session = Token::parse(value, Protection::Signed)     // text: is this the shape of a token?
 //!     .and_then(|token| ring.open(&token))            // trust: did one of our keys make it?
-//!     .map(session_core::Verified::entries);          // meaning: which entries does it hold?
+//!     .map(session_core::token::Verified::entries);          // meaning: which entries does it hold?
 //! assert!(session.is_none());
 //! ```
 //!
@@ -29,7 +29,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `encrypted` | `Form::Encrypted`: XChaCha20-Poly1305 |
+//! | `encrypted` | `Protection::Encrypted`: XChaCha20-Poly1305 |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -38,33 +38,65 @@ pub mod __private;
 mod base64url;
 mod changes;
 mod clock;
+mod contract;
 pub mod cookie;
-mod data;
 mod entries;
-pub mod error;
-mod flash;
+mod fields;
+mod format;
 mod id;
 mod json;
 mod keys;
 mod lifetime;
+mod messages;
 mod metadata;
 mod seal;
-mod store;
-mod token;
 
-pub use base64url::base64url;
-pub use changes::{Base, Changes, View};
-pub use clock::{Clock, SystemClock, system_time, unix_seconds};
-pub use data::{Field, MissingField, Reader, SessionData, Writer};
-pub use entries::{DecodeError, EncodeError, Entries, decode, encode};
-pub use flash::{Batch, Lists, Texts};
-pub use id::{IdSecret, InvalidId, RandomError, SessionId};
-pub use json::{Malformed, write_object};
-pub use keys::{KeyError, KeyErrorKind, Keys, Purpose};
-pub use lifetime::{CLOCK_SKEW, Limits, MAX_COOKIE_AGE, is_plausible};
-pub use metadata::{Metadata, RESERVED_PREFIX};
-pub use seal::{Ring, Verified};
-pub use store::{
-    Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+/// For authors of session stores: the contract, and what a store reads and writes.
+pub mod store {
+    pub use crate::{
+        changes::{Base, Changes, View},
+        contract::{
+            Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
+            Write,
+        },
+        entries::Entries,
+        metadata::Metadata,
+    };
+}
+
+/// For programs that read or write the cookies without axum: tokens, and what seals and opens them.
+pub mod token {
+    pub use crate::{
+        format::{Frame, Protection, Times, Token},
+        id::IdSecret,
+        keys::Purpose,
+        lifetime::{CLOCK_SKEW, is_plausible},
+        seal::{Ring, Verified},
+    };
+}
+
+/// What `#[derive(SessionData)]` reads and writes fields with.
+pub mod data {
+    pub use crate::fields::{Field, Reader, Writer};
+}
+
+/// What a flash cookie carries: messages, a form's input and its errors.
+pub mod flash {
+    pub use crate::messages::{Batch, Lists, Texts};
+}
+
+pub use clock::{Clock, SystemClock};
+pub use fields::{MissingField, SessionData};
+pub use id::{InvalidId, RandomError, SessionId};
+pub use keys::{KeyError, KeyErrorKind, Keys};
+
+// For the crates of this workspace.
+#[doc(hidden)]
+pub use {
+    base64url::base64url,
+    clock::{system_time, unix_seconds},
+    entries::{DecodeError, EncodeError, decode, encode},
+    json::{Malformed, write_object},
+    lifetime::{Limits, MAX_COOKIE_AGE},
+    metadata::RESERVED_PREFIX,
 };
-pub use token::{Form, Frame, Times, Token};

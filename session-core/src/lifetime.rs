@@ -1,6 +1,6 @@
 //! Idle and absolute limits: derived from the live configuration and from the times in the token.
 
-use crate::{metadata::Metadata, token::Times};
+use crate::{format::Times, metadata::Metadata};
 
 /// The configured limits, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

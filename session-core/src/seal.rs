@@ -13,31 +13,31 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 #[cfg(feature = "encrypted")]
-use crate::token::{NONCE, TAG};
+use crate::format::{NONCE, TAG};
 use crate::{
     base64url::from_base64url,
     entries::Entries,
+    format::{FRAME, Frame, KID, MAC, Protection, Token},
     id::RandomError,
     json::Malformed,
-    token::{FRAME, Form, Frame, KID, MAC, Token},
 };
 
 /// The derived keys of one purpose: the first seals, all of them open.
 #[derive(Clone)]
 pub struct Ring {
-    form: Form,
+    protection: Protection,
     keys: Vec<SealingKey>,
 }
 
 impl Ring {
-    pub(crate) const fn new(form: Form, keys: Vec<SealingKey>) -> Self {
-        Self { form, keys }
+    pub(crate) const fn new(protection: Protection, keys: Vec<SealingKey>) -> Self {
+        Self { protection, keys }
     }
 
     /// How this ring's tokens protect what they carry.
     #[must_use]
-    pub const fn form(&self) -> Form {
-        self.form
+    pub const fn protection(&self) -> Protection {
+        self.protection
     }
 
     /// The token of a body that began with [`Frame::begin_body`].
@@ -46,7 +46,7 @@ impl Ring {
     ///
     /// When encrypting and the operating system has no randomness for the nonce.
     pub fn seal(&self, body: &[u8]) -> Result<String, RandomError> {
-        let mut token = String::with_capacity(self.form.token_len(body.len()));
+        let mut token = String::with_capacity(self.protection.token_len(body.len()));
         self.seal_onto(&mut token, body)?;
         Ok(token)
     }
@@ -81,7 +81,7 @@ impl Ring {
 
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("form", &self.form).field("keys", &self.keys.len()).finish()
+        f.debug_struct("Ring").field("protection", &self.protection).field("keys", &self.keys.len()).finish()
     }
 }
 
@@ -145,16 +145,17 @@ enum Cipher {
 }
 
 impl SealingKey {
-    pub(crate) fn new(form: Form, kid: [u8; KID], key: &[u8; 32]) -> Self {
-        let cipher = match form {
-            Form::Signed => match Hmac::new_from_slice(key) {
+    pub(crate) fn new(protection: Protection, kid: [u8; KID], key: &[u8; 32]) -> Self {
+        let cipher = match protection {
+            Protection::Signed => match Hmac::new_from_slice(key) {
                 Ok(mac) => Cipher::Mac(mac),
                 Err(_) => unreachable!("HMAC takes a key of any length"),
             },
             #[cfg(feature = "encrypted")]
-            Form::Encrypted => Cipher::Aead(XChaCha20Poly1305::new(key.into())),
+            Protection::Encrypted => Cipher::Aead(XChaCha20Poly1305::new(key.into())),
         };
-        let prefix = [char::from(form.version()), '.'].into_iter().chain(kid.map(char::from)).chain(['.']).collect();
+        let prefix =
+            [char::from(protection.version()), '.'].into_iter().chain(kid.map(char::from)).chain(['.']).collect();
         Self { kid, prefix, cipher }
     }
 
@@ -178,10 +179,10 @@ impl SealingKey {
     }
 
     fn open(&self, token: &Token<'_>) -> Option<Vec<u8>> {
-        match (&self.cipher, token.form) {
-            (Cipher::Mac(mac), Form::Signed) => verify(mac, token),
+        match (&self.cipher, token.protection) {
+            (Cipher::Mac(mac), Protection::Signed) => verify(mac, token),
             #[cfg(feature = "encrypted")]
-            (Cipher::Aead(aead), Form::Encrypted) => decrypt(aead, token),
+            (Cipher::Aead(aead), Protection::Encrypted) => decrypt(aead, token),
             #[cfg(feature = "encrypted")]
             _ => None,
         }

@@ -1,10 +1,10 @@
-//! The test suite that every [`SessionStore`](session_core::SessionStore) must pass: one test for each promise of the
+//! The test suite that every [`SessionStore`](session_core::store::SessionStore) must pass: one test for each promise of the
 //! contract.
 //!
 //! Add this to the source of your store, and run `cargo test`:
 //!
 //! ```
-//! # use session_core::{RecordKey, Record, SessionId, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write};
+//! # use session_core::{SessionId, store::{Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write}};
 //! # struct MyStore;
 //! # impl MyStore { async fn connect(_: &str) -> Self { Self } }
 //! # impl SessionStore for MyStore {

@@ -1,7 +1,7 @@
 //! Stores for server-side sessions: the session's values stay on the server, and the cookie carries only a signed id.
 //!
 //! Pass a store to the session layer of the crate `session-axum`: `SessionLayer::stored(store, keys)`. No handler
-//! changes. Every store implements [`SessionStore`](session_core::SessionStore) and passes the same test suite:
+//! changes. Every store implements [`SessionStore`](session_core::store::SessionStore) and passes the same test suite:
 //! requests that run at the same time do not lose each other's changes, and a session that has ended does not come
 //! back.
 //!
@@ -15,7 +15,7 @@
 //!
 //! # A store of your own
 //!
-//! Implement [`SessionStore`](session_core::SessionStore): its documentation is the contract. The feature
+//! Implement [`SessionStore`](session_core::store::SessionStore): its documentation is the contract. The feature
 //! `conformance` adds a test for each promise of the contract. The test's name is the promise.
 //!
 //! ```toml

@@ -13,8 +13,10 @@ use std::{
 };
 
 use session_core::{
-    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
-    Write,
+    SessionId,
+    store::{
+        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+    },
 };
 use tokio::task::yield_now;
 
@@ -36,7 +38,7 @@ use self::{
 /// # Examples
 ///
 /// ```
-/// use session_core::{Changes, RecordKey, SessionId, SessionStore as _, Visit, Write};
+/// use session_core::{SessionId, store::{Changes, RecordKey, SessionStore as _, Visit, Write}};
 /// use session_stores::MemoryStore;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -15,8 +15,10 @@ use std::{
 use ::redis::{ErrorKind, ServerErrorKind, aio::ConnectionManager, cmd};
 use futures_util::future::join_all;
 use session_core::{
-    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
-    Write, base64url,
+    SessionId, base64url,
+    store::{
+        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+    },
 };
 
 use self::{
@@ -48,7 +50,7 @@ impl RedisStore {
     /// # Examples
     ///
     /// ```no_run
-    /// use session_core::StoreErrorKind;
+    /// use session_core::store::StoreErrorKind;
     /// use session_stores::RedisStore;
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -12,7 +12,10 @@ mod statements;
 
 use std::sync::Arc;
 
-use session_core::{Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, Updated, Visit, Write};
+use session_core::{
+    SessionId,
+    store::{Entries, Record, RecordKey, SessionInfo, StoreError, Updated, Visit, Write},
+};
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
@@ -269,9 +272,9 @@ macro_rules! store {
             ///
             /// # Errors
             ///
-            /// - [`StoreErrorKind::Unavailable`](session_core::StoreErrorKind::Unavailable) if the database cannot be
+            /// - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database cannot be
             ///   reached.
-            /// - [`StoreErrorKind::Refused`](session_core::StoreErrorKind::Refused) if it does not allow this user to
+            /// - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if it does not allow this user to
             ///   create a table.
             ///
             /// # Examples

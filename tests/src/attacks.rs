@@ -6,7 +6,11 @@
 use std::collections::HashSet;
 
 use session_axum::SessionLayer;
-use session_core::{Changes, Form, Purpose, RecordKey, SessionId, SessionStore as _, Visit, Write};
+use session_core::{
+    SessionId,
+    store::{Changes, RecordKey, SessionStore as _, Visit, Write},
+    token::{Protection, Purpose},
+};
 
 use crate::{
     golden::ring,
@@ -25,22 +29,22 @@ use crate::{
 
 #[tokio::test]
 async fn every_hostile_header_does_what_is_stated_signed_in_process() {
-    attack(Form::Signed, Way::InProcess).await;
+    attack(Protection::Signed, Way::InProcess).await;
 }
 
 #[tokio::test]
 async fn every_hostile_header_does_what_is_stated_signed_over_tcp() {
-    attack(Form::Signed, Way::Tcp).await;
+    attack(Protection::Signed, Way::Tcp).await;
 }
 
 #[tokio::test]
 async fn every_hostile_header_does_what_is_stated_encrypted_in_process() {
-    attack(Form::Encrypted, Way::InProcess).await;
+    attack(Protection::Encrypted, Way::InProcess).await;
 }
 
 #[tokio::test]
 async fn every_hostile_header_does_what_is_stated_encrypted_over_tcp() {
-    attack(Form::Encrypted, Way::Tcp).await;
+    attack(Protection::Encrypted, Way::Tcp).await;
 }
 
 #[tokio::test]
@@ -55,9 +59,10 @@ async fn every_hostile_header_does_what_is_stated_stored_over_tcp() {
 
 #[tokio::test]
 async fn the_null_layer_reads_nothing_and_sets_nothing_whatever_comes() {
-    let target = Target::behind(SessionLayer::null(), Carrier::Data(Form::Signed), Way::InProcess).await;
+    let target = Target::behind(SessionLayer::null(), Carrier::Data(Protection::Signed), Way::InProcess).await;
     for case in &CORPUS.cases {
-        let Some(answer) = target.transport.get(&case.headers(Form::Signed, FlashName::Batch).unwrap()).await else {
+        let Some(answer) = target.transport.get(&case.headers(Protection::Signed, FlashName::Batch).unwrap()).await
+        else {
             continue;
         };
         let seen = Seen::of(&answer);
@@ -68,7 +73,7 @@ async fn the_null_layer_reads_nothing_and_sets_nothing_whatever_comes() {
 
 #[tokio::test]
 async fn the_times_of_a_token_hold_at_their_edges() {
-    for form in [Form::Signed, Form::Encrypted] {
+    for form in [Protection::Signed, Protection::Encrypted] {
         let target = Target::new(form, Way::InProcess).await;
         // The ages of a session, and whether it lives: created and issued so many seconds ago.
         for (created, issued, lives) in [
@@ -95,8 +100,8 @@ async fn the_times_of_a_token_hold_at_their_edges() {
 
 #[tokio::test]
 async fn a_flash_cookie_without_its_batch_in_the_name_is_not_read() {
-    let target = Target::new(Form::Signed, Way::InProcess).await;
-    let headers = CORPUS.case("CTRL-008").headers(Form::Signed, FlashName::Plain).unwrap();
+    let target = Target::new(Protection::Signed, Way::InProcess).await;
+    let headers = CORPUS.case("CTRL-008").headers(Protection::Signed, FlashName::Plain).unwrap();
     let seen = Seen::of(&target.transport.get(&headers).await.unwrap());
     assert_eq!((seen.session, seen.notice), (CORPUS.fixtures.session_data.clone(), vec![]));
     assert!(seen.flash_is_empty);
@@ -104,8 +109,8 @@ async fn a_flash_cookie_without_its_batch_in_the_name_is_not_read() {
 
 #[tokio::test]
 async fn a_batch_under_the_name_of_another_is_not_read() {
-    let target = Target::new(Form::Signed, Way::InProcess).await;
-    let headers = CORPUS.case("CTRL-008").headers(Form::Signed, FlashName::Batch).unwrap();
+    let target = Target::new(Protection::Signed, Way::InProcess).await;
+    let headers = CORPUS.case("CTRL-008").headers(Protection::Signed, FlashName::Batch).unwrap();
     let renamed = String::from_utf8(headers.concat()).unwrap().replace(".AAEC", ".AAED").into_bytes();
     assert_ne!(headers.concat(), renamed);
     assert!(Seen::of(&target.transport.get(&[renamed]).await.unwrap()).flash_is_empty);
@@ -113,8 +118,8 @@ async fn a_batch_under_the_name_of_another_is_not_read() {
 
 #[tokio::test]
 async fn two_texts_of_one_batch_are_ambiguous_and_neither_is_read() {
-    let target = Target::new(Form::Signed, Way::InProcess).await;
-    let batch = |payload| cookie(Form::Signed, Purpose::Flash, 0, 0, payload);
+    let target = Target::new(Protection::Signed, Way::InProcess).await;
+    let batch = |payload| cookie(Protection::Signed, Purpose::Flash, 0, 0, payload);
     let (one, other) = (batch(r#"{"notice":"saved"}"#), batch(r#"{"notice":"evil"}"#));
     let notice = async |cookies: &[Vec<u8>]| Seen::of(&target.transport.get(cookies).await.unwrap()).notice;
     assert_eq!(notice(std::slice::from_ref(&one)).await, ["saved"]);
@@ -125,7 +130,7 @@ async fn two_texts_of_one_batch_are_ambiguous_and_neither_is_read() {
 #[test]
 fn a_line_that_repeats_a_cookie_is_found() {
     let (logs, _guard) = Logs::capture();
-    let headers = CORPUS.case("CTRL-001").headers(Form::Signed, FlashName::Batch).unwrap();
+    let headers = CORPUS.case("CTRL-001").headers(Protection::Signed, FlashName::Batch).unwrap();
     let token = String::from_utf8(value(&headers[0]).to_vec()).unwrap();
     tracing::trace!(token, "the whole of it");
     tracing::trace!("{:?} within a sentence", &token[60..72]);
@@ -136,7 +141,7 @@ fn a_line_that_repeats_a_cookie_is_found() {
 }
 
 /// A cookie of the fixtures' newest key and id, of so many seconds ago.
-fn cookie(form: Form, purpose: Purpose, created: i64, issued: i64, payload: &str) -> Vec<u8> {
+fn cookie(form: Protection, purpose: Purpose, created: i64, issued: i64, payload: &str) -> Vec<u8> {
     let ago = |age: i64| CORPUS.fixtures.now_unix.checked_add_signed(-age).unwrap();
     let body = reference::body(ago(created), ago(issued), CORPUS.fixtures.sid(), payload.as_bytes());
     let token = ring(form, purpose).seal(&body).unwrap();
@@ -147,7 +152,7 @@ fn cookie(form: Form, purpose: Purpose, created: i64, issued: i64, payload: &str
     format!("{name}={token}").into_bytes()
 }
 
-async fn attack(form: Form, way: Way) {
+async fn attack(form: Protection, way: Way) {
     let target = Target::new(form, way).await;
     let (logs, _guard) = Logs::capture();
     let mut failures = Vec::new();
@@ -267,7 +272,7 @@ impl Target {
     /// By the newest key, with the same content, and once for all.
     async fn is_sealed_again(&self, set_cookie: &str) -> bool {
         let key_id = reference::key_id(&CORPUS.fixtures.key("k_current"));
-        let version = if self.carrier.form() == Form::Signed { "1" } else { "2" };
+        let version = if self.carrier.form() == Protection::Signed { "1" } else { "2" };
         let pair = set_cookie.split(';').next().unwrap();
         let answer = self.transport.get(&[pair.into()]).await.unwrap();
         pair.starts_with(&format!("{SESSION}={version}.{key_id}."))

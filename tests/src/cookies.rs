@@ -1,9 +1,9 @@
 //! The cookies and the headers around them, as a browser and a cache see them.
 
 use axum::{Router, body::Body, extract::Request, http::header, response::IntoResponse, routing::get};
-use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, CookieJar};
 use session_axum::{
-    Cookie, Error, Flash, SameSite, Session, SessionLayer, SessionResponseExt,
+    Error, Flash, SameSite, Session, SessionLayer, SessionResponseExt,
     testing::{Client, TestSession},
 };
 

@@ -15,7 +15,7 @@ use session_axum::{
     Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt,
     testing::{Client, ManualClock},
 };
-use session_core::SessionStore;
+use session_core::store::SessionStore;
 
 use crate::support::{
     app::{NOW, OLD_SECRET, SECRET},

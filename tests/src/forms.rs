@@ -20,7 +20,8 @@ use garde::Validate as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use session_axum::{
-    Flash, Session, SessionLayer, SessionResponseExt, WithErrors, WithInput,
+    Flash, Session, SessionLayer, SessionResponseExt,
+    response::{WithErrors, WithInput},
     testing::{Client, TestSession},
 };
 use validator::Validate as _;

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use session_core::{Batch, Form, Frame, Keys, Purpose, Ring, SessionId, Token, Verified, cookie};
+use session_core::{
+    Keys, SessionId, cookie,
+    flash::Batch,
+    token::{Frame, Protection, Purpose, Ring, Token, Verified},
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{
@@ -14,7 +18,7 @@ use crate::support::{
 #[test]
 fn every_hostile_header_comes_out_byte_for_byte() {
     for case in &CORPUS.cases {
-        let headers = case.headers(Form::Signed, FlashName::Plain).unwrap();
+        let headers = case.headers(Protection::Signed, FlashName::Plain).unwrap();
         assert_eq!(wire_of(&headers), case.wire, "{}", case.id);
         if case.example_len.is_empty() {
             let example: Vec<_> = case.example_b64.iter().map(|bytes| bytes.0.clone()).collect();
@@ -29,15 +33,15 @@ fn every_hostile_header_comes_out_byte_for_byte() {
 
 #[test]
 fn sealing_makes_the_golden_token() {
-    let token = ring(Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
+    let token = ring(Protection::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
     let header = [format!("{SESSION}={token}").into_bytes()];
-    assert_eq!(header.as_slice(), CORPUS.case("CTRL-001").headers(Form::Signed, FlashName::Plain).unwrap());
+    assert_eq!(header.as_slice(), CORPUS.case("CTRL-001").headers(Protection::Signed, FlashName::Plain).unwrap());
 }
 
 #[test]
 fn every_positive_control_opens() {
     let controls = || CORPUS.cases.iter().filter(|case| case.id.starts_with("CTRL-"));
-    for form in [Form::Signed, Form::Encrypted] {
+    for form in [Protection::Signed, Protection::Encrypted] {
         for case in controls() {
             let headers = case.headers(form, FlashName::Plain).unwrap();
             let expected = (case.expect.session == ExpectSession::A).then(|| CORPUS.fixtures.session_data.clone());
@@ -55,8 +59,8 @@ fn every_positive_control_opens() {
 #[test]
 fn what_the_previous_key_sealed_says_so() {
     let opened = |id: &str| {
-        let headers = CORPUS.case(id).headers(Form::Signed, FlashName::Plain).unwrap();
-        open(&headers, Form::Signed, Purpose::Session).unwrap()
+        let headers = CORPUS.case(id).headers(Protection::Signed, FlashName::Plain).unwrap();
+        open(&headers, Protection::Signed, Purpose::Session).unwrap()
     };
     assert!(opened("CTRL-001").by_newest_key());
     assert!(!opened("CTRL-010").by_newest_key());
@@ -65,7 +69,7 @@ fn what_the_previous_key_sealed_says_so() {
 #[test]
 fn an_encrypted_token_is_read_by_the_other_implementation() {
     for (purpose, name, label) in [(Purpose::Session, SESSION, "session"), (Purpose::Flash, FLASH, "flash")] {
-        let ours = ring(Form::Encrypted, purpose).seal(&fixture_body()).unwrap();
+        let ours = ring(Protection::Encrypted, purpose).seal(&fixture_body()).unwrap();
         let application = &CORPUS.fixtures.app_id;
         let binding = Binding { label: "enc", version: "2", purpose: label, cookie_name: name, application };
         let key = binding.key(&CORPUS.fixtures.key("k_current"));
@@ -75,10 +79,10 @@ fn an_encrypted_token_is_read_by_the_other_implementation() {
 
 #[test]
 fn no_two_purposes_names_or_applications_share_a_key() {
-    let token = ring(Form::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
-    let token = Token::parse(token.as_bytes(), Form::Signed).unwrap();
+    let token = ring(Protection::Signed, Purpose::Session).seal(&fixture_body()).unwrap();
+    let token = Token::parse(token.as_bytes(), Protection::Signed).unwrap();
     let opens =
-        |purpose, name, application| keys().ring(Form::Signed, purpose, name, application).open(&token).is_some();
+        |purpose, name, application| keys().ring(Protection::Signed, purpose, name, application).open(&token).is_some();
     assert!(opens(Purpose::Session, SESSION, "acceptance"));
     assert!(!opens(Purpose::Flash, SESSION, "acceptance"));
     assert!(!opens(Purpose::Id, SESSION, "acceptance"));
@@ -98,8 +102,8 @@ fn a_body_that_is_not_canonical_is_refused_although_it_is_signed() {
     };
     let opens = |body: &str| {
         let token = reference::sign(binding.key(&master), "1", &reference::key_id(&master), body.as_bytes());
-        let token = Token::parse(&token, Form::Signed).unwrap();
-        ring(Form::Signed, Purpose::Session).open(&token).is_some()
+        let token = Token::parse(&token, Protection::Signed).unwrap();
+        ring(Protection::Signed, Purpose::Session).open(&token).is_some()
     };
     let body = reference::base64url(&fixture_body());
     assert!(body.ends_with('9') && opens(&body));
@@ -115,7 +119,7 @@ fn keys() -> Keys {
     Keys::new(key("k_current")).unwrap().with_fallback(key("k_previous")).unwrap()
 }
 
-pub(crate) fn ring(form: Form, purpose: Purpose) -> Ring {
+pub(crate) fn ring(form: Protection, purpose: Purpose) -> Ring {
     let name = if purpose == Purpose::Flash { FLASH } else { SESSION };
     keys().ring(form, purpose, name, &CORPUS.fixtures.app_id)
 }
@@ -133,7 +137,7 @@ pub(crate) fn body(sid: [u8; 16], payload: &[u8]) -> Vec<u8> {
 }
 
 /// What the one cookie of this purpose holds.
-fn open(headers: &[Vec<u8>], form: Form, purpose: Purpose) -> Option<Verified> {
+fn open(headers: &[Vec<u8>], form: Protection, purpose: Purpose) -> Option<Verified> {
     let name = if purpose == Purpose::Flash { FLASH } else { SESSION };
     let mut pairs = headers.iter().flat_map(|header| cookie::pairs(header));
     let value = pairs.find(|(known, _)| *known == name.as_bytes())?.1;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use session_core::{Form, Purpose, Token, cookie};
+use session_core::{
+    cookie,
+    token::{Protection, Purpose, Token},
+};
 
 use crate::{
     golden::{body, fixture_body, ring},
@@ -49,14 +52,14 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-fn opens(form: Form, text: &[u8]) -> bool {
+fn opens(form: Protection, text: &[u8]) -> bool {
     let ring = ring(form, Purpose::Session);
     Token::parse(text, form).and_then(|token| ring.open(&token)).is_some()
 }
 
 #[test]
 fn no_byte_of_a_token_can_be_another() {
-    for form in [Form::Signed, Form::Encrypted] {
+    for form in [Protection::Signed, Protection::Encrypted] {
         let ring = ring(form, Purpose::Session);
         let token = ring.seal(&fixture_body()).unwrap().into_bytes();
         assert!(opens(form, &token));
@@ -115,7 +118,7 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn new(form: Form) -> Self {
+    fn new(form: Protection) -> Self {
         let seal = |body: &[u8]| ring(form, Purpose::Session).seal(body).unwrap();
         let mallory = serde_json::to_vec(&CORPUS.fixtures.session_data_b).unwrap();
         Self { alice: seal(&fixture_body()), mallory: seal(&body([0xff; 16], &mallory)) }
@@ -139,7 +142,7 @@ impl Tokens {
 }
 
 /// Asks an application once and says what its handler saw.
-fn ask(form: Form, cookies: &[Vec<u8>]) -> Seen {
+fn ask(form: Protection, cookies: &[Vec<u8>]) -> Seen {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let target = Target::new(form, Way::InProcess).await;
@@ -151,7 +154,7 @@ fn ask(form: Form, cookies: &[Vec<u8>]) -> Seen {
 
 #[test]
 fn a_cookie_of_4096_bytes_is_read_and_one_of_4097_is_not() {
-    for (form, largest) in [(Form::Signed, 2991), (Form::Encrypted, 2984)] {
+    for (form, largest) in [(Protection::Signed, 2991), (Protection::Encrypted, 2984)] {
         for (length, size) in [(largest, 4096), (largest + 1, 4097)] {
             let payload = format!(r#"{{"x":"{}"}}"#, "A".repeat(length - 8));
             let token = ring(form, Purpose::Session).seal(&body([1; 16], payload.as_bytes())).unwrap();
@@ -165,7 +168,7 @@ fn a_cookie_of_4096_bytes_is_read_and_one_of_4097_is_not() {
 proptest! {
     #[test]
     fn the_one_valid_token_is_the_session_wherever_it_stands(
-        form in prop::sample::select(vec![Form::Signed, Form::Encrypted]),
+        form in prop::sample::select(vec![Protection::Signed, Protection::Encrypted]),
         items in prop::collection::vec(item(), 0..=4),
         separator in prop::sample::select(vec![None, Some("; "), Some(";"), Some(" ;\t;; ")]),
     ) {
@@ -183,7 +186,7 @@ proptest! {
 
     #[test]
     fn a_random_cookie_header_disturbs_nothing(
-        form in prop::sample::select(vec![Form::Signed, Form::Encrypted]),
+        form in prop::sample::select(vec![Protection::Signed, Protection::Encrypted]),
         before in prop::collection::vec(any::<u8>().prop_filter("a field's byte", |byte| is_field_byte(*byte)), 0..300),
         name in prop::sample::select(vec!["", "__Host-session=", "__Host-session.1=", "__Host-flash.AAECAwQFBgcICQoLDA0ODw="]),
         value in prop::collection::vec(byte().prop_filter("a field's byte", |byte| is_field_byte(*byte)), 0..300),
@@ -197,7 +200,7 @@ proptest! {
 
     #[test]
     fn a_mutated_token_never_verifies(
-        form in prop::sample::select(vec![Form::Signed, Form::Encrypted]),
+        form in prop::sample::select(vec![Protection::Signed, Protection::Encrypted]),
         mutations in prop::collection::vec(mutation(), 1..4),
     ) {
         let token = ring(form, Purpose::Session).seal(&fixture_body()).unwrap().into_bytes();
@@ -208,14 +211,14 @@ proptest! {
 
     #[test]
     fn random_bytes_are_no_token(text in prop::collection::vec(byte(), 0..300)) {
-        prop_assert!(!opens(Form::Signed, &text));
-        prop_assert!(!opens(Form::Encrypted, &text));
+        prop_assert!(!opens(Protection::Signed, &text));
+        prop_assert!(!opens(Protection::Encrypted, &text));
     }
 
     #[test]
     fn a_random_cookie_header_holds_no_session(header in prop::collection::vec(any::<u8>(), 0..600)) {
         for (_, value) in cookie::pairs(&header) {
-            prop_assert!(!opens(Form::Signed, value));
+            prop_assert!(!opens(Protection::Signed, value));
         }
     }
 }

@@ -145,7 +145,7 @@ async fn helpers_work_on_rejections_and_apply_in_their_order() {
 
 #[tokio::test]
 async fn helpers_are_parts_of_a_response_too() {
-    use session_axum::{AddingToSession, Flashing, RemovingFromSession};
+    use session_axum::response::{AddingToSession, Flashing, RemovingFromSession};
     async fn parts() -> impl IntoResponse {
         (AddingToSession::new([("a", 1)]), RemovingFromSession::new(["user"]), Flashing::new(("info", "x")), "ok")
     }

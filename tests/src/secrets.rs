@@ -2,10 +2,16 @@
 
 use axum::{Router, body::Body, extract::Request, http::header, response::IntoResponse, routing::get};
 use session_axum::{
-    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt, StoreError, StoreErrorKind,
+    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt,
+    store::{StoreError, StoreErrorKind},
     testing::{Client, ManualClock, TestSession},
 };
-use session_core::{Batch, Changes, Entries, Form, Frame, Lists, Purpose, SessionId, Token, cookie};
+use session_core::{
+    SessionId, cookie,
+    flash::{Batch, Lists},
+    store::{Changes, Entries},
+    token::{Frame, Protection, Purpose, Token},
+};
 
 use crate::support::{app::NOW, logs::Logs};
 
@@ -31,8 +37,8 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
     let mut changes = Changes::default();
     changes.insert("key", format!("{VALUE:?}"));
     let entries = Entries::parse(format!(r#"{{"key":{VALUE:?}}}"#).into()).unwrap();
-    let reader = session_core::Reader::new(&entries, &changes);
-    let mut writer = session_core::Writer::new();
+    let reader = session_core::data::Reader::new(&entries, &changes);
+    let mut writer = session_core::data::Writer::new();
     writer.field("key", &[], VALUE);
 
     let mut texts = vec![
@@ -41,7 +47,7 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
         format!("{:?}", Keys::new("CANARY").unwrap_err()),
         format!("{:?}", session_core::decode::<u8>("\"CANARY\"").unwrap_err()),
     ];
-    for form in [Form::Signed, Form::Encrypted] {
+    for form in [Protection::Signed, Protection::Encrypted] {
         let ring = keys.ring(form, Purpose::Session, "__Host-session", "");
         let mut body = frame.begin_body(0);
         body.extend_from_slice(format!(r#"{{"key":{VALUE:?}}}"#).as_bytes());

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use axum::{Router, routing::get};
 use proptest::{collection::btree_map, option, prelude::*};
 use session_axum::{Session, SessionData, testing::Client};
-use session_core::{Form, Frame, Purpose, SessionId, Token};
+use session_core::{
+    SessionId,
+    token::{Frame, Protection, Purpose, Token},
+};
 
 use crate::support::{
     app::{NOW, client, keys, timed_layer},
@@ -252,7 +255,7 @@ proptest! {
 /// What an older instance makes of a cookie whose metadata a later version wrote.
 #[tokio::test]
 async fn metadata_of_a_later_version_travels_through_an_older_one() {
-    let ring = keys().ring(Form::Signed, Purpose::Session, "__Host-session", "");
+    let ring = keys().ring(Protection::Signed, Purpose::Session, "__Host-session", "");
     let (layer, _clock) = timed_layer();
     let later = r#"{"$":{"later":[1,123456789012345678901234567890],"until":1993456000},"a":1}"#;
     let mut body = Frame { id: SessionId::from_bytes([7; 16]), created_at: NOW, issued_at: NOW }.begin_body(0);
@@ -272,7 +275,7 @@ async fn metadata_of_a_later_version_travels_through_an_older_one() {
     client.set_cookie("__Host-session", &ring.seal(&body).unwrap());
     let payload = |client: &Client| {
         let token = client.cookie("__Host-session").unwrap();
-        let verified = ring.open(&Token::parse(token.as_bytes(), Form::Signed).unwrap()).unwrap();
+        let verified = ring.open(&Token::parse(token.as_bytes(), Protection::Signed).unwrap()).unwrap();
         String::from_utf8(verified.payload().to_vec()).unwrap()
     };
 

@@ -1,6 +1,10 @@
 //! `docs/wire-format.md` says what the code does: every number of its worked example is computed here.
 
-use session_core::{Form, Keys, Purpose, RecordKey, SessionId, Token};
+use session_core::{
+    Keys, SessionId,
+    store::RecordKey,
+    token::{Protection, Purpose, Token},
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -70,8 +74,8 @@ fn the_page_signs_the_id_of_a_session_in_a_store() {
     assert_line(&hex(key.hash()));
     assert_eq!(RecordKey::of_revocation(key.id()).hash()[..], revocation[..]);
 
-    let (keys, token) = (Keys::new(master()).unwrap(), Token::parse(&token, Form::Signed).unwrap());
-    let opened = keys.ring(Form::Signed, Purpose::Id, SESSION, &CORPUS.fixtures.app_id).open(&token).unwrap();
+    let (keys, token) = (Keys::new(master()).unwrap(), Token::parse(&token, Protection::Signed).unwrap());
+    let opened = keys.ring(Protection::Signed, Purpose::Id, SESSION, &CORPUS.fixtures.app_id).open(&token).unwrap();
     assert_eq!((opened.frame().id, opened.payload()), (key.id(), &secret[..]));
 }
 
@@ -106,7 +110,7 @@ fn the_page_states_the_limits_of_the_code() {
         format!("| {} bytes, for reading and for writing |", session_core::cookie::MAX_SIZE),
         format!("| payload of a session in one cookie `{SESSION}`, signed | {} bytes |", largest_payload(32, 1 + 43)),
         format!("| likewise, encrypted | {} bytes |", largest_payload(24 + 32 + 16, 0)),
-        format!("| clock skew | {} seconds |", session_core::CLOCK_SKEW),
+        format!("| clock skew | {} seconds |", session_core::token::CLOCK_SKEW),
         format!("| `Max-Age` | {} days |", session_core::MAX_COOKIE_AGE / (24 * 60 * 60)),
     ];
     for row in rows {

@@ -7,7 +7,10 @@ use session_axum::{
     Error, Session, SessionLayer,
     testing::{Client, ManualClock},
 };
-use session_core::{Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write};
+use session_core::{
+    SessionId,
+    store::{Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write},
+};
 use session_stores::MemoryStore;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 //! what comes back is not looked at.
 
 use redis::{Cmd, Script, Value, aio::ConnectionManager, cmd};
-use session_core::{RecordKey, base64url};
+use session_core::{base64url, store::RecordKey};
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::{

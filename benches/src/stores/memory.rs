@@ -16,7 +16,7 @@ use std::{
 
 use guard::drive;
 use rustix::time::{ClockId, clock_gettime};
-use session_core::{RecordKey, SessionStore as _, Visit, Write};
+use session_core::store::{RecordKey, SessionStore as _, Visit, Write};
 use session_stores::MemoryStore;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use session_core::Verified;
+use session_core::token::Verified;
 
 use super::context::Context;
 use crate::{

@@ -6,7 +6,7 @@ mod revocations;
 mod store_client;
 mod stored;
 
-use session_core::Purpose;
+use session_core::token::Purpose;
 
 use crate::{
     error::Error,

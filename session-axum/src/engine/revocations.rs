@@ -1,7 +1,10 @@
 //! Sessions whose data travels, with a list of those that were ended early: a store keeps their ids until no copy of
 //! their cookies could be valid.
 
-use session_core::{Changes, Frame, RecordKey, Visit, Write};
+use session_core::{
+    store::{Changes, RecordKey, Visit, Write},
+    token::Frame,
+};
 
 use super::{context::Context, cookie, store_client::StoreClient};
 use crate::{

@@ -9,8 +9,11 @@ use std::{
 };
 
 use session_core::{
-    Clock, Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated,
-    Visit, Write, unix_seconds,
+    Clock, SessionId,
+    store::{
+        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+    },
+    unix_seconds,
 };
 use tokio::time::{Instant, interval_at, sleep, timeout_at};
 

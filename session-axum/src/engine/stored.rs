@@ -2,7 +2,10 @@
 
 use std::cell::Cell;
 
-use session_core::{Entries, Frame, IdSecret, Record, RecordKey, StoreErrorKind, Updated, Verified, Visit, Write};
+use session_core::{
+    store::{Entries, Record, RecordKey, StoreErrorKind, Updated, Visit, Write},
+    token::{Frame, IdSecret, Verified},
+};
 
 use super::{
     context::{CarriedOut, Context, Saved},

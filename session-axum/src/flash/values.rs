@@ -7,7 +7,7 @@ use serde::{
     de::DeserializeOwned,
     ser::{SerializeMap, SerializeSeq},
 };
-use session_core::{Batch, Texts};
+use session_core::flash::{Batch, Texts};
 
 use crate::form;
 

@@ -1,5 +1,7 @@
 //! What is wrong with a form, from whoever found it out.
 
+use crate::pairs::IntoPairs;
+
 /// What is wrong with a form: pairs of field and message, or the report of a validator.
 ///
 /// A field may have several messages; under the empty field stands what concerns the form as a whole. With the features
@@ -8,7 +10,7 @@
 ///
 /// `Kind` tells these apart for the compiler; nobody has to write it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` says nothing that is wrong with a form",
+    message = "`{Self}` cannot be used as form errors",
     note = "give pairs of field and message",
     note = "a report of `validator` or `garde` needs the feature of that name"
 )]
@@ -17,25 +19,25 @@ pub trait IntoErrors<Kind> {
     fn add_to(self, add: &mut dyn FnMut(String, String));
 }
 
-/// [`IntoErrors`] of pairs of field and message.
+/// Marks what is pairs of field and message.
+#[doc(hidden)]
 #[derive(Debug)]
-pub struct OfMessages(());
-/// [`IntoErrors`] of a validator's report.
+pub struct OfMessages<Kind>(std::marker::PhantomData<Kind>);
+/// Marks what is a validator's report.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct OfReport(());
 
-impl<I, F, M> IntoErrors<OfMessages> for I
+impl<Kind, P> IntoErrors<OfMessages<Kind>> for P
 where
-    I: IntoIterator<Item = (F, M)>,
-    F: Into<String>,
-    M: Into<String>,
+    P: IntoPairs<Kind, Value: Into<String>>,
 {
     fn add_to(self, add: &mut dyn FnMut(String, String)) {
-        self.into_iter().for_each(|(field, message)| add(field.into(), message.into()));
+        self.for_each_pair(&mut |field, message| add(field, message.into()));
     }
 }
 
-pub(crate) fn lists<Kind>(errors: impl IntoErrors<Kind>) -> session_core::Lists {
+pub(crate) fn lists<Kind>(errors: impl IntoErrors<Kind>) -> session_core::flash::Lists {
     let mut pairs = Vec::new();
     errors.add_to(&mut |field, message| pairs.push((field, message)));
     pairs.into_iter().collect()

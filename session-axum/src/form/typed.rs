@@ -5,7 +5,7 @@ use serde::{
     de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor, value},
     forward_to_deserialize_any,
 };
-use session_core::Texts;
+use session_core::flash::Texts;
 
 /// The struct that these fields are; `None` when one that it needs is missing or is no text of its type.
 pub(crate) fn parse<'a, T: DeserializeOwned>(fields: impl Iterator<Item = (&'a str, &'a Texts)>) -> Option<T> {

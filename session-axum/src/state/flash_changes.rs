@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use session_core::Batch;
+use session_core::flash::Batch;
 
 /// What a request did with the flash.
 #[derive(Clone, Default)]

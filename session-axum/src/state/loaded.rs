@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use session_core::{Base, Entries, Frame, IdSecret, Limits, Metadata, Record, RecordKey};
+use session_core::{
+    Limits,
+    store::{Base, Entries, Metadata, Record, RecordKey},
+    token::{Frame, IdSecret},
+};
 
 /// What the engine found. A clone is the same session.
 #[derive(Clone, Debug)]

@@ -1,6 +1,10 @@
 //! What becomes of a session with a response: decided here, and nowhere else.
 
-use session_core::{Changes, Frame, Limits, Metadata, SessionId, Times};
+use session_core::{
+    Limits, SessionId,
+    store::{Changes, Metadata},
+    token::{Frame, Times},
+};
 
 use super::loaded::{Live, Loaded};
 
@@ -192,7 +196,7 @@ impl<'a> Plan<'a> {
 
 #[cfg(test)]
 mod tests {
-    use session_core::Entries;
+    use session_core::store::Entries;
 
     use super::*;
     use crate::state::staged::Staged;

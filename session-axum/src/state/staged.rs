@@ -1,6 +1,6 @@
 //! What a request staged for its session: the changes, and the id that a session it begins will get.
 
-use session_core::{Changes, IdSecret, RandomError, SessionId};
+use session_core::{RandomError, SessionId, store::Changes, token::IdSecret};
 
 use super::loaded::Loaded;
 

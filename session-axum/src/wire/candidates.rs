@@ -1,6 +1,6 @@
 //! The tokens that may be ours among those that came under one name.
 
-use session_core::{Ring, Token, Verified, is_plausible};
+use session_core::token::{Ring, Token, Verified, is_plausible};
 
 /// Tokens under one name that one of our keys may have made: at most 4, each once, so that a flood of cookies costs no
 /// cryptography, and junk in front of a token does not keep it from being tried.
@@ -26,7 +26,7 @@ impl<'a> Candidates<'a> {
 
 /// Returns the token if one of our keys may have made it.
 pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Option<Token<'a>> {
-    Token::parse(text, ring.form()).filter(|token| ring.knows(token))
+    Token::parse(text, ring.protection()).filter(|token| ring.knows(token))
 }
 
 /// Opens a token that one of our keys made, unless its times cannot be true.

@@ -1,6 +1,11 @@
 //! The flash cookies: a batch of messages each, read from a request and set or removed by a response.
 
-use session_core::{Batch, Frame, Ring, SessionId, Token, cookie::Spec};
+use session_core::{
+    SessionId,
+    cookie::Spec,
+    flash::Batch,
+    token::{Frame, Ring, Token},
+};
 
 use super::{
     candidates::{Candidates, candidate, open},
@@ -90,7 +95,7 @@ impl FlashCookie {
         }
         let last_second = outgoing.frame.created_at.saturating_add(self.lifetime);
         let max_age = last_second.saturating_sub(now).max(1);
-        let len = ring.form().token_len(body.len());
+        let len = ring.protection().token_len(body.len());
         let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
         self.spec.set_with(suffix.as_str(), len, Some(max_age), seal).map(Some)
     }

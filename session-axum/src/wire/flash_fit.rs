@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use session_core::{
-    Batch, Frame, Ring,
     cookie::{MAX_SIZE, TooLarge},
+    flash::Batch,
+    token::{Frame, Ring},
 };
 
 use crate::error::Error;
@@ -123,7 +124,7 @@ impl<'a> OutgoingFlash<'a> {
         }
         let mut body = outgoing.frame.begin_body(128);
         outgoing.batch.write(&mut body);
-        outgoing.size = name_size + ring.form().token_len(body.len());
+        outgoing.size = name_size + ring.protection().token_len(body.len());
         outgoing.body = Some(body);
     }
 
@@ -133,7 +134,7 @@ impl<'a> OutgoingFlash<'a> {
 
     /// How many bytes of payload fit into a cookie of `size` bytes.
     fn room(&self, size: usize) -> usize {
-        self.ring.form().payload_room(size.saturating_sub(self.name_size))
+        self.ring.protection().payload_room(size.saturating_sub(self.name_size))
     }
 
     fn log_dropped(&self) {

@@ -1,8 +1,8 @@
 //! The session's cookie: the one valid token that a request brings, and the `Set-Cookie` headers of a response.
 
 use session_core::{
-    Ring, Verified,
     cookie::{MAX_SIZE, Spec, TooLarge},
+    token::{Ring, Verified},
 };
 
 use super::{
@@ -67,7 +67,7 @@ impl SessionCookie {
     ) -> Result<Vec<String>, Error> {
         let Some(ring) = &self.ring else { return Ok(Vec::new()) };
         let spec = &self.spec;
-        let len = ring.form().token_len(body.len());
+        let len = ring.protection().token_len(body.len());
         if self.most_pieces < 2 || spec.name().len() + len <= MAX_SIZE {
             let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
             let mut set = vec![spec.set_with("", len, max_age, seal)?];
@@ -96,7 +96,7 @@ impl SessionCookie {
 
     /// How many bytes the name and the value of the cookie with a payload of this length have.
     pub(crate) fn size(&self, payload: usize) -> usize {
-        self.ring.as_ref().map_or(0, |ring| self.spec.name().len() + ring.form().token_len_of_payload(payload))
+        self.ring.as_ref().map_or(0, |ring| self.spec.name().len() + ring.protection().token_len_of_payload(payload))
     }
 
     /// Joins the token that came in pieces under numbered names; empty when there is none.

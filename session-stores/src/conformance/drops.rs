@@ -5,7 +5,10 @@ use std::{
     task::{Context, Waker},
 };
 
-use session_core::{Clock, SessionStore, StoreFuture, Updated};
+use session_core::{
+    Clock,
+    store::{SessionStore, StoreFuture, Updated},
+};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 
@@ -18,7 +21,7 @@ pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStor
         let draft = trial.draft().set("a", "2").set("b", "2");
         begin(store.load(&key, trial.now));
         begin(store.update(&key, draft.write(Some(&read))));
-        begin(store.touch(&key, session_core::Visit { now: trial.now, expires_at: trial.now + HOUR }));
+        begin(store.touch(&key, session_core::store::Visit { now: trial.now, expires_at: trial.now + HOUR }));
         begin(store.list(&owner, trial.now));
         begin(store.create(&fresh_key(), draft.write(None)));
         let record = trial.read(&key).await;

@@ -1,6 +1,9 @@
 //! How a record ends: without its last key, by deletion, or by its time.
 
-use session_core::{Clock, SessionStore, Updated};
+use session_core::{
+    Clock,
+    store::{SessionStore, Updated},
+};
 
 use super::trial::{HOUR, Trial, answer, entries_of, fresh_key, fresh_owner, is_written, renewed};
 

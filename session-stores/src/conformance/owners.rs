@@ -1,6 +1,6 @@
 //! The owner of a session: the list of an owner's sessions, and their deletion.
 
-use session_core::{Clock, SessionStore};
+use session_core::{Clock, store::SessionStore};
 
 use super::trial::{HOUR, Trial, answer, fresh_owner, is_written, renewed};
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use session_core::{
-    Entries, Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write,
+    SessionId,
+    store::{Entries, Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write},
 };
 
 #[derive(Default)]

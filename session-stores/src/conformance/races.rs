@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use session_core::{
-    Changes, Clock, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write, unix_seconds,
+    Clock, SessionId,
+    store::{Changes, Record, RecordKey, SessionStore, StoreError, Updated, Visit, Write},
+    unix_seconds,
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -28,7 +30,7 @@ pub enum RaceKind {
 /// # Examples
 ///
 /// ```
-/// # async fn example(store: std::sync::Arc<dyn session_core::SessionStore>) {
+/// # async fn example(store: std::sync::Arc<dyn session_core::store::SessionStore>) {
 /// use session_core::SystemClock;
 /// use session_stores::conformance::{Race, RaceKind};
 ///
@@ -79,7 +81,7 @@ impl Race {
     #[cfg_attr(not(feature = "memory"), doc = "```ignore")]
     /// use std::sync::Arc;
     ///
-    /// use session_core::{SessionStore, SystemClock};
+    /// use session_core::{SystemClock, store::SessionStore};
     /// use session_stores::{MemoryStore, conformance::{Damage, Race, RaceKind}};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -108,7 +110,7 @@ impl Race {
     #[cfg_attr(not(feature = "memory"), doc = "```ignore")]
     /// use std::sync::Arc;
     ///
-    /// use session_core::{SessionStore, SystemClock};
+    /// use session_core::{SystemClock, store::SessionStore};
     /// use session_stores::{MemoryStore, conformance::{Damage, Race, RaceKind}};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -1,6 +1,9 @@
 //! Creating, reading and changing a record.
 
-use session_core::{Clock, RecordKey, SessionStore, Updated};
+use session_core::{
+    Clock,
+    store::{RecordKey, SessionStore, Updated},
+};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 

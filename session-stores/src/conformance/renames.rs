@@ -1,6 +1,9 @@
 //! Moving a record to another key.
 
-use session_core::{Clock, SessionStore, Updated};
+use session_core::{
+    Clock,
+    store::{SessionStore, Updated},
+};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_owner, is_written, renewed};
 

@@ -1,7 +1,8 @@
 //! Shared by all tests: fresh keys, and shorter forms of the operations.
 
 use session_core::{
-    Changes, Clock, Metadata, Record, RecordKey, SessionId, SessionStore, StoreError, Updated, Visit, Write,
+    Clock, SessionId,
+    store::{Changes, Metadata, Record, RecordKey, SessionStore, StoreError, Updated, Visit, Write},
     unix_seconds,
 };
 

@@ -1,6 +1,6 @@
 //! What a record may hold. All of it is returned byte for byte.
 
-use session_core::{Clock, SessionStore};
+use session_core::{Clock, store::SessionStore};
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 

@@ -5,7 +5,10 @@ use std::{
     hash::{BuildHasher, Hasher},
 };
 
-use session_core::{Entries, Record, RecordKey, SessionId, StoreError, Visit, Write};
+use session_core::{
+    SessionId,
+    store::{Entries, Record, RecordKey, StoreError, Visit, Write},
+};
 
 use super::stored::{Parts, Stored};
 

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use session_core::{Changes, Entries, Record, RecordKey, SessionId, SessionInfo, StoreError, StoreErrorKind};
+use session_core::{
+    SessionId,
+    store::{Changes, Entries, Record, RecordKey, SessionInfo, StoreError, StoreErrorKind},
+};
 
 /// The bytes of a record: numbers, the owner, the label, and the entries as one JSON text.
 ///

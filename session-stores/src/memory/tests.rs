@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use session_core::Changes;
+use session_core::store::Changes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -277,7 +277,7 @@ mod contract {
         let owner = step.owner.map(|owner| owner.to_string());
         let mut changes = Changes::default();
         if step.clears {
-            changes.clear(&session_core::Entries::default());
+            changes.clear(&session_core::store::Entries::default());
         }
         match step.edit {
             Some(true) => changes.insert("a", step.now.to_string()),

@@ -9,7 +9,7 @@ use ::redis::{
 };
 #[cfg(feature = "redis-cluster")]
 use ::redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
-use session_core::StoreError;
+use session_core::store::StoreError;
 use tokio::time::timeout;
 
 use super::error::{store_error, url_error};

@@ -1,7 +1,7 @@
 //! Turns errors of the `redis` crate into [`StoreError`]s, without the keys and values that they may quote.
 
 use ::redis::{ErrorKind, RedisError};
-use session_core::{StoreError, StoreErrorKind};
+use session_core::store::{StoreError, StoreErrorKind};
 
 /// Returns the error of a command. `place` is the server or the cluster, without user and password.
 pub(super) fn store_error(error: &RedisError, place: &str) -> StoreError {

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use ::redis::Value;
-use session_core::{Entries, Record, SessionId, StoreError, Write, base64url};
+use session_core::{
+    SessionId, base64url,
+    store::{Entries, Record, StoreError, Write},
+};
 use sha2::{Digest as _, Sha256};
 
 use super::scripts::{unexpected, unreadable};

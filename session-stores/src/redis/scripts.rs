@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use ::redis::{Cmd, Value, cmd};
-use session_core::{StoreError, StoreErrorKind};
+use session_core::store::{StoreError, StoreErrorKind};
 
 /// A script, and the SHA-1 that Redis knows it by.
 pub(super) struct Script {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_core::{Record, RecordKey, SessionInfo, StoreError};
+use session_core::store::{Record, RecordKey, SessionInfo, StoreError};
 use sqlx::{
     Pool,
     pool::{PoolConnection, PoolOptions},

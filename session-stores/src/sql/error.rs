@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error, fmt, io};
 
-use session_core::{StoreError, StoreErrorKind};
+use session_core::store::{StoreError, StoreErrorKind};
 use sqlx::error::DatabaseError;
 
 /// The source of a [`StoreError`]. sqlx's own error would quote session values in its `Debug` and `Display`.

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr as _};
 
 use session_core::{
-    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreFuture, Updated, Visit, Write,
+    SessionId,
+    store::{Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreFuture, Updated, Visit, Write},
 };
 use sqlx::{PgPool, Postgres, postgres::PgConnectOptions};
 
@@ -77,14 +78,14 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// - [`StoreErrorKind::Unavailable`](session_core::StoreErrorKind::Unavailable) if the database cannot be reached.
-    /// - [`StoreErrorKind::Refused`](session_core::StoreErrorKind::Refused) if the address is not valid, or the
+    /// - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database cannot be reached.
+    /// - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the address is not valid, or the
     ///   database refuses the user, the password or the name of the database.
     ///
     /// # Examples
     ///
     /// ```no_run
-    /// use session_core::StoreErrorKind;
+    /// use session_core::store::StoreErrorKind;
     /// use session_stores::PostgresStore;
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

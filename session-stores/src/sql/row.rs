@@ -1,6 +1,9 @@
 //! Reads rows into records. Every column is checked: another program may have written to the table.
 
-use session_core::{Entries, Record, SessionId, SessionInfo, StoreError, StoreErrorKind};
+use session_core::{
+    SessionId,
+    store::{Entries, Record, SessionInfo, StoreError, StoreErrorKind},
+};
 use sqlx::{ColumnIndex, Decode, Error, FromRow, Row};
 
 /// The columns of a record, unchecked.

@@ -3,8 +3,10 @@
 use std::{fmt, str::FromStr as _, time::Duration};
 
 use session_core::{
-    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
-    Write,
+    SessionId,
+    store::{
+        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+    },
 };
 use sqlx::{
     Sqlite, SqlitePool,

@@ -35,7 +35,7 @@ impl Site {
         [Self::of([memory.clone(), memory], Directory::new()), Self::of([one, other], files)]
     }
 
-    fn of(stores: [Arc<dyn session_axum::SessionStore>; 2], files: Directory) -> Self {
+    fn of(stores: [Arc<dyn session_axum::store::SessionStore>; 2], files: Directory) -> Self {
         let instances = stores.map(|store| SessionLayer::stored(store, keys()));
         Self { instances, requests: Arc::default(), _files: files }
     }

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use axum::{Router, http::StatusCode, routing::get};
-use session_axum::{Error, ErrorKind, Session, SessionLayer, StoreErrorKind, testing::Client};
+use session_axum::{Error, ErrorKind, Session, SessionLayer, store::StoreErrorKind, testing::Client};
 use tokio::time::Instant;
 
 use super::{Site, app};

@@ -6,7 +6,7 @@ use session_axum::{
     SessionLayer, Sessions,
     testing::{Client, ManualClock},
 };
-use session_core::SessionStore;
+use session_core::store::SessionStore;
 
 use super::{COOKIE, app};
 use crate::support::{

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{Router, extract, routing::get};
 use session_axum::{Error, Session, SessionLayer, testing::Client};
-use session_core::SessionStore;
+use session_core::store::SessionStore;
 use session_stores::{PostgresStore, RedisStore, SqliteStore};
 use sqlx::{
     AssertSqlSafe, Connection as _, SqliteConnection, SqlitePool,

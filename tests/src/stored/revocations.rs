@@ -99,7 +99,7 @@ async fn an_unreadable_list_refuses_unless_asked_otherwise() {
     {
         site.list.fail(fault, u32::MAX);
         assert_eq!(site.seen_with(&cookie).await.0, status, "{fault:?}");
-        let lenient = Client::new(app(site.layer.clone().trust_when_unlisted()));
+        let lenient = Client::new(app(site.layer.clone().insecure_trust_when_unavailable()));
         lenient.set_cookie(COOKIE, &cookie);
         assert_eq!(lenient.get("/get/a").await.text(), "1", "{fault:?}");
     }

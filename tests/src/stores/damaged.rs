@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::Path, routing::get};
 use session_axum::{Error, Session, SessionLayer, testing::Client};
-use session_core::{SessionId, SessionStore};
+use session_core::{SessionId, store::SessionStore};
 
 use crate::support::{app::keys, logs::Logs};
 

@@ -9,7 +9,8 @@ mod sqlite;
 mod tables;
 
 use session_core::{
-    Changes, Record, RecordKey, SessionId, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write,
+    SessionId,
+    store::{Changes, Record, RecordKey, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write},
 };
 
 /// A time that no clock of a database shows.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use session_core::{SessionStore as _, StoreErrorKind, Updated};
+use session_core::store::{SessionStore as _, StoreErrorKind, Updated};
 use session_stores::PostgresStore;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 use tokio::time::{sleep, timeout};

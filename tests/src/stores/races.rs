@@ -2,7 +2,10 @@
 
 use std::{any::Any, sync::Arc};
 
-use session_core::{RecordKey, SessionId, SessionStore, SystemClock};
+use session_core::{
+    SessionId, SystemClock,
+    store::{RecordKey, SessionStore},
+};
 use session_stores::conformance::{Damage, Race, RaceKind, Work};
 
 use super::hex;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use redis::Connection;
 use session_core::{
-    Changes, Record, RecordKey, SessionId, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write,
+    SessionId,
+    store::{Changes, Record, RecordKey, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write},
 };
 use session_stores::RedisStore;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::{RecordKey, SessionStore, StoreErrorKind};
+use session_core::store::{RecordKey, SessionStore, StoreErrorKind};
 use session_stores::RedisStore;
 
 use super::redis::{LATER, NOW, create, expect_error, fresh_key, load, name_of, owned, set, write};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use session_core::{SessionStore as _, StoreErrorKind, Updated};
+use session_core::store::{SessionStore as _, StoreErrorKind, Updated};
 use session_stores::SqliteStore;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 

@@ -3,7 +3,10 @@
 use std::fmt::Debug;
 
 use futures_util::future::{join_all, try_join_all};
-use session_core::{RecordKey, SessionId, SessionStore, StoreErrorKind, Updated, Visit, Write, base64url};
+use session_core::{
+    SessionId, base64url,
+    store::{RecordKey, SessionStore, StoreErrorKind, Updated, Visit, Write},
+};
 use tokio::time::{Duration, sleep, timeout};
 
 use super::{

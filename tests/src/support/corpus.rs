@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::LazyLock};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
-use session_core::Form;
+use session_core::token::Protection;
 
 use super::reference::{self, Binding, base64url, unhex};
 
@@ -219,22 +219,22 @@ impl<'de> Deserialize<'de> for Bytes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carrier {
     /// The session.
-    Data(Form),
+    Data(Protection),
     /// What a store finds it by.
     Id,
 }
 
 impl Carrier {
-    pub(crate) fn form(self) -> Form {
+    pub(crate) fn form(self) -> Protection {
         match self {
             Self::Data(form) => form,
-            Self::Id => Form::Signed,
+            Self::Id => Protection::Signed,
         }
     }
 }
 
-impl From<Form> for Carrier {
-    fn from(form: Form) -> Self {
+impl From<Protection> for Carrier {
+    fn from(form: Protection) -> Self {
         Self::Data(form)
     }
 }
@@ -374,8 +374,8 @@ impl Mint {
         let default = if carrier == Carrier::Id { "id" } else { "session" };
         let purpose = self.purpose.as_deref().unwrap_or(default);
         let (label, version) = match carrier.form() {
-            Form::Signed => ("mac", "1"),
-            Form::Encrypted => ("enc", "2"),
+            Protection::Signed => ("mac", "1"),
+            Protection::Encrypted => ("enc", "2"),
         };
         let binding = Binding {
             label,
@@ -393,10 +393,10 @@ impl Mint {
         let body = self.body(carrier);
         let encoded = self.body_text_b64.clone().map(|text| text.0);
         match carrier.form() {
-            Form::Signed => {
+            Protection::Signed => {
                 reference::sign(key, version, key_id, &encoded.unwrap_or_else(|| base64url(&body).into_bytes()))
             }
-            Form::Encrypted => {
+            Protection::Encrypted => {
                 let encrypted = || reference::encrypt(key, version, key_id, reference::repeatable_nonce(&body), &body);
                 let third = encoded.unwrap_or_else(|| encrypted().into_bytes());
                 [version.as_bytes(), key_id.as_bytes(), &third].join(&b'.')
@@ -487,7 +487,7 @@ impl Op {
                 drop_range(&mut text, range);
             }
             // Encrypted, the body is all there is: another one is another whole token, and a good one.
-            Self::SpliceSegment { seg: Segment::Body, .. } if carrier.form() == Form::Encrypted => return None,
+            Self::SpliceSegment { seg: Segment::Body, .. } if carrier.form() == Protection::Encrypted => return None,
             Self::SpliceSegment { seg, from } => {
                 let other = from.text(carrier);
                 let range = seg.range(&text)?;

@@ -1,6 +1,11 @@
 //! Sessions as text, and structs read from and written to them, for tests that need no server.
 
-use session_core::{Changes, Entries, Field, MissingField, Reader, SessionData, Writer, write_object};
+use session_core::{
+    MissingField, SessionData,
+    data::{Field, Reader, Writer},
+    store::{Changes, Entries},
+    write_object,
+};
 
 pub(crate) fn entries(session: &str) -> Entries {
     Entries::parse(session.into()).unwrap()

@@ -13,7 +13,7 @@ use axum::{Router, extract::State, routing::get};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use session_axum::{Error, Flash, Keys, Session, SessionLayer, testing::ManualClock};
-use session_core::Form;
+use session_core::token::Protection;
 
 use super::{
     corpus::{CORPUS, Carrier, ExpectSession},
@@ -38,11 +38,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) async fn new(form: Form, way: Way) -> Self {
+    pub(crate) async fn new(form: Protection, way: Way) -> Self {
         let keys = keys();
         let layer = match form {
-            Form::Signed => SessionLayer::signed(keys),
-            Form::Encrypted => SessionLayer::encrypted(keys),
+            Protection::Signed => SessionLayer::signed(keys),
+            Protection::Encrypted => SessionLayer::encrypted(keys),
         };
         Self::behind(configured(layer), form.into(), way).await
     }

@@ -6,8 +6,10 @@ use std::{
 };
 
 use session_core::{
-    Record, RecordKey, SessionId, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
-    Write,
+    SessionId,
+    store::{
+        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+    },
 };
 use session_stores::MemoryStore;
 

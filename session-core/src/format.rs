@@ -11,7 +11,7 @@ use crate::id::SessionId;
 
 /// How a token protects what it carries. The configuration chooses it, never the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Protection {
     /// Readable and unforgeable: HMAC-SHA256.
     Signed,
     /// Unreadable and unforgeable: XChaCha20-Poly1305.
@@ -23,7 +23,7 @@ pub enum Form {
     Encrypted,
 }
 
-impl Form {
+impl Protection {
     pub(crate) const fn version(self) -> u8 {
         match self {
             Self::Signed => b'1',
@@ -63,7 +63,7 @@ impl Form {
 /// The text of a token, taken apart. Its shape is right; nothing in it is to be believed yet.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
-    pub(crate) form: Form,
+    pub(crate) protection: Protection,
     /// What a signature covers, or the prefix that encryption binds.
     pub(crate) bound: &'a [u8],
     pub(crate) kid: [u8; KID],
@@ -73,29 +73,29 @@ pub struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// Takes a cookie's value apart, or answers `None` when it cannot be a token of this form.
+    /// Takes a cookie's value apart, or answers `None` when it cannot be a token of this protection.
     ///
     /// It allocates nothing and decodes nothing.
     #[must_use]
-    pub fn parse(text: &'a [u8], form: Form) -> Option<Self> {
+    pub fn parse(text: &'a [u8], protection: Protection) -> Option<Self> {
         let (prefix, rest) = text.split_at_checked(PREFIX)?;
         let [version, b'.', kid @ .., b'.'] = prefix else { return None };
         let kid = <[u8; KID]>::try_from(kid).ok()?;
-        if *version != form.version() || !is_base64url(&kid) {
+        if *version != protection.version() || !is_base64url(&kid) {
             return None;
         }
-        match form {
-            Form::Signed => {
+        match protection {
+            Protection::Signed => {
                 let (body, tail) = rest.split_at_checked(rest.len().checked_sub(1 + MAC)?)?;
                 let (dot, mac) = tail.split_first()?;
                 let bound = text.get(..text.len() - tail.len())?;
                 let shaped = *dot == b'.' && body.len() >= MIN_SIGNED_BODY && is_base64url(body) && is_base64url(mac);
-                shaped.then_some(Self { form, bound, kid, body, mac })
+                shaped.then_some(Self { protection, bound, kid, body, mac })
             }
             #[cfg(feature = "encrypted")]
-            Form::Encrypted => {
+            Protection::Encrypted => {
                 let shaped = rest.len() >= MIN_ENCRYPTED_BODY && is_base64url(rest);
-                shaped.then_some(Self { form, bound: prefix, kid, body: rest, mac: &[] })
+                shaped.then_some(Self { protection, bound: prefix, kid, body: rest, mac: &[] })
             }
         }
     }
@@ -103,7 +103,7 @@ impl<'a> Token<'a> {
 
 impl std::fmt::Debug for Token<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").field("form", &self.form).finish_non_exhaustive()
+        f.debug_struct("Token").field("protection", &self.protection).finish_non_exhaustive()
     }
 }
 
@@ -197,14 +197,14 @@ mod tests {
     #[test]
     fn a_tokens_length_is_known_before_it_is_sealed() {
         let keys = crate::Keys::generate();
-        for form in [
-            Form::Signed,
+        for protection in [
+            Protection::Signed,
             #[cfg(feature = "encrypted")]
-            Form::Encrypted,
+            Protection::Encrypted,
         ] {
-            let ring = keys.ring(form, crate::Purpose::Session, "session", "");
+            let ring = keys.ring(protection, crate::token::Purpose::Session, "session", "");
             for len in 32..40 {
-                assert_eq!(ring.seal(&vec![b'x'; len]).unwrap().len(), form.token_len(len));
+                assert_eq!(ring.seal(&vec![b'x'; len]).unwrap().len(), protection.token_len(len));
             }
         }
     }
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_token_has_exactly_one_shape() {
         let (body, mac) = ("A".repeat(43), "B".repeat(43));
-        let parse = |text: String| Token::parse(text.as_bytes(), Form::Signed).is_some();
+        let parse = |text: String| Token::parse(text.as_bytes(), Protection::Signed).is_some();
         assert!(parse(format!("1.kidk.{body}.{mac}")));
         for text in [
             String::new(),
@@ -240,15 +240,15 @@ mod tests {
 
     #[test]
     fn the_room_for_a_payload_is_used_up() {
-        for form in [
-            Form::Signed,
+        for protection in [
+            Protection::Signed,
             #[cfg(feature = "encrypted")]
-            Form::Encrypted,
+            Protection::Encrypted,
         ] {
             for token in 200..300 {
-                let payload = form.payload_room(token);
-                assert!(form.token_len(FRAME + payload) <= token, "{form:?} {token}");
-                assert!(form.token_len(FRAME + payload + 1) > token, "{form:?} {token}");
+                let payload = protection.payload_room(token);
+                assert!(protection.token_len(FRAME + payload) <= token, "{protection:?} {token}");
+                assert!(protection.token_len(FRAME + payload + 1) > token, "{protection:?} {token}");
             }
         }
     }
