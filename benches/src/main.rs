@@ -12,7 +12,6 @@ mod peers;
 mod rounds;
 mod server;
 #[expect(dead_code, reason = "the tests' own, which need more of it")]
-mod servers;
 mod stores;
 mod table;
 

@@ -8,7 +8,7 @@ use session_core::store::{SessionStore, StoreError};
 use session_stores::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
 use tokio::runtime::Handle;
 
-use crate::servers::{Directory, find, postgres::Postgres, redis};
+use session_test_servers::{Directory, find, postgres::Postgres, redis};
 
 pub fn in_memory() -> Variant {
     stored("session-axum, memory store", MemoryStore::new())

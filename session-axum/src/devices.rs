@@ -1,6 +1,6 @@
 //! `Sessions`: the list of a user's sessions, and the end of one or all of them.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
@@ -79,11 +79,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sessions {
     }
 }
 
-impl fmt::Debug for Sessions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(Sessions);
 
 /// One of a user's sessions: a browser that is logged in.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,8 +102,4 @@ impl From<SessionInfo> for LiveSession {
     }
 }
 
-impl fmt::Debug for LiveSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveSession").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(LiveSession);

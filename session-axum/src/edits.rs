@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -98,11 +97,7 @@ fn entry(key: String, value: &impl Serialize) -> Result<(String, String), Error>
     Ok((key, text))
 }
 
-impl fmt::Debug for Edit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Edit(..)")
-    }
-}
+session_core::opaque_debug!(Edit);
 
 /// Edits in the order of the helpers' calls. Most responses have one, which needs no list.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use crate::{
     config::{FlashMode, Settings},
     edits::{Edit, EditList, ResponseEdits},
     engine::CarriedOut,
-    error::{Error, Failure},
+    error::{Chain, Error, Failure},
     request::{Closed, Request, SessionState},
     state::{
         flash_changes::{Consumed, FlashChanges},
@@ -106,7 +106,7 @@ async fn finish_failed(request: &Request, mut closed: Closed, failed: Failed, re
 
 /// Makes the response to an error, by the application's own rule.
 fn answer(request: &Request, error: &Error) -> Response {
-    tracing::error!(%error, "a session could not be read, changed or saved");
+    tracing::error!(error = %Chain(error), "a session could not be read, changed or saved");
     let mut response = (request.settings.config.on_error)(error);
     response.extensions_mut().remove::<Failure>();
     response

@@ -1,6 +1,6 @@
 //! `Flash`: messages, a form's input and its errors, until the next page.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum_core::extract::FromRequestParts;
 use http::{HeaderMap, request::Parts};
@@ -266,11 +266,7 @@ impl Serialize for Flash {
     }
 }
 
-impl fmt::Debug for Flash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flash").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(Flash);
 
 /// A person does not see what a browser only prepares.
 fn is_prefetch(headers: &HeaderMap) -> bool {

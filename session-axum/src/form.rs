@@ -1,6 +1,6 @@
 //! A refused form on its way to the next page: what of it may travel, and as which texts.
 
-use std::{fmt, ops::Deref};
+use std::ops::Deref;
 
 use axum_core::extract::FromRequest;
 use serde::Serialize;
@@ -44,11 +44,7 @@ impl Values {
     }
 }
 
-impl fmt::Debug for Values {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Values").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(Values);
 
 /// Marks what serializes to fields.
 #[doc(hidden)]

@@ -1,7 +1,6 @@
 //! The handler's own future, and the saving after it.
 
 use std::{
-    fmt,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -54,8 +53,4 @@ where
     }
 }
 
-impl<F> fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!([F] ResponseFuture<F>);

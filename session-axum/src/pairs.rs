@@ -36,23 +36,23 @@ pub struct One(());
 #[derive(Debug)]
 pub struct Several(());
 
-impl<K: Into<String>, V> IntoPairs<One> for (K, V) {
+impl<K: AsRef<str>, V> IntoPairs<One> for (K, V) {
     type Value = V;
 
     fn for_each_pair(self, each: &mut dyn FnMut(String, V)) {
-        each(self.0.into(), self.1);
+        each(self.0.as_ref().to_owned(), self.1);
     }
 }
 
 impl<I, K, V> IntoPairs<Several> for I
 where
     I: IntoIterator<Item = (K, V)>,
-    K: Into<String>,
+    K: AsRef<str>,
 {
     type Value = V;
 
     fn for_each_pair(self, each: &mut dyn FnMut(String, V)) {
-        self.into_iter().for_each(|(key, value)| each(key.into(), value));
+        self.into_iter().for_each(|(key, value)| each(key.as_ref().to_owned(), value));
     }
 }
 

@@ -1,7 +1,6 @@
 //! One request: its cookies, the session that was loaded, and what its handlers staged.
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -518,11 +517,7 @@ impl State {
     }
 }
 
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(Request);
 
 /// Waits a little, and longer each time, so that requests that change one session at once do not keep each other from
 /// it.

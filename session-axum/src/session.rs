@@ -1,7 +1,6 @@
 //! `Session`: the handle on the one session of a request.
 
 use std::{
-    fmt,
     ops::{Deref, DerefMut},
     time::{Duration, SystemTime},
 };
@@ -404,11 +403,7 @@ async fn load(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
     request.load().await.map_err(SessionRejection::Failed)
 }
 
-impl<T: SessionData> fmt::Debug for Session<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!([T: SessionData] Session<T>);
 
 static UNCHANGED: Changes = Changes::NONE;
 

@@ -156,11 +156,7 @@ impl RecordKey {
     }
 }
 
-impl fmt::Debug for RecordKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecordKey(..)")
-    }
-}
+crate::opaque_debug!(RecordKey);
 
 /// A session as a store keeps it.
 #[derive(Clone)]
@@ -316,11 +312,7 @@ pub struct SessionInfo {
     pub label: Option<String>,
 }
 
-impl fmt::Debug for SessionInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionInfo").finish_non_exhaustive()
-    }
-}
+crate::opaque_debug!(SessionInfo);
 
 /// A store did not do what it was asked to.
 pub struct StoreError {

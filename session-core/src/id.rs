@@ -70,11 +70,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionId(..)")
-    }
-}
+crate::opaque_debug!(SessionId);
 
 /// Reads what [`Display`](fmt::Display) prints, as it comes back from a form.
 impl FromStr for SessionId {
@@ -128,11 +124,7 @@ impl IdSecret {
     }
 }
 
-impl fmt::Debug for IdSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IdSecret(..)")
-    }
-}
+crate::opaque_debug!(IdSecret);
 
 /// The operating system gave no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +153,7 @@ mod tests {
     #[test]
     fn debug_keeps_the_id_to_itself_and_display_shows_it() {
         let id = SessionId::from_bytes([0xff; 16]);
-        assert_eq!(format!("{id:?}"), "SessionId(..)");
+        assert_eq!(format!("{id:?}"), "SessionId { .. }");
         assert_eq!(id.to_string(), "_____________________w");
         assert_eq!(id.to_string().parse(), Ok(id));
     }

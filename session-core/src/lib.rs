@@ -33,6 +33,22 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// Implements `Debug` so that it shows the name of a type, and nothing of its value.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! opaque_debug {
+    ($name:ident) => {
+        $crate::opaque_debug!([] $name);
+    };
+    ([$($generics:tt)*] $name:ident $($arguments:tt)*) => {
+        impl<$($generics)*> ::std::fmt::Debug for $name $($arguments)* {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 #[doc(hidden)]
 pub mod __private;
 mod base64url;

@@ -386,11 +386,7 @@ impl Serialize for Payload<'_> {
     }
 }
 
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").finish_non_exhaustive()
-    }
-}
+crate::opaque_debug!(Batch);
 
 /// The places of the costs, the largest cost's first.
 fn largest_first(costs: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {

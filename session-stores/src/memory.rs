@@ -7,7 +7,6 @@ mod stored;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     hash::BuildHasher as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -142,11 +141,7 @@ impl Default for MemoryStore {
     }
 }
 
-impl fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(MemoryStore);
 
 impl SessionStore for MemoryStore {
     fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {

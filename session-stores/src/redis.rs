@@ -9,7 +9,6 @@ use std::{
     borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
-    fmt,
 };
 
 use ::redis::{ErrorKind, ServerErrorKind, aio::ConnectionManager, cmd};
@@ -368,11 +367,7 @@ impl RedisStore {
     }
 }
 
-impl fmt::Debug for RedisStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").finish_non_exhaustive()
-    }
-}
+session_core::opaque_debug!(RedisStore);
 
 /// Returns the first four arguments of a script that takes a visit. [`RedisStore::run_noted`] fills in the fourth.
 fn visit<'a>(key: &RecordKey, visit: Visit) -> Vec<Cow<'a, str>> {

@@ -7,13 +7,13 @@ mod browser;
 #[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
-mod contract;
-#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod derive;
 #[cfg(test)]
-mod engines;
+mod each_store;
+#[cfg(test)]
+mod every_engine;
 #[cfg(test)]
 mod flash;
 #[cfg(test)]
@@ -23,11 +23,15 @@ mod golden;
 #[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
+mod manuals;
+#[cfg(test)]
 mod mutations;
 #[cfg(test)]
 mod outcomes;
 #[cfg(doctest)]
 mod pages;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
@@ -35,15 +39,11 @@ mod saving;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
-mod seeds;
-#[cfg(test)]
 mod services;
 #[cfg(test)]
-mod setup;
+mod sessions_in_a_store;
 #[cfg(test)]
-mod stored;
-#[cfg(test)]
-mod stores;
+mod setup_warnings;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! When a session is saved, when it is not, and what a failed save answers.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    time::Duration,
+};
 
 use axum::{
-    Router,
+    Json, Router,
     body::Body,
     extract::Request,
     http::{Method, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
     routing::get,
 };
 use session_axum::{
@@ -141,6 +145,89 @@ async fn helpers_work_on_rejections_and_apply_in_their_order() {
         Err(response.adding_to_session([("a", 1)]).with_new_session().adding_to_session([("b", 2)]))
     }
     assert_eq!(after(layer(), rejected).await, (418, vec!["b".to_owned()], true));
+}
+
+/// A part that fails: axum may skip what stands beside it in a tuple.
+struct FailingPart;
+
+impl IntoResponseParts for FailingPart {
+    type Error = StatusCode;
+
+    fn into_response_parts(self, _: ResponseParts) -> Result<ResponseParts, StatusCode> {
+        Err(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// Has no JSON text.
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no text"))
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_on_a_response_that_failed_is_still_a_log_out() {
+    let logged_out = (500, vec![], true);
+    assert_eq!(after(layer(), || async { Json(Unwritable).with_new_session() }).await, logged_out);
+    assert_eq!(after(layer(), || async { (FailingPart, "ok").with_new_session() }).await, logged_out);
+    let (status, keys, _) = after(layer(), || async { (FailingPart, "ok").adding_to_session(("b", 1)) }).await;
+    assert_eq!((status, keys), (500, vec!["b".to_owned(), "user".to_owned()]));
+}
+
+#[tokio::test]
+async fn helpers_take_one_pair_or_several_in_any_form() {
+    let keys = |response: fn() -> Response| async move { after(layer(), move || async move { response() }).await.1 };
+    for response in [
+        || "x".with_session(("a", 1)),
+        || "x".with_session([("a", 1)]),
+        || "x".with_session(vec![("a".to_owned(), 1)]),
+        || "x".with_session(Some(("a", 1))),
+        || "x".with_session(BTreeMap::from([("a", 1)])),
+        || "x".with_session(HashMap::from([("a".to_owned(), 1)])),
+        || "x".with_session((0..1).map(|n| ("a", n))),
+        || "x".with_new_session().adding_to_session(("a", 1)),
+        || "x".with_new_session().adding_to_session(Some(("a", 1))),
+        || "x".with_new_session().adding_to_session(&HashMap::from([("a", 1)])),
+        || "x".with_session([("a", 1), ("b", 2)]).removing_from_session("b"),
+        || "x".with_session([("a", 1), ("b", 2)]).removing_from_session(["b"]),
+        || "x".with_session([("a", 1), ("b", 2)]).removing_from_session(String::from("b")),
+        || "x".with_session([("a", 1), ("b", 2)]).removing_from_session(["b", "c"]),
+        || "x".with_session([("a", 1), ("b", 2)]).removing_from_session(vec![String::from("b")]),
+        || "x".with_session([("a", 1), ("b", 2)]).removing_from_session(["b"].iter().copied()),
+    ] as [fn() -> Response; 16]
+    {
+        assert_eq!(keys(response).await, ["a"]);
+    }
+    let none: Option<(&str, u8)> = None;
+    assert_eq!(after(layer(), move || async move { "x".adding_to_session(none) }).await.1, ["user"]);
+}
+
+#[tokio::test]
+async fn flash_helpers_take_one_pair_or_several_in_any_form() {
+    async fn show(flash: Flash) -> String {
+        flash.keep_only("info");
+        let errors: Vec<_> = flash.errors().get("info").map(str::to_owned).into_iter().collect();
+        format!("{} {}", flash.get_all("info").join(" "), errors.join(" "))
+    }
+    for response in [
+        || "x".flashing(("info", "a")),
+        || "x".flashing([("info", "a")]),
+        || "x".flashing(Some(("info", String::from("a")))),
+        || "x".flashing(BTreeMap::from([("info", "a")])),
+        || "x".flashing(["a"].iter().map(|text| ("info", *text))),
+        || "x".with_errors(("info", "a")),
+        || "x".with_errors(vec![("info".to_owned(), "a")]),
+        || "x".with_errors(Some(("info", "a"))),
+        || "x".with_errors(HashMap::from([("info", "a")])),
+    ] as [fn() -> Response; 9]
+    {
+        let app = Router::new().route("/", get(move || async move { response() })).route("/show", get(show));
+        let client = client(app.layer(layer()));
+        client.get("/").await;
+        assert_eq!(client.get("/show").await.text().trim(), "a");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use std::pin::Pin;
 
 use guard::next_visit;
 use serde_json::Value;
-use session_core::{SessionId, store::{Changes, Record, RecordKey, SessionStore, Updated, Visit, Write}};
+use session_core::{
+    SessionId,
+    store::{Changes, Record, RecordKey, SessionStore, Updated, Visit, Write},
+};
 use tower_sessions::cookie::time::{Duration, OffsetDateTime};
 use tower_sessions_core::{self as tower, session::Id};
 

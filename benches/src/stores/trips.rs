@@ -15,11 +15,9 @@ use super::{
     sides::{Ours, Side, TowerSessions},
     writers,
 };
-use crate::{
-    ours,
-    rounds::Random,
-    servers::{Directory, postgres::Postgres, redis as server},
-};
+use session_test_servers::{Directory, postgres::Postgres, redis as server};
+
+use crate::{ours, rounds::Random};
 
 /// A row a database and operation.
 pub async fn measure() -> Result<String, Failure> {

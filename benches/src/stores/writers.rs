@@ -14,7 +14,9 @@ use super::{
     Failure,
     sides::{Ours, Side, TowerSessions},
 };
-use crate::{ours, servers::Directory, table::thousands};
+use session_test_servers::Directory;
+
+use crate::{ours, table::thousands};
 
 /// Ours and tower-sessions' by turns, each on a file of its own; the best round counts.
 pub async fn measure() -> Result<String, Failure> {

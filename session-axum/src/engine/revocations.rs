@@ -8,7 +8,7 @@ use session_core::{
 
 use super::{context::Context, cookie, store_client::StoreClient};
 use crate::{
-    error::Error,
+    error::{Chain, Error},
     state::{
         loaded::Loaded,
         outcome::{Outcome, Plan},
@@ -36,7 +36,7 @@ impl Revocations {
                 Ok(Loaded::nothing_behind_a_cookie())
             }
             Err(error) if self.trust_when_unavailable => {
-                tracing::error!(%error, "the list of revocations cannot be read; a session is accepted unchecked");
+                tracing::error!(error = %Chain(&error), "the list of revocations cannot be read; a session is accepted unchecked");
                 Ok(loaded)
             }
             Err(error) => Err(error),

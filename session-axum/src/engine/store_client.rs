@@ -17,7 +17,7 @@ use session_core::{
 };
 use tokio::time::{Instant, interval_at, sleep, timeout_at};
 
-use crate::error::Error;
+use crate::error::{Chain, Error};
 
 /// A session store. Its clones are the same store.
 #[derive(Clone)]
@@ -108,7 +108,10 @@ impl StoreClient {
                 let Some(store) = store.upgrade() else { return };
                 match store.delete_expired(unix_seconds(clock.now())).await {
                     Ok(removed) => tracing::debug!(removed, "expired sessions were removed"),
-                    Err(error) => tracing::warn!(%error, "expired sessions could not be removed; later again"),
+                    Err(error) => {
+                        let error = Error::from(error);
+                        tracing::warn!(error = %Chain(&error), "expired records could not be removed; the next sweep tries again");
+                    }
                 }
             }
         });

@@ -13,7 +13,7 @@ use super::{
     store_client::StoreClient,
 };
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Chain, Error, ErrorKind},
     state::{
         loaded::{Live, Loaded, Stored},
         outcome::{CookieChange, Outcome, Plan},
@@ -36,7 +36,7 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     let key = RecordKey::of_secret(frame.id, secret.as_bytes());
     let record = match store.load(&key, context.now).await {
         Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Unreadable) => {
-            tracing::error!(%error, "a stored session makes no sense; it counts as no session, and its record stays");
+            tracing::error!(error = %Chain(&error), "a stored session makes no sense; it counts as no session, and its record stays");
             None
         }
         answer => answer?,

@@ -2,25 +2,26 @@
 
 use session_core::token::{Ring, Token, Verified, is_plausible};
 
+use super::few::Few;
+
 /// Tokens under one name that one of our keys may have made: at most 4, each once, so that a flood of cookies costs no
 /// cryptography, and junk in front of a token does not keep it from being tried.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Candidates<'a> {
-    tokens: [Option<(&'a [u8], Token<'a>)>; MAX_CANDIDATES],
-}
+pub(super) struct Candidates<'a>(Few<(&'a [u8], Token<'a>), MAX_CANDIDATES>);
 
 impl<'a> Candidates<'a> {
+    pub(super) const fn new() -> Self {
+        Self(Few::new())
+    }
+
     pub(super) fn offer(&mut self, text: &'a [u8], ring: &Ring) {
         let Some(token) = candidate(text, ring) else { return };
-        if !self.iter().any(|(known, _)| known == text)
-            && let Some(place) = self.tokens.iter_mut().find(|place| place.is_none())
-        {
-            *place = Some((text, token));
+        if !self.iter().any(|(known, _)| known == text) {
+            self.0.push((text, token));
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], Token<'a>)> {
-        self.tokens.iter().flatten().copied()
+        self.0.iter().copied()
     }
 }
 

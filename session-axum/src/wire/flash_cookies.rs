@@ -9,6 +9,7 @@ use session_core::{
 
 use super::{
     candidates::{Candidates, candidate, open},
+    few::Few,
     flash_fit::{OutgoingBatch, OutgoingFlash},
     request_cookies::RequestCookies,
 };
@@ -47,8 +48,8 @@ impl FlashCookie {
     pub(crate) fn read(&self, cookies: &RequestCookies, now: u64) -> IncomingFlash {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return IncomingFlash::default() };
         let mut batches = Vec::new();
-        for name in self.names(cookies, ring).into_iter().flatten() {
-            batches.extend(self.read_batch(cookies, ring, name, now));
+        for name in self.names(cookies, ring).iter() {
+            batches.extend(self.read_batch(cookies, ring, *name, now));
         }
         batches.sort_by_key(|batch: &ReceivedBatch| batch.frame.created_at);
         IncomingFlash { batches }
@@ -101,16 +102,14 @@ impl FlashCookie {
     }
 
     /// The first 8 names that can be a batch's.
-    fn names<'a>(&'a self, cookies: &'a RequestCookies, ring: &Ring) -> [Option<Name<'a>>; MAX_BATCHES] {
-        let mut names: [Option<Name<'_>>; MAX_BATCHES] = [None; MAX_BATCHES];
+    fn names<'a>(&'a self, cookies: &'a RequestCookies, ring: &Ring) -> Few<Name<'a>, MAX_BATCHES> {
+        let mut names: Few<Name<'_>, MAX_BATCHES> = Few::new();
         let is_batch = |suffix: &[u8]| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".");
-        for (suffix, value) in cookies.find(&self.spec).filter(|(suffix, _)| is_batch(suffix)) {
-            if let Some(known) = names.iter_mut().flatten().find(|known| known.suffix == suffix) {
+        for (suffix, first) in cookies.find(&self.spec).filter(|(suffix, _)| is_batch(suffix)) {
+            if let Some(known) = names.iter_mut().find(|known| known.suffix == suffix) {
                 known.is_repeated = true;
-            } else if candidate(value, ring).is_some()
-                && let Some(place) = names.iter_mut().find(|place| place.is_none())
-            {
-                *place = Some(Name { suffix, first: value, is_repeated: false });
+            } else if candidate(first, ring).is_some() {
+                names.push(Name { suffix, first, is_repeated: false });
             }
         }
         names
@@ -118,7 +117,7 @@ impl FlashCookie {
 
     /// The batch under a name, unless two different ones came under it: nothing tells which is ours.
     fn read_batch(&self, cookies: &RequestCookies, ring: &Ring, name: Name<'_>, now: u64) -> Option<ReceivedBatch> {
-        let mut candidates = Candidates::default();
+        let mut candidates = Candidates::new();
         candidates.offer(name.first, ring);
         if name.is_repeated {
             let others = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == name.suffix);

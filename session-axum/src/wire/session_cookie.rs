@@ -41,7 +41,7 @@ impl SessionCookie {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return Found::Nothing };
         let assembled = self.assemble(cookies);
         let whole = cookies.find(&self.spec).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value);
-        let mut candidates = Candidates::default();
+        let mut candidates = Candidates::new();
         whole.chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
 
         let mut valid = candidates.iter().filter_map(|(_, token)| accept(open(&token, ring, now)?));

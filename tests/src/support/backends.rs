@@ -5,7 +5,7 @@ use std::sync::Arc;
 use session_core::store::SessionStore;
 use session_stores::{PostgresStore, RedisStore, SqliteStore};
 
-use super::servers::{
+use session_test_servers::{
     Directory,
     postgres::Postgres,
     redis::{SHARED, SHARED_CLUSTER},

@@ -9,7 +9,6 @@ pub(crate) mod fields;
 pub(crate) mod logs;
 pub(crate) mod proxy;
 pub(crate) mod reference;
-pub(crate) mod servers;
 pub(crate) mod target;
 pub(crate) mod twin;
 pub(crate) mod watched;

@@ -17,7 +17,7 @@ use super::{
     tables::{Place, tables},
     write,
 };
-use crate::support::servers::Directory;
+use session_test_servers::Directory;
 
 mod suite {
     session_stores::conformance!(store = || async { super::File::shared().await });
@@ -159,7 +159,7 @@ async fn two_processes_write_to_one_file_without_an_error() {
     }
     let file = File::new().await;
     let store = file.store().await;
-    let name = "stores::sqlite::two_processes_write_to_one_file_without_an_error";
+    let name = "each_store::sqlite::two_processes_write_to_one_file_without_an_error";
     let mut child = Command::new(env::current_exe().unwrap());
     let mut child = child.args(["--exact", name, "--nocapture"]).env(FILE, file.address()).spawn().unwrap();
     write_much(&store).await;

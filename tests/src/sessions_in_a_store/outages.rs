@@ -13,6 +13,7 @@ use axum::{Router, extract, routing::get};
 use session_axum::{Error, Session, SessionLayer, testing::Client};
 use session_core::store::SessionStore;
 use session_stores::{PostgresStore, RedisStore, SqliteStore};
+use session_test_servers::{Directory, postgres::Postgres, redis::Server};
 use sqlx::{
     AssertSqlSafe, Connection as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
@@ -26,7 +27,6 @@ use super::COOKIE;
 use crate::support::{
     app::keys,
     backends::Backend,
-    servers::{Directory, postgres::Postgres, redis::Server},
     twin::{Twin, listen, order, say},
 };
 

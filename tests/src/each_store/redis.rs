@@ -10,10 +10,9 @@ use session_core::{
 use session_stores::RedisStore;
 
 use super::damaged::{expect_another_session, id_of, visitor};
-use crate::support::{
-    proxy::Proxy,
-    servers::redis::{SHARED, Server},
-};
+use session_test_servers::redis::{SHARED, Server};
+
+use crate::support::proxy::Proxy;
 
 mod suite {
     session_stores::conformance!(store = || async { super::shared("suite").await });

@@ -451,7 +451,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// Makes a test of each promise, in the module where it stands, for the engine that an async function makes.
 macro_rules! suite {
     ($engine:expr) => {
-        $crate::engines::suite!($engine =>
+        $crate::every_engine::suite!($engine =>
             what_is_set_is_there_at_the_next_request
             a_stranger_gets_no_cookie
             reading_sets_no_cookie
@@ -480,7 +480,7 @@ macro_rules! suite {
     ($engine:expr => $($promise:ident)*) => {$(
         #[tokio::test]
         async fn $promise() {
-            $crate::engines::$promise($engine.await).await;
+            $crate::every_engine::$promise($engine.await).await;
         }
     )*};
 }

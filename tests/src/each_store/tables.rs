@@ -248,7 +248,7 @@ macro_rules! tables {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                $crate::stores::tables::$test::<$place>().await;
+                $crate::each_store::tables::$test::<$place>().await;
             }
         )+
     };

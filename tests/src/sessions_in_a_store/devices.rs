@@ -10,9 +10,10 @@ use session_axum::{
     SessionLayer,
     testing::{Client, TestResponse},
 };
+use session_test_servers::Directory;
 use tower::{ServiceExt as _, service_fn};
 
-use crate::support::{app::keys, servers::Directory};
+use crate::support::app::keys;
 
 #[path = "../../../examples/devices.rs"]
 #[expect(dead_code, reason = "its `main` is for a terminal")]

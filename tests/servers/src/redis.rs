@@ -12,19 +12,19 @@ use std::{
 };
 
 /// The server that the tests share, each with a key prefix of its own.
-pub(crate) static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+pub static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
 
 /// A server. Its memory is lost when it stops.
 #[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) port: u16,
+pub struct Server {
+    pub port: u16,
     directory: PathBuf,
     options: Vec<String>,
     process: Mutex<Option<Child>>,
 }
 
 impl Server {
-    pub(crate) fn start(options: &[&str]) -> Self {
+    pub fn start(options: &[&str]) -> Self {
         assert!(is_installed(), "these tests need redis-server: on Debian, `apt-get install redis-server`");
         // Somebody else may take the port before Redis does.
         (0..5).find_map(|_| Self::try_start(free_port(), options)).expect("redis-server starts")
@@ -39,25 +39,25 @@ impl Server {
         server.answers().then_some(server)
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// As if the machine lost its power.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         let mut process = self.process.lock().unwrap().take().expect("it runs");
         writeln!(process.stdin.as_mut().unwrap(), "keep").unwrap();
         process.wait().unwrap();
     }
 
     /// On the same port.
-    pub(crate) fn start_again(&self) {
+    pub fn start_again(&self) {
         self.spawn();
         assert!(self.answers(), "redis-server does not come back on port {}", self.port);
     }
 
     /// The first line of what the server answers to `command`.
-    pub(crate) fn ask(&self, command: &str) -> Option<String> {
+    pub fn ask(&self, command: &str) -> Option<String> {
         let mut stream = self.open(command)?;
         let mut line = String::new();
         stream.read_line(&mut line).ok()?;
@@ -115,16 +115,16 @@ impl Drop for Server {
 }
 
 /// The cluster that the tests share, each with a key prefix of its own.
-pub(crate) static SHARED_CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+pub static SHARED_CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 
 /// Three servers, each with a third of the slots and no replica.
 #[derive(Debug)]
-pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<Server>,
+pub struct Cluster {
+    pub nodes: Vec<Server>,
 }
 
 impl Cluster {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let ports = [free_port(), free_port(), free_port()];
         let nodes: Vec<_> = ports.iter().map(|bus| Self::node(*bus)).collect();
         for (number, (node, slots)) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]).enumerate() {
@@ -139,12 +139,12 @@ impl Cluster {
         cluster
     }
 
-    pub(crate) fn urls(&self) -> Vec<String> {
+    pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(Server::url).collect()
     }
 
     /// The place in `nodes` of the one that has `key`.
-    pub(crate) fn node_of(&self, key: &str) -> usize {
+    pub fn node_of(&self, key: &str) -> usize {
         let answer = self.nodes[0].ask(&format!("CLUSTER KEYSLOT {key}")).unwrap();
         let slot: usize = answer.trim_start_matches(':').parse().unwrap();
         [5_460, 10_922, 16_383].iter().position(|last| slot <= *last).unwrap()

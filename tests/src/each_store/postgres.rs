@@ -13,12 +13,12 @@ use super::{
     tables::{Place, tables},
     write,
 };
-use crate::support::servers::postgres::Postgres;
+use session_test_servers::postgres::Postgres;
 
 mod suite {
     session_stores::conformance!(
         store = || async {
-            use crate::stores::tables::Place as _;
+            use crate::each_store::tables::Place as _;
             super::Base::new().await.store().await
         }
     );

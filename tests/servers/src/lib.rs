@@ -1,7 +1,10 @@
 //! Servers that the tests start for themselves, and that end with the tests, whatever way these end.
 
-pub(crate) mod postgres;
-pub(crate) mod redis;
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a server that a test does not get fails the test")]
+#![expect(missing_docs, missing_debug_implementations, clippy::new_without_default, reason = "for tests alone")]
+
+pub mod postgres;
+pub mod redis;
 
 use std::{
     env, fs,
@@ -12,13 +15,13 @@ use std::{
 };
 
 /// A directory that goes with this value, or with the test's process.
-pub(crate) struct Directory {
+pub struct Directory {
     path: PathBuf,
     remover: Child,
 }
 
 impl Directory {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("session-tests-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
@@ -27,7 +30,7 @@ impl Directory {
         Self { path, remover: remover.expect("there is a shell") }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -41,11 +44,11 @@ impl Drop for Directory {
 
 /// A server's process. It runs under a shell that waits for the end of its input: that comes when this value goes, and
 /// also when the test's process is killed, which no destructor would see.
-pub(crate) struct Guarded(Child);
+pub struct Guarded(Child);
 
 impl Guarded {
     /// Starts `command`. It is stopped with `signal`.
-    pub(crate) fn start(command: &[String], signal: &str, log: &Path) -> Self {
+    pub fn start(command: &[String], signal: &str, log: &Path) -> Self {
         let log = fs::File::create(log).expect("the server's log can be made");
         let child = Command::new("sh")
             .args(["-c", GUARD, "guard", signal])
@@ -57,7 +60,7 @@ impl Guarded {
         Self(child.expect("there is a shell"))
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
+    pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }
@@ -70,25 +73,25 @@ impl Drop for Guarded {
 }
 
 /// Whether the tests run as root, as which many servers refuse to.
-pub(crate) fn is_root() -> bool {
+pub fn is_root() -> bool {
     id(&["-u"]).as_deref() == Some("0")
 }
 
 /// What `id` says.
-pub(crate) fn id(arguments: &[&str]) -> Option<String> {
+pub fn id(arguments: &[&str]) -> Option<String> {
     let output = Command::new("id").args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Where the program is: on the PATH, or in one of these directories.
-pub(crate) fn find(program: &str, elsewhere: &[PathBuf]) -> Option<PathBuf> {
+pub fn find(program: &str, elsewhere: &[PathBuf]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut places = env::split_paths(&path).chain(elsewhere.iter().cloned()).map(|place| place.join(program));
     places.find(|place| place.is_file())
 }
 
 /// A port of this machine on which nobody listens.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     listener.local_addr().expect("it has an address").port()
 }

@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use super::{Directory, Guarded, find, free_port, id, is_root};
 
 /// A server on a port of its own, with nothing in it.
-pub(crate) struct Postgres {
+pub struct Postgres {
     running: Option<Guarded>,
     directory: Directory,
     user: Option<User>,
@@ -33,13 +33,13 @@ struct User {
 
 impl Postgres {
     /// The one that all tests share.
-    pub(crate) fn shared() -> &'static Self {
+    pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Postgres> = LazyLock::new(Postgres::start);
         &SHARED
     }
 
     /// One that a test may stop.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let mut server =
             Self { directory: Directory::new(), user: User::unprivileged(), port: free_port(), running: None };
         server.own(server.directory.path());
@@ -48,11 +48,11 @@ impl Postgres {
         server
     }
 
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.running = None;
     }
 
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         let log = self.directory.path().join("log");
         let mut command = self.command("postgres");
         command.extend([format!("--port={}", self.port), format!("-D{}", self.data())]);
@@ -68,7 +68,7 @@ impl Postgres {
     }
 
     /// Makes a database that no other test has, and gives its address.
-    pub(crate) async fn database(&self) -> String {
+    pub async fn database(&self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&self.address("postgres")).await.expect("the server is there");

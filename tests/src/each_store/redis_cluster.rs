@@ -6,7 +6,7 @@ use session_core::store::{RecordKey, SessionStore, StoreErrorKind};
 use session_stores::RedisStore;
 
 use super::redis::{LATER, NOW, create, expect_error, fresh_key, load, name_of, owned, set, write};
-use crate::support::servers::redis::{Cluster, SHARED_CLUSTER};
+use session_test_servers::redis::{Cluster, SHARED_CLUSTER};
 
 mod suite {
     session_stores::conformance!(store = || async { super::shared("suite").await });
