@@ -1,4 +1,4 @@
-//! What the helpers on a response ask of the session and the flash, until the layer does it.
+//! What the helpers on a response change in the session and the flash. The layer carries it out.
 
 use std::{
     borrow::Cow,
@@ -23,7 +23,7 @@ pub(crate) enum Edit {
     Replace(Vec<(String, String)>),
     Add(Vec<(String, String)>),
     Remove(Vec<String>),
-    /// Takes the session of a handle: the request's own as extractors left it, another one as it was then.
+    /// Takes over the session of a handle: the request's own as extractors left it, another one with these values.
     Adopt(LoadedRequest, Vec<(String, String)>),
     Flash(Batch),
     /// The helper was given what cannot be saved.
@@ -126,7 +126,7 @@ impl EditList {
         edits.into_iter().for_each(|edit| self.push(edit));
     }
 
-    /// Adds to the flash what the edits say of it, and returns the others.
+    /// Applies the edits of the flash, and returns the others.
     pub(crate) fn apply_to_flash(self, flash: &mut Cow<'_, FlashChanges>) -> Result<Self, Error> {
         let mut others = Self::default();
         for edit in self.into_iter() {

@@ -1,5 +1,5 @@
-//! The way out: with its response, what a request staged becomes records, cookies and headers, or an error before
-//! anything has been sent.
+//! The end of a request: what it has staged becomes records, cookies and headers of its response, or an error before
+//! anything is sent.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
     wire::headers::{add_cookies, add_vary},
 };
 
-/// What a response asks of the session and the flash, besides what extractors staged.
+/// What a response changes in the session and the flash, besides what extractors have staged.
 pub(crate) struct Finish {
     edits: EditList,
     failure: Option<Error>,
@@ -51,7 +51,7 @@ impl Finish {
         Some(Self { edits, failure })
     }
 
-    /// Settles the request's session and flash with its response. It only waits where a store is to be asked.
+    /// Saves the request's session and flash, and adds the cookies to the response. It only waits if a store is asked.
     pub(crate) async fn run(self, mut request: Arc<Request>, mut response: Response) -> Response {
         let Self { mut edits, failure } = self;
         let was_read = request.was_read();
@@ -77,12 +77,11 @@ impl Finish {
     }
 }
 
-/// Answers a failure. Nothing that could not be saved is answered as if it were, and only an end that the request wanted
-/// still ends the session.
+/// Answers a failure by the application's own rule. Only if the request wanted the session to end, it still ends.
 async fn finish_failed(request: &Request, mut closed: Closed, failed: Failed, response: &mut Response) -> Vec<String> {
     let Failed { mut error, ends } = failed;
     closed.roll_back();
-    // What the application's answer asks for may fail as well: then nothing of it is done.
+    // The application's answer may change the session or the flash, and that may fail as well: then it is left out.
     for obeys_answer in [true, false] {
         *response = answer(request, &error);
         let answers_edits = ResponseEdits::take(response);

@@ -33,13 +33,13 @@ pub(crate) struct Request {
     pub(crate) is_head: bool,
     /// Known while the layer still watches for a set-up that cannot work.
     pub(crate) origin: Option<Origin>,
-    /// The request as another layer around this one has it.
+    /// The request as the next layer around this one sees it.
     outer: Option<Arc<Self>>,
     /// Whether another layer around this one has a cookie of the same name, so that neither can be trusted.
     pub(crate) clashes: bool,
     incoming: OnceLock<IncomingFlash>,
     state: Mutex<State>,
-    /// Held by whoever asks the store, so that the operations of one request follow one another.
+    /// Held while the store is asked, so that the operations of one request follow one another.
     turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
 }
 
@@ -67,7 +67,7 @@ enum Slot {
 pub(crate) struct SessionState {
     pub(crate) loaded: Loaded,
     pub(crate) staged: Staged,
-    /// A save that began and whose end is not known: it was cancelled, or its answer was lost. It is repeated.
+    /// A save that was begun and may not have ended: it was cancelled, or its answer was lost. It is repeated.
     unfinished: Option<Box<Staged>>,
 }
 
@@ -99,7 +99,7 @@ impl Request {
         }
     }
 
-    /// This request as each layer has it, from this one outwards.
+    /// Iterates over the layers around the handler, from this one outwards.
     pub(crate) fn layers(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |request| request.outer.as_deref())
     }
@@ -284,7 +284,7 @@ impl SessionState {
         !is_due && !self.loaded.cookie_is_stale && self.unfinished.is_none() && self.staged.changes.is_empty()
     }
 
-    /// Repeats a save that began and whose end is not known, with the same id, secret and changes.
+    /// Repeats a save that was begun and may not have ended, with the same id, secret and changes.
     pub(crate) async fn finish_saving(&mut self, request: &Request) -> Result<(), Error> {
         let Some(mut save) = self.unfinished.take() else { return Ok(()) };
         let now = request.settings.now();
@@ -298,7 +298,7 @@ impl SessionState {
     }
 }
 
-/// A request whose session was loaded. There is no other way to its session.
+/// A request with a loaded session. Only [`Request::load`] makes one, so that no code can ask for the session too early.
 #[derive(Clone)]
 pub(crate) struct LoadedRequest(Arc<Request>);
 
@@ -319,7 +319,7 @@ impl LoadedRequest {
         })
     }
 
-    /// Hands the JSON text under `key` to `read`, which may run the user's code: no lock is held.
+    /// Passes the JSON text under `key` to `read`, without a lock: `read` may run the application's code.
     pub(crate) fn with_text<R>(&self, key: &str, read: impl FnOnce(Option<&str>) -> R) -> R {
         if key.starts_with(RESERVED_PREFIX) {
             return read(None);
@@ -389,7 +389,7 @@ impl LoadedRequest {
         })
     }
 
-    /// Draws the id of a session that is saved for the first time, and remembers the save until its end is known.
+    /// Draws the id of a new session, and remembers the save until it has ended.
     fn begin_saving(&self, now: u64) -> Result<Option<(Loaded, Staged)>, Error> {
         let rules = self.settings().rules(true);
         let mut state = self.0.state();
@@ -426,7 +426,7 @@ impl LoadedRequest {
         Ok(())
     }
 
-    /// Replaces the JSON text under `key` by what `change` makes of it, as one step that no other change comes between.
+    /// Replaces the JSON text under `key` by the result of `change`, in one step that no other change can interrupt.
     pub(crate) async fn update<T>(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! What every engine is given, and what it answers with.
+//! What an engine gets, and what it returns.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
-/// What an engine goes by, besides the session itself.
+/// The layer's cookie, the request's cookies, the limits and the time.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a SessionCookie,
@@ -19,20 +19,20 @@ pub(crate) struct Context<'a> {
     pub(crate) now: u64,
 }
 
-/// What became of a plan.
+/// The result of carrying a plan out.
 #[derive(Debug)]
 pub(crate) enum CarriedOut {
-    /// The `Set-Cookie` headers that the browser then needs.
+    /// The plan was carried out. The values of the `Set-Cookie` headers that the browser needs.
     Done(Vec<String>),
-    /// The session ended while its request ran: the changes are dropped.
+    /// Another request has ended the session: the changes are dropped.
     EndedElsewhere,
 }
 
-/// What became of a save while the request runs.
+/// The result of a save while the request runs.
 pub(crate) enum Saved {
-    /// It leaves with the response.
+    /// The session will be sent with the response.
     WithResponse,
-    /// It is written: the session as it is now.
+    /// The store has written the session: as it is now.
     Written(Loaded),
     EndedElsewhere,
 }

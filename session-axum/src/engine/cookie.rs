@@ -1,4 +1,4 @@
-//! Sessions whose data travels in their cookies.
+//! The engine that keeps the data of a session in its cookie.
 
 use std::cell::Cell;
 
@@ -41,7 +41,7 @@ pub(super) fn load(context: Context<'_>) -> Loaded {
     }
 }
 
-/// Makes the cookies that leave the browser with the session as it was decided.
+/// Makes the cookies by which the browser has the session after the plan.
 pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>) -> Result<Vec<String>, Error> {
     match plan.cookie() {
         CookieChange::Leave => Ok(Vec::new()),
@@ -56,7 +56,7 @@ pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>
     }
 }
 
-/// Returns the one valid token's session. Two of them are none.
+/// Returns the session of the one valid token. If two different tokens are valid, there is no session.
 pub(super) fn one<T>(found: Found<T>, context: Context<'_>) -> Option<T> {
     match found {
         Found::Nothing => None,

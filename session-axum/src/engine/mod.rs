@@ -1,4 +1,4 @@
-//! The engines: where sessions live. Nothing outside this file asks which one it is.
+//! The engines: where sessions live. Only this file and the builder of the layer know which engine it is.
 
 mod context;
 mod cookie;
@@ -25,14 +25,14 @@ pub(crate) enum Engine {
     Null,
     /// In their cookies.
     Cookie,
-    /// In their cookies, and a list keeps the ids of those that were ended early.
+    /// In their cookies, with a list of the ids of sessions that were ended early.
     RevocableCookie(Revocations),
-    /// In a store. The cookie carries what they are found by.
+    /// In a store. The cookie carries the secret by which the store finds the record.
     Store(StoreClient),
 }
 
 impl Engine {
-    /// What the cookie's tokens are for.
+    /// Returns the purpose of the session cookie's tokens.
     pub(crate) const fn purpose(&self) -> Purpose {
         match self {
             Self::Store(_) => Purpose::Id,
@@ -40,22 +40,22 @@ impl Engine {
         }
     }
 
-    /// Whether the session's data travels in its cookie.
+    /// Returns whether the session's data travels in its cookie.
     pub(crate) const fn data_travels(&self) -> bool {
         !matches!(self, Self::Store(_))
     }
 
-    /// Whether sessions have owners.
+    /// Returns whether the engine keeps owners and labels.
     pub(crate) const fn keeps_owners(&self) -> bool {
         matches!(self, Self::Store(_))
     }
 
-    /// Whether the end of a session ends copies of its cookie too.
+    /// Returns whether the end of a session also ends copies of its cookie.
     pub(crate) const fn ends_copies(&self) -> bool {
         matches!(self, Self::Store(_) | Self::RevocableCookie(_))
     }
 
-    /// The records of all sessions, where there are any.
+    /// Returns the store that holds the sessions' records, if there is one.
     pub(crate) const fn records(&self) -> Option<&StoreClient> {
         match self {
             Self::Store(store) => Some(store),
@@ -63,7 +63,7 @@ impl Engine {
         }
     }
 
-    /// The store that is asked, whatever for.
+    /// Returns the store that the engine asks, for records or for revocations.
     pub(crate) const fn store_mut(&mut self) -> Option<&mut StoreClient> {
         match self {
             Self::Store(store) => Some(store),
@@ -72,7 +72,7 @@ impl Engine {
         }
     }
 
-    /// Loads the session where nothing but its cookie has to be asked.
+    /// Loads the session at once; `None` if the engine has to ask a store.
     pub(crate) fn load_now(&self, context: Context<'_>) -> Option<Loaded> {
         match self {
             Self::Null => Some(Loaded::nothing()),
@@ -81,12 +81,12 @@ impl Engine {
         }
     }
 
-    /// Whether carrying a plan out never waits.
+    /// Returns whether no operation of the engine ever waits.
     pub(crate) const fn never_waits(&self) -> bool {
         matches!(self, Self::Null | Self::Cookie)
     }
 
-    /// Loads the session that the request brought. What cannot be asked is an error, never an empty session.
+    /// Loads the session that the request brought. If a store cannot be asked, that is an error, never an empty session.
     pub(crate) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
         match self {
             Self::Null => Ok(Loaded::nothing()),
@@ -96,7 +96,7 @@ impl Engine {
         }
     }
 
-    /// Writes what was decided, and makes the cookies that the browser then needs.
+    /// Carries a plan out, and returns the cookies that the browser then needs.
     pub(crate) async fn carry_out(
         &self,
         plan: Plan<'_>,
@@ -113,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// Writes what was decided while the request runs. Where the data travels, this checks that it can.
+    /// Carries a plan out while the request runs. If the data travels, this only checks that it fits into its cookies.
     pub(crate) async fn save(
         &self,
         plan: Plan<'_>,
@@ -129,8 +129,8 @@ impl Engine {
         }
     }
 
-    /// Writes a plan only if no other request changed the session meanwhile; `None` where the session is no record that
-    /// other requests could change.
+    /// Writes a plan only if no other request has changed the record since it was read. Returns `None` if the session is
+    /// no record that other requests could change.
     pub(crate) async fn write_exactly(&self, plan: Plan<'_>) -> Result<Option<ExactWrite>, Error> {
         match (self, plan.loaded.stored()) {
             (Self::Store(store), Some(stored)) => stored::write_exactly(store, plan, stored).await.map(Some),
@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// Loads the session again after another request changed it.
+    /// Loads the session again after another request has changed it.
     pub(crate) async fn reload(&self, loaded: &Loaded, now: u64) -> Result<Loaded, Error> {
         match (self, loaded.stored()) {
             (Self::Store(store), Some(stored)) => stored::reload(store, loaded, stored, now).await,
@@ -146,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// How many bytes of payload the session's cookie has after the changes.
+    /// Returns how many bytes of payload the session's cookie has after the plan.
     pub(crate) fn payload_len(&self, plan: &Plan<'_>) -> usize {
         match self {
             Self::Null => 0,

@@ -1,5 +1,5 @@
-//! Sessions whose data travels, with a list of those that were ended early: a store keeps their ids until no copy of
-//! their cookies could be valid.
+//! The engine that keeps the data of a session in its cookie, and a list of the sessions that were ended early in a
+//! store. An id stays in the list until no copy of the session's cookies could be valid.
 
 use session_core::{
     store::{Changes, RecordKey, Visit, Write},
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The list, and what holds while it cannot be read.
+/// The list, and what to do while it cannot be read.
 #[derive(Clone)]
 pub(crate) struct Revocations {
     pub(crate) list: StoreClient,
@@ -43,7 +43,7 @@ impl Revocations {
         }
     }
 
-    /// Notes the end before the response says that it happened.
+    /// Writes the end of a session into the list before the response confirms it.
     pub(super) async fn carry_out(
         &self,
         plan: Plan<'_>,

@@ -93,7 +93,7 @@ impl StoreClient {
         answer.unwrap_or_else(|late| Err(StoreError::new(StoreErrorKind::Unavailable, late))).map_err(Error::from)
     }
 
-    /// Begins to remove expired records now and then, unless somebody does. It ends with the store.
+    /// Starts the task that removes expired records in intervals, unless it runs already. The task ends with the store.
     pub(crate) fn keep_swept(&self, clock: &Arc<dyn Clock>) {
         if self.is_swept.load(Relaxed) || self.is_swept.swap(true, Relaxed) {
             return;
@@ -135,5 +135,5 @@ enum Times {
 }
 use Times::{Once, Twice};
 
-/// Before the second attempt: a connection that broke is made again meanwhile.
+/// The pause before the second attempt, in which a broken connection can be made again.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! Sessions that live in a store, while their cookies carry what they are found by.
+//! The engine that keeps sessions in a store. A cookie carries the secret by which the store finds the record.
 
 use std::cell::Cell;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Loads the record that the cookie names: once a request, and only for a cookie that one of our keys made.
+/// Loads the record of the cookie: once a request, and only for a cookie that one of our keys has signed.
 pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Loaded, Error> {
     let came = Cell::new(false);
     let accept = |verified: Verified| {
@@ -47,7 +47,7 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     Ok(live.map_or(Loaded::nothing_behind_a_cookie(), Loaded::live))
 }
 
-/// Writes what was decided. The cookie follows only where the browser needs it.
+/// Writes the plan. The response sets a cookie only if the browser needs a new one.
 pub(super) async fn carry_out(
     store: &StoreClient,
     plan: Plan<'_>,
@@ -77,7 +77,7 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Writes what was decided while the request runs.
+/// Writes the plan while the request runs.
 pub(super) async fn save(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Saved, Error> {
     let committed = commit(store, plan, next_id).await?;
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
@@ -89,7 +89,7 @@ pub(super) async fn save(store: &StoreClient, plan: Plan<'_>, next_id: &mut Next
     })
 }
 
-/// What became of a write that changes the record only if no other request has.
+/// The result of a write that is made only if no other request has changed the record.
 pub(crate) enum ExactWrite {
     Written(Loaded),
     /// Another request changed the record since it was read.
@@ -112,7 +112,7 @@ pub(super) async fn write_exactly(store: &StoreClient, plan: Plan<'_>, stored: &
     }
 }
 
-/// Reads the session's record again.
+/// Loads the session's record again.
 pub(super) async fn reload(store: &StoreClient, loaded: &Loaded, stored: &Stored, now: u64) -> Result<Loaded, Error> {
     let record = store.load(&stored.key, now).await?.ok_or_else(Error::gone)?;
     let stored = Stored { key: stored.key, secret: stored.secret.clone(), record, is_current: true };
@@ -120,7 +120,7 @@ pub(super) async fn reload(store: &StoreClient, loaded: &Loaded, stored: &Stored
     Ok(Loaded::live(live).with_cookie(loaded.cookie_came, loaded.cookie_is_stale))
 }
 
-/// What the store made of a plan.
+/// The result of a write to the store.
 enum Committed {
     /// Nothing was to be written.
     Nothing,
@@ -131,8 +131,8 @@ enum Committed {
 }
 
 impl Committed {
-    /// A write that left nothing of the record removed it, whatever was planned. One that was to remove the last key
-    /// leaves a record to which another request added a key.
+    /// Corrects the planned outcome by what the store found. A write that leaves nothing of a record removes it. A write
+    /// that removes the last key leaves the record if another request has added a key.
     fn outcome(&self, planned: Outcome) -> Outcome {
         match self {
             Self::Removed => Outcome::Removed,
@@ -198,7 +198,7 @@ impl NextRecord {
     }
 }
 
-/// Makes one write at most, besides the end of the session that was.
+/// Makes one write at most, and before it deletes the record of a session that ends.
 async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Committed, Error> {
     match (plan.outcome, plan.loaded.stored()) {
         (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, _) => Ok(Committed::Nothing),
@@ -237,7 +237,8 @@ async fn touch(store: &StoreClient, plan: Plan<'_>, stored: &Stored) -> Result<C
 fn written(updated: Updated, next: NextRecord, before: &Stored) -> Committed {
     match updated {
         Updated::Written { version } => {
-            // With a jump, another request's changes are in between: what this request knows is not the record.
+            // If the version has grown by more than one, other requests' changes are in between, and this request does
+            // not know the record's content.
             let is_current = before.is_current && version == before.record.version + 1;
             let version = if is_current { version } else { before.record.version };
             Committed::Written(Box::new(NextRecord { version, is_current, ..next }))
@@ -247,13 +248,13 @@ fn written(updated: Updated, next: NextRecord, before: &Stored) -> Committed {
     }
 }
 
-/// The session after a save. The response sends or removes the cookie that was due with it.
+/// Returns the session after a save. The cookie that the save made necessary is sent or removed with the response.
 fn with_cookie_due(saved: Loaded, plan: Plan<'_>) -> Loaded {
     let is_stale = plan.loaded.cookie_is_stale || plan.cookie() != CookieChange::Leave;
     saved.with_cookie(plan.loaded.cookie_came, is_stale)
 }
 
-/// What a record has when it is created.
+/// The version of a record that was just created.
 const FIRST_VERSION: u64 = 1;
-/// The bytes that the cookie of a session in a store carries.
+/// The length of the secret in the cookie, in bytes.
 pub(super) const PAYLOAD: usize = 32;

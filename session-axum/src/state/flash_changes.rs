@@ -1,10 +1,10 @@
-//! What a request did with the flash, and what is left of it then.
+//! What a request has done with the flash, and what stays of the flash after it.
 
 use std::borrow::Cow;
 
 use session_core::flash::Batch;
 
-/// What a request did with the flash.
+/// What a request has done with the flash.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
     read: ReadKeys,
@@ -15,7 +15,7 @@ pub(crate) struct FlashChanges {
     pub(crate) added: Batch,
 }
 
-/// What a handler decided about all that came with the request. The last word counts.
+/// What a handler decided about all messages that came with the request. The last decision counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Nothing: reading decides.
@@ -34,7 +34,7 @@ impl FlashChanges {
         }
     }
 
-    /// What stays of a batch that came with the request. `consumed`: what was read is gone.
+    /// Returns what stays of a batch that came with the request, if `consumed` is taken away.
     pub(crate) fn rest_of<'a>(&self, came: &'a Batch, consumed: Consumed) -> Cow<'a, Batch> {
         let goes = self.judge(came, consumed);
         let nothing_goes = !goes.input && !goes.errors && !came.messages.iter().any(|(key, _)| (goes.message)(key));
@@ -74,7 +74,7 @@ impl FlashChanges {
     }
 }
 
-/// The keys that were read, one after the other, each behind its length: however many, they take one allocation.
+/// The keys that were read, one behind the other, each after its length: all of them take one allocation.
 #[derive(Clone, Default)]
 struct ReadKeys(Vec<u8>);
 
@@ -100,7 +100,7 @@ impl ReadKeys {
 
 const LENGTH: usize = size_of::<usize>();
 
-/// What of a batch is gone after this response.
+/// What this response takes away of a batch.
 struct Goes<M> {
     message: M,
     input: bool,

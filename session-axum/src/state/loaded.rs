@@ -8,20 +8,20 @@ use session_core::{
     token::{Frame, IdSecret},
 };
 
-/// What the engine found. A clone is the same session.
+/// The session that the engine found, if any. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     found: Found,
-    /// Whether an authentic cookie of ours came, also when its session is over.
+    /// Whether the request brought an authentic cookie of ours, even if its session is over.
     pub(crate) cookie_came: bool,
-    /// Whether a save during the request left the browser with a cookie that the response has to replace or remove.
+    /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
     pub(crate) cookie_is_stale: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Found {
     Nothing,
-    /// The session has ended a moment ago: a late request brought its cookie.
+    /// The session ended a moment ago: the request is late.
     #[cfg_attr(not(test), expect(dead_code, reason = "no engine knows of ended sessions yet"))]
     Ended,
     Live(Arc<Live>),
@@ -56,28 +56,28 @@ pub(crate) struct Stored {
 }
 
 impl Loaded {
-    /// No session came.
+    /// Creates the answer of an engine that found no session and no cookie of ours.
     pub(crate) const fn nothing() -> Self {
         Self { found: Found::Nothing, cookie_came: false, cookie_is_stale: false }
     }
 
-    /// A session that has ended.
+    /// Creates the answer for a session that has ended.
     #[cfg(test)]
     pub(crate) const fn ended() -> Self {
         Self { found: Found::Ended, cookie_came: true, cookie_is_stale: false }
     }
 
-    /// A session that is alive.
+    /// Creates the answer for a session that is alive.
     pub(crate) fn live(live: Live) -> Self {
         Self { found: Found::Live(Arc::new(live)), cookie_came: true, cookie_is_stale: false }
     }
 
-    /// No live session, though an authentic cookie of ours came.
+    /// Creates the answer for an authentic cookie of ours without a live session.
     pub(crate) const fn nothing_behind_a_cookie() -> Self {
         Self { found: Found::Nothing, cookie_came: true, cookie_is_stale: false }
     }
 
-    /// The same session, of whose cookie this is known.
+    /// Sets what is known about the browser's cookie.
     pub(crate) const fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
         (self.cookie_came, self.cookie_is_stale) = (came, is_stale);
         self
@@ -90,7 +90,7 @@ impl Loaded {
         }
     }
 
-    /// Whether an older key sealed the cookie.
+    /// Returns whether an older key sealed the cookie.
     pub(crate) fn has_old_seal(&self) -> bool {
         self.session().is_some_and(|live| live.sealed_by_old_key)
     }
@@ -111,26 +111,26 @@ impl Loaded {
         self.entries().metadata()
     }
 
-    /// What changes are applied to.
+    /// Returns what the changes are applied to.
     pub(crate) fn base(&self) -> Base<'_> {
         self.session().map_or(Base::NOTHING, Live::base)
     }
 }
 
 impl Live {
-    /// A session whose content travelled in its cookie.
+    /// Creates a session from the content of its cookie.
     pub(crate) const fn in_cookie(frame: Frame, entries: Entries, sealed_by_old_key: bool) -> Self {
         Self { frame, content: Content::Cookie(entries), sealed_by_old_key, is_due: false }
     }
 
-    /// A session that is a record of a store.
+    /// Creates a session from its record in a store.
     pub(crate) fn in_store(stored: Stored, sealed_by_old_key: bool) -> Self {
         let Record { id, created_at, seen_at, .. } = stored.record;
         let frame = Frame { id, created_at, issued_at: seen_at };
         Self { frame, content: Content::Store(Box::new(stored)), sealed_by_old_key, is_due: false }
     }
 
-    /// The session, unless its limits have ended it; and whether this visit should extend it.
+    /// Checks the session's limits: returns `None` if it has expired, otherwise notes whether this visit should extend it.
     pub(crate) fn unless_over(mut self, limits: Limits, now: u64) -> Option<Self> {
         let (times, metadata) = (self.frame.times(), self.base().entries.metadata());
         if limits.is_over(times, metadata, now) {

@@ -1,4 +1,4 @@
-//! What becomes of a session: what was loaded, what was staged, and what follows from both.
+//! A session within a request: what was loaded, what was staged, and what is decided from both.
 
 pub(crate) mod flash_changes;
 pub(crate) mod loaded;

@@ -1,4 +1,4 @@
-//! What becomes of a session with a response: decided here, and nowhere else.
+//! The decision what happens to a session with a response. No other file decides this.
 
 use session_core::{
     Limits, SessionId,
@@ -8,7 +8,7 @@ use session_core::{
 
 use super::loaded::{Live, Loaded};
 
-/// What becomes of a session.
+/// What happens to a session with the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Nothing is to be written.
@@ -27,7 +27,7 @@ pub(crate) enum Outcome {
     Replaced,
 }
 
-/// What a decision goes by, besides the session and its changes.
+/// The limits, the properties of the engine, and whether the response saves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) limits: Limits,
@@ -41,7 +41,7 @@ pub(crate) struct Rules {
     pub(crate) saves: bool,
 }
 
-/// Decides what becomes of a session.
+/// Decides what happens to a session.
 pub(crate) fn decide(loaded: &Loaded, changes: &Changes, rules: &Rules, now: u64) -> Outcome {
     let kept;
     let changes = if rules.keeps_owners {
@@ -50,8 +50,8 @@ pub(crate) fn decide(loaded: &Loaded, changes: &Changes, rules: &Rules, now: u64
         kept = changes.without_owner();
         &kept
     };
-    // A late request neither undoes a log-out nor overwrites a log-in. A handler that begins a session does so on
-    // purpose, and that is a log-in.
+    // A late request must neither undo a log-out nor overwrite a log-in. Only a handler that begins a new session on
+    // purpose does so: that is a log-in.
     let begins_on_purpose = || changes.begins_anew() && !changes.leave_nothing(loaded.base());
     if loaded.is_ended() && !begins_on_purpose() {
         return Outcome::Ended;
@@ -71,7 +71,7 @@ fn decide_live(live: &Live, changes: &Changes, rules: &Rules, now: u64) -> Outco
     if !differs && !is_due {
         return Outcome::Unchanged;
     }
-    // An end holds also where the session has expired meanwhile.
+    // A log-out is also carried out if the session expired while the request ran.
     if !changes.destroys() && rules.limits.is_over(live.frame.times(), base.entries.metadata(), now) {
         return Outcome::Expired;
     }
@@ -87,7 +87,7 @@ fn decide_live(live: &Live, changes: &Changes, rules: &Rules, now: u64) -> Outco
 }
 
 impl Outcome {
-    /// Whether the session is written under an id that it did not have.
+    /// Returns whether the session is written under a new id.
     pub(crate) fn gives_new_id(self, loaded: &Loaded) -> bool {
         self == Self::Replaced || (self == Self::Saved && loaded.session().is_none())
     }
@@ -106,7 +106,7 @@ impl Outcome {
     }
 }
 
-/// What the response does to the session's cookie.
+/// What the response does with the session's cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CookieChange {
     Leave,
@@ -114,7 +114,7 @@ pub(crate) enum CookieChange {
     Remove,
 }
 
-/// Decides what the response does to the cookie. An id travels only where the browser needs it anew.
+/// Decides what the response does with the cookie. If the cookie only carries an id, it is sent only when it changes.
 pub(crate) fn decide_cookie(outcome: Outcome, loaded: &Loaded, changes: &Changes, rules: &Rules) -> CookieChange {
     let outlives = |metadata: &Metadata| outlives_browser(metadata, rules.is_persistent);
     let has_old_seal = loaded.has_old_seal();
@@ -159,12 +159,12 @@ impl<'a> Plan<'a> {
         decide_cookie(self.outcome, self.loaded, self.changes, &self.rules)
     }
 
-    /// The session's metadata after the changes.
+    /// Returns the session's metadata after the changes.
     pub(crate) fn metadata(&self) -> &'a Metadata {
         self.changes.metadata(self.loaded.entries())
     }
 
-    /// The session's times after the response. A session that is not written keeps them.
+    /// Returns the session's times after the response. A session that is not written keeps its times.
     pub(crate) fn times(&self) -> Times {
         match (self.outcome, self.loaded.session()) {
             (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, Some(live)) => live.frame.times(),
@@ -176,18 +176,18 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The id and the times under which the session is written.
+    /// Returns the id and the times of the session that is written.
     pub(crate) fn frame(&self, id: SessionId) -> Frame {
         let Times { created_at, issued_at } = self.times();
         Frame { id, created_at, issued_at }
     }
 
-    /// The session's last second after the response.
+    /// Returns the session's last second after the response.
     pub(crate) fn last_second(&self) -> u64 {
         self.rules.limits.last_second(self.times(), self.metadata())
     }
 
-    /// For how many seconds a browser keeps the cookie; `None` until it closes.
+    /// Returns for how many seconds the browser keeps the cookie; `None` if it keeps it until it closes.
     pub(crate) fn max_age(&self) -> Option<u64> {
         let outlives = outlives_browser(self.metadata(), self.rules.is_persistent);
         outlives.then(|| self.last_second().saturating_sub(self.now))

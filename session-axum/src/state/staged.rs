@@ -1,10 +1,10 @@
-//! What a request staged for its session: the changes, and the id that a session it begins will get.
+//! What a request has staged for its session: the changes, and the id that a new session will get.
 
 use session_core::{RandomError, SessionId, store::Changes, token::IdSecret};
 
 use super::loaded::Loaded;
 
-/// What the handlers did to the session since it was loaded or last saved.
+/// What handlers have done to the session since it was loaded or last saved.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Staged {
     pub(crate) changes: Changes,
@@ -12,7 +12,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// What a response with a server error leaves: nothing, or the end of the session.
+    /// Returns what a response with a server error keeps: nothing but the end of the session.
     pub(crate) fn rolled_back(&self) -> Self {
         Self { changes: self.changes.rolled_back(), next_id: NextId::default() }
     }
@@ -33,7 +33,7 @@ impl Staged {
         self.next_id.id(loaded, &self.changes)
     }
 
-    /// Takes out what a save has written.
+    /// Removes what a save has written.
     pub(crate) fn settle(&mut self, saved: &Self) {
         self.changes = self.changes.since(&saved.changes);
         if self.next_id.drawn_id() == saved.next_id.drawn_id() {
@@ -42,8 +42,8 @@ impl Staged {
     }
 }
 
-/// The id that a session will get which this request begins or moves, and the secret by which a store finds it. Each is
-/// drawn once, so that a save which is repeated writes the same session.
+/// The new id of the session, and the secret by which a store finds it. Each is drawn only once, so that a repeated save
+/// writes the same session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NextId(Option<Box<Drawn>>);
 
@@ -81,7 +81,7 @@ impl NextId {
             Some(drawn) => Ok(drawn),
             empty @ None => {
                 let id = match loaded.session() {
-                    // The same session stays near its place in a store that is spread over several machines.
+                    // A renewed session stays on the same node of a cluster.
                     Some(live) if !changes.destroys() => live.frame.id.renewed()?,
                     _ => SessionId::random()?,
                 };

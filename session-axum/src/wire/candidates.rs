@@ -1,11 +1,11 @@
-//! The tokens that may be ours among those that came under one name.
+//! The values under one cookie name that may be tokens of ours.
 
 use session_core::token::{Ring, Token, Verified, is_plausible};
 
 use super::few::Few;
 
-/// Tokens under one name that one of our keys may have made: at most 4, each once, so that a flood of cookies costs no
-/// cryptography, and junk in front of a token does not keep it from being tried.
+/// Tokens under one name that one of our keys may have made: at most 4, each once. A flood of cookies so costs no
+/// cryptography, and other values before a token do not keep it from being tried.
 pub(super) struct Candidates<'a>(Few<(&'a [u8], Token<'a>), MAX_CANDIDATES>);
 
 impl<'a> Candidates<'a> {

@@ -55,7 +55,7 @@ impl FlashCookie {
         IncomingFlash { batches }
     }
 
-    /// Makes the cookies that leave the browser with what is not consumed of `incoming`, and with what was added.
+    /// Makes the cookies by which the browser keeps what is not consumed of `incoming`, and gets what was added.
     pub(crate) fn write(
         &self,
         incoming: &IncomingFlash,
@@ -115,7 +115,7 @@ impl FlashCookie {
         names
     }
 
-    /// The batch under a name, unless two different ones came under it: nothing tells which is ours.
+    /// Returns the batch under a name. If two different ones are valid, there is no telling which is ours: `None`.
     fn read_batch(&self, cookies: &RequestCookies, ring: &Ring, name: Name<'_>, now: u64) -> Option<ReceivedBatch> {
         let mut candidates = Candidates::new();
         candidates.offer(name.first, ring);
@@ -152,7 +152,8 @@ struct Name<'a> {
     is_repeated: bool,
 }
 
-/// What a batch's cookie has behind the flash's name: a dot and the batch's id, so that no two batches share one.
+/// What follows the flash's name in the name of a batch's cookie: a dot and the batch's id, so that each batch has a
+/// cookie of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Suffix([u8; FLASH_SUFFIX]);
 

@@ -1,4 +1,4 @@
-//! What of the flash fits into the browser's cookies, and what gives way.
+//! Which part of the flash fits into the browser's cookies, and what is dropped first.
 
 use std::borrow::Cow;
 
@@ -46,8 +46,8 @@ impl<'a> OutgoingFlash<'a> {
         }
     }
 
-    /// Adds what is for the next page. It has to fit into one cookie: a form's values give way to its errors, and these
-    /// to the messages.
+    /// Adds the messages and the form for the next page. They have to fit into one cookie: a form's values are dropped
+    /// before its errors, and its errors before the messages.
     pub(super) fn add_new(&mut self, frame: Frame, batch: &'a Batch) -> Result<(), Error> {
         let place = self.batches.len();
         self.batches.push(OutgoingBatch { frame, batch: Cow::Borrowed(batch), size: 0, came: false, body: None });
@@ -70,8 +70,8 @@ impl<'a> OutgoingFlash<'a> {
         Ok(())
     }
 
-    /// Makes all flash cookies together as small as one may be. Forms of the past give way first, then the newest
-    /// form's values, then the oldest batches.
+    /// Makes all flash cookies together fit into the size of one. Older forms are dropped first, then the newest form's
+    /// values, then the oldest batches.
     pub(super) fn fit(&mut self) {
         let newest_form = self.batches.iter().rposition(|outgoing| outgoing.batch.has_form());
         for place in 0..newest_form.unwrap_or(0) {
@@ -114,7 +114,7 @@ impl<'a> OutgoingFlash<'a> {
         self.reseal(first);
     }
 
-    /// Another cookie is needed for a batch. Its body and size are known from here on.
+    /// Makes the body of a batch's new cookie, and notes its size.
     fn reseal(&mut self, place: usize) {
         let (ring, name_size) = (self.ring, self.name_size);
         let outgoing = &mut self.batches[place];

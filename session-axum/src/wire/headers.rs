@@ -1,4 +1,4 @@
-//! The headers of a response besides the cookies' values: `Set-Cookie`, and what caches must know.
+//! The headers of a response: `Set-Cookie`, and `Vary` and `Cache-Control` for caches.
 
 use http::{
     HeaderMap, HeaderValue,

@@ -1,4 +1,4 @@
-//! Cookies and headers, byte for byte: each file reads and writes its own.
+//! Cookies and headers, byte for byte. Each file reads and writes one kind.
 
 pub(crate) mod candidates;
 mod few;

@@ -1,4 +1,4 @@
-//! The cookies of a request, kept as they came until somebody looks for one.
+//! The cookies of a request. They are searched only when an extractor needs one.
 
 use http::{HeaderMap, HeaderValue, header};
 use session_core::cookie::Spec;
@@ -25,7 +25,7 @@ impl RequestCookies {
         matches!(self, Self::None)
     }
 
-    /// Those whose name begins with `spec`'s: what follows it in the name, and the value.
+    /// Finds the cookies with a name that begins with the one of `spec`: yields the rest of the name, and the value.
     pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let headers = match self {
             Self::None => &[],

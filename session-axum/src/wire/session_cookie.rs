@@ -31,7 +31,7 @@ pub(crate) enum Found<T> {
 }
 
 impl SessionCookie {
-    /// Finds the one valid token that came, whatever else came under its name. `accept` can refuse an authentic one.
+    /// Finds the one valid token under the session's name. `accept` can refuse an authentic one.
     pub(crate) fn find<T>(
         &self,
         cookies: &RequestCookies,
@@ -52,7 +52,7 @@ impl SessionCookie {
         }
     }
 
-    /// Whether the request brought a whole cookie of this name, ours or not.
+    /// Returns whether the request brought a cookie with exactly this name, ours or not.
     pub(crate) fn came(&self, cookies: &RequestCookies) -> bool {
         cookies.has(&self.spec, "")
     }
@@ -94,7 +94,7 @@ impl SessionCookie {
         whole.into_iter().chain(self.remove_pieces(0, cookies)).collect()
     }
 
-    /// How many bytes the name and the value of the cookie with a payload of this length have.
+    /// Returns how many bytes the name and the value of the cookie have, with `payload` bytes of payload.
     pub(crate) fn size(&self, payload: usize) -> usize {
         self.ring.as_ref().map_or(0, |ring| self.spec.name().len() + ring.protection().token_len_of_payload(payload))
     }
@@ -108,7 +108,7 @@ impl SessionCookie {
         pieces.flatten().copied().collect()
     }
 
-    /// The one value under a piece's name. Where two differ, nothing tells which is ours.
+    /// Returns the value of a piece. If two different ones came, there is no telling which is ours, so it returns `None`.
     fn piece<'a>(&'a self, cookies: &'a RequestCookies, number: usize) -> Option<&'a [u8]> {
         let wanted = format!(".{number}");
         let came = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == wanted.as_bytes());
