@@ -79,6 +79,8 @@ macro_rules! conformance {
             only_create_makes_a_record
             a_wrong_secret_finds_nothing
             creating_twice_keeps_the_first
+            creating_over_an_expired_record_replaces_it
+            an_id_lives_under_one_key
             an_update_changes_what_it_names
             an_update_sets_the_times_of_the_visit
             writers_of_different_keys_both_land

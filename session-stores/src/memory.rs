@@ -202,7 +202,8 @@ impl Shared {
         self.check_size(&slot)?;
         let mut shard = self.shard(key.id());
         if shard.has_live(key.id(), write.visit.now) {
-            return Ok(());
+            let is_same = shard.live(key, write.visit.now).is_some();
+            return if is_same { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Refused, ID_IS_TAKEN)) };
         }
         self.take_out(&mut shard, key.id());
         self.put(&mut shard, key.id(), slot, write.visit.now);
@@ -389,6 +390,8 @@ const SHARD_BYTES: usize = 4 << 20;
 const SWEPT_AT_ONCE: usize = 128;
 
 const TOO_LARGE: &str = "the session is larger than `MemoryStore` allows: 4 MiB, or its whole limit if that is less";
+
+const ID_IS_TAKEN: &str = "another session has this id already";
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,10 @@ use std::{
 
 use session_core::{
     SessionId,
-    store::{Entries, Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write},
+    store::{
+        Entries, Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
+        Write,
+    },
 };
 
 #[derive(Default)]
@@ -81,7 +84,13 @@ impl SessionStore for PlainStore {
 
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
         let mut records = self.records();
-        if records.get(key).is_none_or(|record| record.is_expired(write.visit.now)) {
+        let now = write.visit.now;
+        let is_live = |record: &Record| !record.is_expired(now);
+        if records.iter().any(|(other, record)| other != key && other.id() == key.id() && is_live(record)) {
+            let error = StoreError::new(StoreErrorKind::Refused, "another session has this id already");
+            return Box::pin(ready(Err(error)));
+        }
+        if !records.get(key).is_some_and(is_live) {
             records.insert(*key, applied(key, &empty(key.id()), write));
         }
         Box::pin(ready(Ok(())))

@@ -69,6 +69,33 @@ pub async fn creating_twice_keeps_the_first(store: &dyn SessionStore, clock: imp
     assert_eq!(trial.listed(&late).await.len(), 0);
 }
 
+/// A `create` over an expired record replaces it: values, owner, label and times.
+pub async fn creating_over_an_expired_record_replaces_it(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (before, after) = (fresh_owner(), fresh_owner());
+    let (now, key) = (trial.now, fresh_key());
+    let old = trial.draft().set("a", "1").owner(&before).label("old").created_at(now - 9).visit(now - 9, now - 1);
+    trial.create(&key, &old).await;
+    assert!(!trial.exists(&key).await);
+    trial.create(&key, &trial.draft().set("b", "2").owner(&after)).await;
+    let record = trial.read(&key).await;
+    assert_eq!(entries_of(&record), [("b", "2")]);
+    assert_eq!((record.owner.as_deref(), record.label.as_deref(), record.version), (Some(&*after), None, 1));
+    assert_eq!((record.created_at, record.seen_at, record.expires_at), (now, now, now + HOUR));
+    assert_eq!((trial.listed(&before).await, trial.listed(&after).await), (vec![], vec![key.id()]));
+}
+
+/// A `create` under an id that lives under another key is an error, and changes nothing.
+pub async fn an_id_lives_under_one_key(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (key, _) = trial.made(&[("a", "1")]).await;
+    let other = RecordKey::from_parts(key.id(), *fresh_key().hash());
+    let draft = trial.draft().set("a", "2");
+    assert!(store.create(&other, draft.write(None)).await.is_err());
+    assert!(!trial.exists(&other).await);
+    assert_eq!(entries_of(&trial.read(&key).await), [("a", "1")]);
+}
+
 /// An update leaves all entries that it does not name.
 pub async fn an_update_changes_what_it_names(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);

@@ -31,11 +31,16 @@ pub(super) use read;
 
 pub(super) const READ: &str = read!("");
 
-/// `$1` key, `$2` id, `$3` data, `$4` created at, `$5` seen at, `$6` expires at, `$7` owner, `$8` label.
+/// Replaces a record that has expired. `$1` key, `$2` id, `$3` data, `$4` created at, `$5` seen at, `$6` expires at,
+/// `$7` owner, `$8` label.
 pub(super) const CREATE: &str = "\
     INSERT INTO session_records \
     (key, id, format, data, version, created_at, seen_at, expires_at, owner, label) \
-    VALUES ($1, $2, 1, $3, 1, $4, $5, $6, $7, $8) ON CONFLICT (key) DO NOTHING";
+    VALUES ($1, $2, 1, $3, 1, $4, $5, $6, $7, $8) \
+    ON CONFLICT (key) DO UPDATE SET id = excluded.id, data = excluded.data, version = 1, \
+    created_at = excluded.created_at, seen_at = excluded.seen_at, expires_at = excluded.expires_at, \
+    owner = excluded.owner, label = excluded.label \
+    WHERE session_records.expires_at < excluded.seen_at AND session_records.format = 1";
 
 /// `$1` key, `$2` version, `$3` now, `$4` data, `$5` expires at, `$6` owner, `$7` label.
 pub(super) const UPDATE: &str = "\
