@@ -16,7 +16,7 @@ use crate::{
         flash_changes::{Consumed, FlashChanges},
         outcome::Plan,
     },
-    wire::headers::{add_cookies, add_vary},
+    wire::headers::{add_cookies, mark_read},
 };
 
 /// What a response changes in the session and the flash, besides what extractors have staged.
@@ -44,8 +44,9 @@ impl Finish {
             request.close();
             return None;
         }
+        let came = request.cookie_was_used();
         if request.close_if_settled() {
-            add_vary(response.headers_mut());
+            mark_read(response.headers_mut(), came);
             return None;
         }
         Some(Self { edits, failure })
@@ -54,13 +55,13 @@ impl Finish {
     /// Saves the request's session and flash, and adds the cookies to the response. It only waits if a store is asked.
     pub(crate) async fn run(self, mut request: Arc<Request>, mut response: Response) -> Response {
         let Self { mut edits, failure } = self;
-        let was_read = request.was_read();
+        let (was_read, came) = (request.was_read(), request.cookie_was_used());
         let mut closed = Request::close_and_take(&mut request).await;
         if let Some(error) = &failure {
             response = answer(&request, error);
             edits.extend(ResponseEdits::take(&mut response));
         }
-        let failed = failure.is_some() || response.status().is_server_error();
+        let failed = failure.is_some() || is_failure(response.status());
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
@@ -69,10 +70,11 @@ impl Finish {
             Ok(cookies) => cookies,
             Err(failed) => finish_failed(&request, closed, failed, &mut response).await,
         };
-        if was_read {
-            add_vary(response.headers_mut());
+        if !cookies.is_empty() {
+            add_cookies(response.headers_mut(), cookies);
+        } else if was_read {
+            mark_read(response.headers_mut(), came);
         }
-        add_cookies(response.headers_mut(), cookies);
         response
     }
 }
@@ -204,6 +206,11 @@ impl Attempt {
             }
         }
     }
+}
+
+/// Whether a response means that its handler did not come to its end. A 408 is what a timeout answers in its place.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
 /// Whether the request carried messages that are gone with its response, whatever it did.

@@ -166,6 +166,17 @@ impl Request {
         self.session_was_asked_for() || self.flash_was_read()
     }
 
+    /// Whether a session or a message came and was read, or may have come: the session could not be loaded.
+    pub(crate) fn cookie_was_used(&self) -> bool {
+        let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
+        has_flash
+            || match &self.state().session {
+                Slot::NotLoaded => false,
+                Slot::Failed(_) => true,
+                Slot::Loaded(session) => session.loaded.session().is_some(),
+            }
+    }
+
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
         let Settings { config, session_cookie, .. } = &*self.settings;
         Context { cookie: session_cookie, cookies: &self.cookies, limits: config.limits, clock: &config.clock, now }

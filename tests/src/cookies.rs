@@ -1,6 +1,13 @@
 //! The cookies and the headers around them, as a browser and a cache see them.
 
-use axum::{Router, body::Body, extract::Request, http::header, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::header,
+    response::{AppendHeaders, IntoResponse},
+    routing::get,
+};
 use axum_extra::extract::cookie::{Cookie, CookieJar};
 use session_axum::{
     Error, Flash, SameSite, Session, SessionLayer, SessionResponseExt,
@@ -100,8 +107,93 @@ async fn the_handlers_caching_stays_unless_it_would_share_a_cookie() {
         page.headers()["cache-control"].to_str().unwrap().to_owned()
     };
     assert_eq!(cached("private, max-age=60").await, "private, max-age=60");
-    assert_eq!(cached("public, max-age=60").await, "no-store");
-    assert_eq!(cached("max-age=60, S-MaxAge=60").await, "no-store");
+    assert_eq!(cached("no-store").await, "no-store");
+    for shared in [
+        "public, max-age=60",
+        "max-age=60, S-MaxAge=60",
+        "max-age=600",
+        "no-cache",
+        "private=\"x-field\"",
+        "public, private",
+        "must-revalidate",
+        "immutable",
+    ] {
+        assert_eq!(cached(shared).await, "no-store", "{shared}");
+    }
+}
+
+/// The headers of a page that reads its session, which comes or does not, when the handler has set this one.
+async fn read_with(name: &'static str, value: &'static str, came: bool) -> axum::http::HeaderMap {
+    let layer = layer();
+    let handler = move |session: Session| async move {
+        let _ = session.contains("a");
+        [(name, value)]
+    };
+    let client = client(Router::new().route("/", get(handler)).layer(layer.clone()));
+    if came {
+        client.enter(&TestSession::new(&layer).insert("a", 1));
+    }
+    client.get("/").await.headers().clone()
+}
+
+#[tokio::test]
+async fn a_page_that_read_its_session_is_private() {
+    for came in [false, true] {
+        let headers = read_with("x-other", "1", came).await;
+        assert_eq!(
+            (&headers["cache-control"], &headers["vary"]),
+            (&"private".parse().unwrap(), &"Cookie".parse().unwrap())
+        );
+    }
+    for kept in ["max-age=60", "no-cache", "private, max-age=60", "no-store"] {
+        assert_eq!(read_with("cache-control", kept, true).await["cache-control"], kept);
+    }
+    assert_eq!(read_with("cache-control", "public, max-age=60", true).await["cache-control"], "private, max-age=60");
+    assert_eq!(read_with("cache-control", "max-age=9, s-maxage=60", true).await["cache-control"], "private, max-age=9");
+    assert_eq!(read_with("cache-control", "public, max-age=60", false).await["cache-control"], "public, max-age=60");
+}
+
+#[tokio::test]
+async fn headers_for_shared_caches_alone_are_overridden() {
+    for name in ["cdn-cache-control", "surrogate-control", "cloudflare-cdn-cache-control", "vercel-cdn-cache-control"] {
+        assert_eq!(read_with(name, "max-age=600", true).await[name], "private");
+        assert_eq!(read_with(name, "max-age=600", false).await[name], "max-age=600");
+        let handler = move |session: Session| async move {
+            session.insert("a", 1).unwrap();
+            [(name, "max-age=600")]
+        };
+        let page = client(Router::new().route("/", get(handler)).layer(layer())).get("/").await;
+        assert_eq!(page.headers()[name], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_read_a_message_is_private() {
+    let layer = layer();
+    let handler = |flash: Flash| async move {
+        let _ = flash.peek("success");
+        [(header::CACHE_CONTROL, "public")]
+    };
+    let client = client(Router::new().route("/", get(handler)).layer(layer.clone()));
+    assert_eq!(client.get("/").await.headers()["cache-control"], "public");
+    client.enter(&TestSession::new(&layer).flash("success", "hi"));
+    assert_eq!(client.get("/").await.headers()["cache-control"], "private");
+}
+
+#[tokio::test]
+async fn a_cookie_of_our_name_that_the_application_sets_is_replaced() {
+    let handler = |session: Session| async move {
+        session.insert("a", 1).unwrap();
+        let [ours, theirs] = ["__Host-session=x; Path=/; Secure", "__Host-session-2=y"];
+        (AppendHeaders([(header::SET_COOKIE, ours), (header::SET_COOKIE, theirs)]), "page")
+    };
+    let (logs, _guard) = Logs::capture();
+    let layer = layer();
+    let client = client(Router::new().route("/", get(handler)).layer(layer.clone()));
+    let page = client.get("/").await;
+    assert_eq!((page.set_cookies().len(), page.set_cookies()[0]), (2, "__Host-session-2=y"));
+    assert_eq!(TestSession::of_client(&layer, &client).get("a"), Some(1));
+    assert_eq!(logs.take().iter().filter(|line| line.contains("it was replaced")).count(), 1);
 }
 
 #[tokio::test]

@@ -467,6 +467,7 @@ async fn a_layout_costs_nothing_where_there_is_no_message() {
         let (plain, laid_out) = (plain.get(path).await, laid_out.get(path).await);
         let mut headers = laid_out.headers().clone();
         assert_eq!(headers.remove(header::VARY).unwrap(), "Cookie", "{path}");
+        assert_eq!(headers.remove(header::CACHE_CONTROL).unwrap(), "private", "{path}");
         headers.remove(header::CONTENT_LENGTH);
         let mut expected = plain.headers().clone();
         expected.remove(header::CONTENT_LENGTH);

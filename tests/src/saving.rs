@@ -73,7 +73,7 @@ async fn a_session_that_nobody_changed_is_not_saved_again() {
     let client = client(Router::new().route("/", get(same)).layer(layer.clone()));
     client.enter(&TestSession::new(&layer).insert("user", "alice"));
     let page = client.get("/").await;
-    assert_eq!((page.set_cookies().len(), page.headers().get("cache-control")), (0, None));
+    assert_eq!((page.set_cookies().len(), &page.headers()["cache-control"]), (0, &"private".parse().unwrap()));
     assert_eq!(page.headers()["vary"], "Cookie");
 }
 
@@ -87,6 +87,22 @@ async fn a_5xx_keeps_the_flash_and_saves_nothing() {
         StatusCode::BAD_GATEWAY
     }
     assert_eq!(after(layer(), fail).await, (502, vec!["user".to_owned()], true));
+}
+
+#[tokio::test]
+async fn a_408_saves_what_a_5xx_saves() {
+    async fn half(session: Session, flash: Flash) -> StatusCode {
+        session.insert("half", true).unwrap();
+        let _read = flash.get("success");
+        StatusCode::REQUEST_TIMEOUT
+    }
+    async fn ends(session: Session) -> StatusCode {
+        session.destroy();
+        StatusCode::REQUEST_TIMEOUT
+    }
+    assert_eq!(after(layer(), half).await, (408, vec!["user".to_owned()], true));
+    assert_eq!(after(layer(), ends).await, (408, vec![], true));
+    assert_eq!(after(layer(), || async { StatusCode::REQUEST_TIMEOUT.with_new_session() }).await, (408, vec![], true));
 }
 
 #[tokio::test]

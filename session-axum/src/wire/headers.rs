@@ -1,16 +1,42 @@
 //! The headers of a response: `Set-Cookie`, and `Vary` and `Cache-Control` for caches.
 
+use std::borrow::Cow;
+
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{self, Entry},
 };
 
-/// Adds the cookies, and keeps caches from storing them.
-pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
-    if !cookies.is_empty() {
-        add_vary(headers);
-        forbid_storing(headers);
+/// Marks a response that may depend on a cookie of ours. `came`: a session or a message came with the request, so that
+/// no shared cache may store the response.
+pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
+    add_vary(headers);
+    match headers.entry(header::CACHE_CONTROL) {
+        Entry::Vacant(control) => {
+            control.insert(PRIVATE);
+        }
+        Entry::Occupied(mut control) => {
+            if came && control.iter().flat_map(list).any(is_shared) {
+                let private = without_sharing(control.iter());
+                control.insert(private);
+            }
+        }
     }
+    if came {
+        set_cdn_controls(headers, &PRIVATE);
+    }
+}
+
+/// Adds the cookies. No cache may store the response: a stored `Set-Cookie` would give one visitor's session to the
+/// next one.
+pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
+    add_vary(headers);
+    let directives = || headers.get_all(header::CACHE_CONTROL).iter().flat_map(list);
+    if !directives().any(is_private) || directives().any(is_shared) {
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
+    }
+    set_cdn_controls(headers, &NO_STORE);
+    replace_own_cookies(headers, &cookies);
     for cookie in cookies {
         let Ok(value) = HeaderValue::try_from(cookie) else {
             unreachable!("names, tokens and attributes are made of visible ASCII")
@@ -19,8 +45,8 @@ pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
     }
 }
 
-/// Adds `Vary: Cookie`, since the response may depend on a cookie.
-pub(crate) fn add_vary(headers: &mut HeaderMap) {
+/// Adds `Vary: Cookie`, unless it is there.
+fn add_vary(headers: &mut HeaderMap) {
     let cookie = HeaderValue::from_static("Cookie");
     match headers.entry(header::VARY) {
         Entry::Vacant(vary) => {
@@ -34,27 +60,61 @@ pub(crate) fn add_vary(headers: &mut HeaderMap) {
     }
 }
 
-/// Sets `Cache-Control: no-store`: a stored `Set-Cookie` would give one visitor's session to the next.
-fn forbid_storing(headers: &mut HeaderMap) {
-    let no_store = HeaderValue::from_static("no-store");
-    let is_shared = |directive: &[u8]| {
-        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-        name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+/// Overrides what a handler said to shared caches alone (RFC 9213): such a header goes before `Cache-Control`.
+fn set_cdn_controls(headers: &mut HeaderMap, value: &HeaderValue) {
+    let is_for_cdn = |name: &&HeaderName| {
+        let name = name.as_str();
+        name == "surrogate-control"
+            || name.strip_suffix("cdn-cache-control").is_some_and(|it| it.is_empty() || it.ends_with('-'))
     };
-    match headers.entry(header::CACHE_CONTROL) {
-        Entry::Vacant(control) => {
-            control.insert(no_store);
-        }
-        Entry::Occupied(mut control) => {
-            if control.iter().flat_map(list).any(is_shared) {
-                tracing::warn!("a response with a cookie asked shared caches to store it; it says `no-store` instead");
-                control.insert_mult(no_store);
-            }
-        }
+    let names: Vec<HeaderName> = headers.keys().filter(is_for_cdn).cloned().collect();
+    for name in names {
+        headers.insert(name, value.clone());
     }
+}
+
+/// Removes cookies of our names that the application has set itself: two cookies of one name would leave it to the
+/// browser which one it keeps.
+fn replace_own_cookies(headers: &mut HeaderMap, cookies: &[String]) {
+    let name = |cookie: &[u8]| cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii().to_vec();
+    if !headers.contains_key(header::SET_COOKIE) {
+        return;
+    }
+    let ours: Vec<_> = cookies.iter().map(|cookie| name(cookie.as_bytes())).collect();
+    let is_ours = |value: &HeaderValue| ours.contains(&name(value.as_bytes()));
+    let all: Vec<_> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+    if !all.iter().any(is_ours) {
+        return;
+    }
+    tracing::warn!("the application set a cookie with the name of a session or flash cookie itself; it was replaced");
+    headers.remove(header::SET_COOKIE);
+    for other in all.into_iter().filter(|value| !is_ours(value)) {
+        headers.append(header::SET_COOKIE, other);
+    }
+}
+
+/// Whether a directive keeps shared caches from storing a response. `private="field"` only covers that field.
+fn is_private(directive: &[u8]) -> bool {
+    directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private")
+}
+
+/// Whether a directive lets shared caches store a response.
+fn is_shared(directive: &[u8]) -> bool {
+    let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+}
+
+/// Returns the directives with `private` in place of those that let shared caches store a response.
+fn without_sharing<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> HeaderValue {
+    let others = values.flat_map(list).filter(|directive| !is_shared(directive)).map(String::from_utf8_lossy);
+    let directives: Vec<_> = [Cow::Borrowed("private")].into_iter().chain(others).collect();
+    HeaderValue::try_from(directives.join(", ")).unwrap_or(PRIVATE)
 }
 
 /// The elements of a header that is a list (RFC 9110, section 5.6.1).
 fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
