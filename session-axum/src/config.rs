@@ -11,11 +11,11 @@ use session_core::{
 };
 
 use crate::{
-    engine::Engine,
+    engine::{Context, Engine},
     error::Error,
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
-    wire::{flash_cookies::FlashCookie, session_cookie::SessionCookie},
+    wire::{flash_cookies::FlashCookie, request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
 /// All that requests need to know, and how it came to be.
@@ -59,6 +59,12 @@ impl Settings {
             is_persistent: *is_persistent,
             saves,
         }
+    }
+
+    /// What the engine gets for a request with these cookies.
+    pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
+        let Self { config: Config { limits, clock, .. }, session_cookie, setup_warnings, .. } = self;
+        Context { cookie: session_cookie, cookies, limits: *limits, clock, setup_warnings, now }
     }
 
     /// How long one request may keep trying to write to the store.

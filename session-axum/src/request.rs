@@ -178,8 +178,7 @@ impl Request {
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
-        let Settings { config, session_cookie, .. } = &*self.settings;
-        Context { cookie: session_cookie, cookies: &self.cookies, limits: config.limits, clock: &config.clock, now }
+        self.settings.context(&self.cookies, now)
     }
 
     /// Changes the flash, unless the response has been sent. Reading it afterwards consumes nothing.

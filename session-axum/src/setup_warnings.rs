@@ -1,6 +1,6 @@
 //! Set-up that cannot work, said once and with the remedy.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use http::{HeaderMap, HeaderName, Uri, header};
 
@@ -11,6 +11,7 @@ pub(crate) struct SetupWarnings {
     plain_http: Once,
     never_back: Once,
     owner_without_store: Once,
+    rivals: OncePerMinute,
     requests: AtomicU32,
     issued: AtomicU32,
     came_back: AtomicBool,
@@ -42,6 +43,17 @@ impl SetupWarnings {
             tracing::warn!(
                 "a session's owner or label was set and there is no store to keep it: use \
                  `SessionLayer::stored(store, keys)`"
+            );
+        });
+    }
+
+    /// A request brought valid cookies of different sessions, or more candidates than are verified.
+    pub(crate) fn rival_cookies(&self, cookie: &str, now: u64) {
+        self.rivals.run(now, || {
+            tracing::warn!(
+                cookie,
+                "a request brought session cookies of two different sessions, or more than four that could be ours, and \
+                 gets no session: another site under this domain may be planting cookies (a `__Host-` name prevents it)"
             );
         });
     }
@@ -125,6 +137,19 @@ impl Origin {
 /// Browsers keep Secure cookies of these over plain HTTP as well.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
+}
+
+/// Runs at most once a minute by the layer's clock: a client can repeat what it logs.
+#[derive(Debug, Default)]
+struct OncePerMinute(AtomicU64);
+
+impl OncePerMinute {
+    fn run(&self, now: u64, log: impl FnOnce()) {
+        let next = self.0.load(Relaxed);
+        if now >= next && self.0.compare_exchange(next, now + 60, Relaxed, Relaxed).is_ok() {
+            log();
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -48,7 +48,7 @@ use tower_service::Service;
 use crate::{
     SessionLayer,
     config::Settings,
-    engine::{Context as EngineContext, StoreClient},
+    engine::StoreClient,
     error::Error,
     form::{self, Choice, FormValues, IntoErrors},
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
@@ -86,16 +86,35 @@ impl Clock for ManualClock {
 #[derive(Clone)]
 pub struct Client {
     app: App,
-    jar: Arc<Mutex<BTreeMap<String, Kept>>>,
+    jar: Arc<Mutex<BTreeMap<CookieKey, Kept>>>,
     clock: Option<ManualClock>,
 }
 
 type App = Arc<dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
+/// What a browser tells cookies apart by (RFC 6265bis, section 5.7; CHIPS).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct CookieKey {
+    name: String,
+    domain: Option<String>,
+    path: String,
+    is_partitioned: bool,
+}
+
+impl CookieKey {
+    fn of(cookie: &Cookie<'_>) -> Self {
+        Self {
+            name: cookie.name().to_owned(),
+            domain: cookie.domain().map(str::to_owned),
+            path: cookie.path().unwrap_or("/").to_owned(),
+            is_partitioned: cookie.partitioned().unwrap_or(false),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Kept {
     value: String,
-    path: String,
     /// The second in which it is gone; `None` when the browser closes.
     expires: Option<u64>,
 }
@@ -161,20 +180,22 @@ impl Client {
 
     /// Puts a cookie into the jar.
     pub fn set_cookie(&self, name: &str, value: &str) {
-        let kept = Kept { value: value.to_owned(), path: "/".to_owned(), expires: None };
-        self.jar().insert(name.to_owned(), kept);
+        let mut jar = self.jar();
+        jar.retain(|key, _| key.name != name);
+        let key = CookieKey { name: name.to_owned(), domain: None, path: "/".to_owned(), is_partitioned: false };
+        jar.insert(key, Kept { value: value.to_owned(), expires: None });
     }
 
     /// The value of a cookie.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
-        self.jar().get(name).map(|kept| kept.value.clone())
+        self.jar().iter().find(|(key, _)| key.name == name).map(|(_, kept)| kept.value.clone())
     }
 
     /// The names of all cookies.
     #[must_use]
     pub fn cookie_names(&self) -> Vec<String> {
-        self.jar().keys().cloned().collect()
+        self.jar().keys().map(|key| key.name.clone()).collect()
     }
 
     /// Drops the cookies that have no `Max-Age`.
@@ -192,9 +213,10 @@ impl Client {
     fn cookie_header(&self, path: &str) -> Option<HeaderValue> {
         let now = self.now();
         let jar = self.jar();
-        let lives = |kept: &Kept| kept.expires.is_none_or(|expires| now < expires) && matches(&kept.path, path);
-        let pairs: Vec<_> =
-            jar.iter().filter(|(_, kept)| lives(kept)).map(|(name, kept)| format!("{name}={}", kept.value)).collect();
+        let is_sent =
+            |key: &CookieKey, kept: &Kept| kept.expires.is_none_or(|expires| now < expires) && matches(&key.path, path);
+        let sent = jar.iter().filter(|(key, kept)| is_sent(key, kept));
+        let pairs: Vec<_> = sent.map(|(key, kept)| format!("{}={}", key.name, kept.value)).collect();
         if pairs.is_empty() { None } else { HeaderValue::try_from(pairs.join("; ")).ok() }
     }
 
@@ -203,15 +225,14 @@ impl Client {
             let Ok(cookie) = Cookie::parse(header.to_str().unwrap_or_default()) else { continue };
             let age = cookie.max_age().map(cookie::time::SignedDuration::whole_seconds);
             if age.is_some_and(|age| age <= 0) {
-                self.jar().remove(cookie.name());
+                self.jar().remove(&CookieKey::of(&cookie));
                 continue;
             }
             let kept = Kept {
                 value: cookie.value().to_owned(),
-                path: cookie.path().unwrap_or("/").to_owned(),
                 expires: age.map(|age| self.now().saturating_add(age.unsigned_abs())),
             };
-            self.jar().insert(cookie.name().to_owned(), kept);
+            self.jar().insert(CookieKey::of(&cookie), kept);
         }
     }
 
@@ -219,7 +240,7 @@ impl Client {
         self.clock.as_ref().map_or(0, |clock| clock.0.load(Ordering::SeqCst))
     }
 
-    fn jar(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
+    fn jar(&self) -> MutexGuard<'_, BTreeMap<CookieKey, Kept>> {
         self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -332,7 +353,7 @@ impl TestSession {
     #[must_use]
     pub fn of_client(layer: &SessionLayer, client: &Client) -> Self {
         let jar = client.jar();
-        let pairs: Vec<_> = jar.iter().map(|(name, kept)| format!("{name}={}", kept.value)).collect();
+        let pairs: Vec<_> = jar.iter().map(|(key, kept)| format!("{}={}", key.name, kept.value)).collect();
         Self::read(layer, &pairs.join("; "))
     }
 
@@ -468,18 +489,10 @@ impl TestSession {
         let mut session = Self::new(layer);
         let Ok(header) = HeaderValue::try_from(cookies) else { return session };
         let cookies = RequestCookies::One(header);
-        let Settings { config, session_cookie, flash_cookie, .. } = &*session.settings;
         let now = session.settings.now();
-        let context = EngineContext {
-            cookie: session_cookie,
-            cookies: &cookies,
-            limits: config.limits,
-            clock: &config.clock,
-            now,
-        };
-        let loaded = at_once(config.engine.load(context));
+        let loaded = at_once(session.settings.engine().load(session.settings.context(&cookies, now)));
         session.id = loaded.session().map_or(session.id, |live| live.frame.id);
-        let batches = flash_cookie.read(&cookies, now).batches;
+        let batches = session.settings.flash_cookie.read(&cookies, now).batches;
         session.entries = loaded.entries().iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         batches.into_iter().for_each(|received| session.flash.extend(received.batch));
         session

@@ -45,6 +45,10 @@ pub struct Spec {
     finder: Finder<'static>,
     /// The attributes as they stand behind the value.
     tail: String,
+    /// The attributes of cookies that other settings may have left under this name.
+    twins: Vec<String>,
+    /// Whether a browser may hold such cookies, since this one is not for one host, `/` and every site alike.
+    may_have_twins: bool,
     secure: bool,
 }
 
@@ -116,6 +120,20 @@ impl Spec {
     pub fn clear(&self, suffix: &str) -> String {
         let Ok(text) = self.print(suffix, 0, Some(0), |_| Ok::<_, std::convert::Infallible>(()));
         text
+    }
+
+    /// Whether other settings may have left a cookie under this name that this one does not replace: it has a Domain, a
+    /// path or is partitioned.
+    #[must_use]
+    pub const fn may_have_twins(&self) -> bool {
+        self.may_have_twins
+    }
+
+    /// The `Set-Cookie` values that remove what other settings may have left under this name and `suffix`: for the host
+    /// alone and for the Domain, for the path and for `/`, partitioned and not. A browser keeps these apart (RFC 6265bis,
+    /// section 5.7).
+    pub fn clear_twins<'a>(&'a self, suffix: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.twins.iter().map(move |tail| format!("{}{suffix}={tail}{MAX_AGE}0", self.name))
     }
 
     /// The capacity is exact, so that a header takes the text over without a copy.
@@ -234,6 +252,13 @@ impl Settings {
     pub fn build(&self) -> Result<Spec, SettingsError> {
         let name = self.resolved_name();
         self.check(&name)?;
+        let finder = Finder::new(&name).into_owned();
+        let may_have_twins = self.domain.is_some() || self.path != "/" || self.partitioned;
+        Ok(Spec { finder, tail: self.tail(), twins: self.twins(), may_have_twins, secure: self.secure, name })
+    }
+
+    /// The attributes as they stand behind the value.
+    fn tail(&self) -> String {
         let mut attributes = Cookie::build(("x", ""))
             .http_only(true)
             .secure(self.secure)
@@ -243,9 +268,22 @@ impl Settings {
         if let Some(domain) = &self.domain {
             attributes = attributes.domain(domain);
         }
-        let tail = attributes.to_string()["x=".len()..].to_owned();
-        let finder = Finder::new(&name).into_owned();
-        Ok(Spec { name, finder, tail, secure: self.secure })
+        attributes.to_string()["x=".len()..].to_owned()
+    }
+
+    /// The attributes of the cookies that a browser tells apart from this one, and that other settings may have made.
+    fn twins(&self) -> Vec<String> {
+        let mut twins = vec![self.clone()];
+        if self.domain.is_some() {
+            twins.push(Self { domain: None, ..self.clone() });
+        }
+        if self.path != "/" {
+            twins.extend(twins.clone().into_iter().map(|it| Self { path: "/".to_owned(), ..it }));
+        }
+        if self.secure {
+            twins.extend(twins.clone().into_iter().map(|it| Self { partitioned: !it.partitioned, ..it }));
+        }
+        twins[1..].iter().map(Self::tail).collect()
     }
 
     fn resolved_name(&self) -> String {
@@ -512,6 +550,22 @@ mod tests {
         let attributes = "; HttpOnly; SameSite=Lax; Secure; Path=/app; Domain=example.com";
         assert_eq!(spec.set(".x", "v", Some(9)).unwrap(), format!("__Secure-session.x=v{attributes}; Max-Age=9"));
         assert_eq!(spec.clear(".x"), format!("__Secure-session.x={attributes}; Max-Age=0"));
+    }
+
+    #[test]
+    fn twins_are_all_other_cookies_of_the_name_that_settings_can_have_made() {
+        let twins = |settings: Settings| settings.build().unwrap().clear_twins(".1").collect::<Vec<_>>();
+        let [own, other] = ["; Secure; Path=/; Max-Age=0", "; Partitioned; Secure; Path=/; Max-Age=0"];
+        let settings = Settings::new("session");
+        assert_eq!(twins(settings.clone()), [format!("__Host-session.1=; HttpOnly; SameSite=Lax{other}")]);
+        let partitioned = settings.clone().partitioned(true);
+        assert_eq!(twins(partitioned.clone()), [format!("__Host-session.1=; HttpOnly; SameSite=Lax{own}")]);
+        assert!(partitioned.build().unwrap().may_have_twins() && !settings.build().unwrap().may_have_twins());
+        let all = twins(settings.clone().domain("example.com").path("/app"));
+        assert_eq!(all.len(), 7);
+        assert!(all.contains(&format!("__Secure-session.1=; HttpOnly; SameSite=Lax{own}")), "{all:?}");
+        assert!(!all.contains(&settings.domain("example.com").path("/app").build().unwrap().clear(".1")));
+        assert_eq!(twins(Settings::new("session").insecure()), [""; 0]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use session_core::{Clock, Limits};
 
 use crate::{
+    setup_warnings::SetupWarnings,
     state::loaded::Loaded,
     wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
@@ -16,6 +17,7 @@ pub(crate) struct Context<'a> {
     pub(crate) cookies: &'a RequestCookies,
     pub(crate) limits: Limits,
     pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) setup_warnings: &'a SetupWarnings,
     pub(crate) now: u64,
 }
 

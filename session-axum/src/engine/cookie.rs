@@ -12,11 +12,22 @@ use crate::{
         outcome::{CookieChange, Plan},
         staged::NextId,
     },
-    wire::session_cookie::Found,
+    wire::session_cookie::Came,
 };
 
 /// Reads the session out of its cookie.
 pub(super) fn load(context: Context<'_>) -> Loaded {
+    match find(context) {
+        (Came::One(live), _) => Loaded::live(live),
+        (Came::Several(lives), _) => newest(lives, context),
+        (Came::TooMany, _) => newest(Vec::new(), context),
+        (Came::Nothing, true) => Loaded::nothing_behind_a_cookie(),
+        (Came::Nothing, false) => Loaded::nothing(),
+    }
+}
+
+/// Finds the live sessions in the cookies, and whether any authentic cookie came.
+pub(super) fn find(context: Context<'_>) -> (Came<Live>, bool) {
     let (came, is_malformed) = (Cell::new(false), Cell::new(false));
     let accept = |verified: Verified| {
         came.set(true);
@@ -34,11 +45,7 @@ pub(super) fn load(context: Context<'_>) -> Loaded {
              use this secret?"
         );
     }
-    match one(found, context) {
-        Some(live) => Loaded::live(live),
-        None if came.get() => Loaded::nothing_behind_a_cookie(),
-        None => Loaded::nothing(),
-    }
+    (found, came.get())
 }
 
 /// Makes the cookies by which the browser has the session after the plan.
@@ -50,24 +57,19 @@ pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>
             let (changes, entries) = (plan.changes, plan.loaded.entries());
             let mut body = plan.frame(next_id.id(plan.loaded, plan.changes)?).begin_body(changes.len_hint(entries));
             changes.write(entries, &mut body);
-            let cookies = context.cookie.set(&body, plan.max_age(), context.cookies);
+            let begins = plan.outcome.gives_new_id(plan.loaded);
+            let cookies = context.cookie.set(&body, plan.max_age(), begins, context.cookies);
             cookies.map_err(|error| error.naming(changes.view(entries)))
         }
     }
 }
 
-/// Returns the session of the one valid token. If two different tokens are valid, there is no session.
-pub(super) fn one<T>(found: Found<T>, context: Context<'_>) -> Option<T> {
-    match found {
-        Found::Nothing => None,
-        Found::One(session) => Some(session),
-        Found::Ambiguous => {
-            tracing::warn!(
-                cookie = context.cookie.spec.name(),
-                "a request brought two different valid sessions and gets neither: another site under this domain may be \
-                 planting a cookie"
-            );
-            None
-        }
+/// Decides between the sessions of several cookies; of none if too many came to be verified.
+pub(super) fn newest(lives: Vec<Live>, context: Context<'_>) -> Loaded {
+    let are_too_many = lives.is_empty();
+    let loaded = Loaded::newest(lives);
+    if are_too_many || !loaded.rivals().is_empty() {
+        context.setup_warnings.rival_cookies(context.cookie.spec.name(), context.now);
     }
+    loaded
 }

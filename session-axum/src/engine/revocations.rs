@@ -1,19 +1,17 @@
 //! The engine that keeps the data of a session in its cookie, and a list of the sessions that were ended early in a
 //! store. An id stays in the list until no copy of the session's cookies could be valid.
 
-use session_core::{
-    store::{Changes, RecordKey, Visit, Write},
-    token::Frame,
-};
+use session_core::store::{Changes, RecordKey, Visit, Write};
 
 use super::{context::Context, cookie, store_client::StoreClient};
 use crate::{
     error::{Chain, Error},
     state::{
-        loaded::Loaded,
+        loaded::{Live, Loaded},
         outcome::{Outcome, Plan},
         staged::NextId,
     },
+    wire::session_cookie::Came,
 };
 
 /// The list, and what to do while it cannot be read.
@@ -26,18 +24,34 @@ pub(crate) struct Revocations {
 
 impl Revocations {
     pub(super) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
-        let loaded = cookie::load(context);
-        let Some(live) = loaded.session() else { return Ok(loaded) };
+        let came = match cookie::find(context) {
+            (Came::One(live), _) => vec![live],
+            (Came::Several(lives), _) => lives,
+            (Came::TooMany, _) => return Ok(cookie::newest(Vec::new(), context)),
+            (Came::Nothing, true) => return Ok(Loaded::nothing_behind_a_cookie()),
+            (Came::Nothing, false) => return Ok(Loaded::nothing()),
+        };
         self.list.keep_swept(context.clock);
-        match self.list.load(&RecordKey::of_revocation(live.frame.id), context.now).await {
-            Ok(None) => Ok(loaded),
+        let mut lives = Vec::new();
+        for live in came {
+            if self.is_alive(&live, context.now).await? {
+                lives.push(live);
+            }
+        }
+        // A cookie of a session that was ended does not count beside one of a live session.
+        Ok(if lives.is_empty() { Loaded::nothing_behind_a_cookie() } else { cookie::newest(lives, context) })
+    }
+
+    async fn is_alive(&self, live: &Live, now: u64) -> Result<bool, Error> {
+        match self.list.load(&RecordKey::of_revocation(live.frame.id), now).await {
+            Ok(None) => Ok(true),
             Ok(Some(_)) => {
                 tracing::warn!("a request brought a session that was ended: it holds a copy of an older cookie");
-                Ok(Loaded::nothing_behind_a_cookie())
+                Ok(false)
             }
             Err(error) if self.trust_when_unavailable => {
                 tracing::error!(error = %Chain(&error), "the list of revocations cannot be read; a session is accepted unchecked");
-                Ok(loaded)
+                Ok(true)
             }
             Err(error) => Err(error),
         }
@@ -52,18 +66,21 @@ impl Revocations {
     ) -> Result<Vec<String>, Error> {
         let cookies = cookie::cookies(plan, next_id, context)?;
         let is_over = matches!(plan.outcome, Outcome::Removed | Outcome::Replaced);
-        if let (true, Some(live)) = (is_over, plan.loaded.session()) {
-            let configured = live.frame.created_at.saturating_add(context.limits.lifetime);
-            self.revoke(live.frame, plan.loaded.metadata().latest(configured), context.now).await?;
+        let ended = plan.loaded.session().filter(|_| is_over);
+        let rivals = plan.loaded.rivals().iter().filter(|_| plan.changes.destroys());
+        for live in ended.into_iter().chain(rivals) {
+            self.revoke(live, context).await?;
         }
         Ok(cookies)
     }
 
-    async fn revoke(&self, frame: Frame, expires_at: u64, now: u64) -> Result<(), Error> {
+    async fn revoke(&self, live: &Live, context: Context<'_>) -> Result<(), Error> {
+        let configured = live.frame.created_at.saturating_add(context.limits.lifetime);
+        let expires_at = live.base().entries.metadata().latest(configured);
         // A record without entries exists because its id was asked for.
         let mut changes = Changes::default();
         changes.ask_id();
-        let write = Write::new(&changes, Visit { now, expires_at });
-        self.list.create(&RecordKey::of_revocation(frame.id), write).await
+        let write = Write::new(&changes, Visit { now: context.now, expires_at });
+        self.list.create(&RecordKey::of_revocation(live.frame.id), write).await
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         outcome::{CookieChange, Outcome, Plan},
         staged::NextId,
     },
+    wire::session_cookie::Came,
 };
 
 /// Loads the record of the cookie: once a request, and only for a cookie that one of our keys has signed.
@@ -28,11 +29,29 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
         came.set(true);
         Some((IdSecret::of_payload(verified.payload())?, verified.frame(), !verified.by_newest_key()))
     };
-    let found = context.cookie.find(context.cookies, context.now, accept);
-    let Some((secret, frame, sealed_by_old_key)) = cookie::one(found, context) else {
-        return Ok(if came.get() { Loaded::nothing_behind_a_cookie() } else { Loaded::nothing() });
+    let ids = match context.cookie.find(context.cookies, context.now, accept) {
+        Came::One(id) => vec![id],
+        Came::Several(ids) => ids,
+        Came::Nothing if came.get() => return Ok(Loaded::nothing_behind_a_cookie()),
+        Came::Nothing => return Ok(Loaded::nothing()),
+        Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
     };
     store.keep_swept(context.clock);
+    let mut lives = Vec::new();
+    for (secret, frame, sealed_by_old_key) in ids {
+        lives.extend(load_record(store, secret, frame, sealed_by_old_key, context).await?);
+    }
+    // A cookie without a live record does not count beside one that has one.
+    Ok(if lives.is_empty() { Loaded::nothing_behind_a_cookie() } else { cookie::newest(lives, context) })
+}
+
+async fn load_record(
+    store: &StoreClient,
+    secret: IdSecret,
+    frame: Frame,
+    sealed_by_old_key: bool,
+    context: Context<'_>,
+) -> Result<Option<Live>, Error> {
     let key = RecordKey::of_secret(frame.id, secret.as_bytes());
     let record = match store.load(&key, context.now).await {
         Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Unreadable) => {
@@ -43,8 +62,7 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     };
     let record = record.filter(|record| record.id == key.id());
     let live = record.map(|record| Live::in_store(Stored { key, secret, record, is_current: true }, sealed_by_old_key));
-    let live = live.and_then(|live| live.unless_over(context.limits, context.now));
-    Ok(live.map_or(Loaded::nothing_behind_a_cookie(), Loaded::live))
+    Ok(live.and_then(|live| live.unless_over(context.limits, context.now)))
 }
 
 /// Writes the plan. The response sets a cookie only if the browser needs a new one.
@@ -72,7 +90,8 @@ pub(super) async fn carry_out(
             };
             let mut body = frame.begin_body(PAYLOAD);
             body.extend_from_slice(secret.as_bytes());
-            context.cookie.set(&body, plan.max_age(), context.cookies).map(CarriedOut::Done)
+            let begins = plan.outcome.gives_new_id(plan.loaded);
+            context.cookie.set(&body, plan.max_age(), begins, context.cookies).map(CarriedOut::Done)
         }
     }
 }
@@ -200,6 +219,11 @@ impl NextRecord {
 
 /// Makes one write at most, and before it deletes the record of a session that ends.
 async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Committed, Error> {
+    if plan.changes.destroys() {
+        for rival in plan.loaded.rivals().iter().filter_map(Live::stored) {
+            store.delete(&rival.key).await?;
+        }
+    }
     match (plan.outcome, plan.loaded.stored()) {
         (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, _) => Ok(Committed::Nothing),
         (Outcome::Extended, Some(stored)) => touch(store, plan, stored).await,

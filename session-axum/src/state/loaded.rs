@@ -12,6 +12,9 @@ use session_core::{
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     found: Found,
+    /// Two or more live sessions of which the request gets none, since nothing tells which is the visitor's. A log-out
+    /// ends all of them.
+    rivals: Option<Arc<[Live]>>,
     /// Whether the request brought an authentic cookie of ours, even if its session is over.
     pub(crate) cookie_came: bool,
     /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
@@ -58,27 +61,53 @@ pub(crate) struct Stored {
 impl Loaded {
     /// Creates the answer of an engine that found no session and no cookie of ours.
     pub(crate) const fn nothing() -> Self {
-        Self { found: Found::Nothing, cookie_came: false, cookie_is_stale: false }
+        Self { found: Found::Nothing, rivals: None, cookie_came: false, cookie_is_stale: false }
     }
 
     /// Creates the answer for a session that has ended.
     #[cfg(test)]
     pub(crate) const fn ended() -> Self {
-        Self { found: Found::Ended, cookie_came: true, cookie_is_stale: false }
+        Self { found: Found::Ended, rivals: None, cookie_came: true, cookie_is_stale: false }
     }
 
     /// Creates the answer for a session that is alive.
     pub(crate) fn live(live: Live) -> Self {
-        Self { found: Found::Live(Arc::new(live)), cookie_came: true, cookie_is_stale: false }
+        Self { found: Found::Live(Arc::new(live)), rivals: None, cookie_came: true, cookie_is_stale: false }
     }
 
     /// Creates the answer for an authentic cookie of ours without a live session.
     pub(crate) const fn nothing_behind_a_cookie() -> Self {
-        Self { found: Found::Nothing, cookie_came: true, cookie_is_stale: false }
+        Self { found: Found::Nothing, rivals: None, cookie_came: true, cookie_is_stale: false }
+    }
+
+    /// Creates the answer for the sessions of several cookies. Of one session the newest cookie counts, and of several as
+    /// new the last. Sessions with different ids are rivals: the request gets none of them.
+    pub(crate) fn newest(lives: Vec<Live>) -> Self {
+        let mut newest: Vec<Live> = Vec::new();
+        for live in lives {
+            match newest.iter_mut().find(|known| known.frame.id == live.frame.id) {
+                Some(known) if known.frame.issued_at > live.frame.issued_at => {}
+                Some(known) => *known = live,
+                None => newest.push(live),
+            }
+        }
+        match newest.pop() {
+            Some(only) if newest.is_empty() => Self::live(only),
+            Some(last) => {
+                newest.push(last);
+                Self { rivals: Some(newest.into()), ..Self::nothing_behind_a_cookie() }
+            }
+            None => Self::nothing_behind_a_cookie(),
+        }
+    }
+
+    /// The sessions of which the request gets none: empty unless cookies of different sessions came.
+    pub(crate) fn rivals(&self) -> &[Live] {
+        self.rivals.as_deref().unwrap_or_default()
     }
 
     /// Sets what is known about the browser's cookie.
-    pub(crate) const fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
+    pub(crate) fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
         (self.cookie_came, self.cookie_is_stale) = (came, is_stale);
         self
     }

@@ -20,6 +20,11 @@ impl<'a> Candidates<'a> {
         }
     }
 
+    /// Whether more came than are verified.
+    pub(super) const fn are_too_many(&self) -> bool {
+        self.0.is_over()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], Token<'a>)> {
         self.0.iter().copied()
     }

@@ -6,7 +6,7 @@ use session_core::{
 };
 
 use super::{
-    candidates::{Candidates, open},
+    candidates::{Candidates, candidate, open},
     request_cookies::RequestCookies,
 };
 use crate::error::Error;
@@ -23,33 +23,56 @@ pub(crate) struct SessionCookie {
 
 /// What came under the session's name.
 #[derive(Debug)]
-pub(crate) enum Found<T> {
+pub(crate) enum Came<T> {
     Nothing,
     One(T),
-    /// Two valid tokens came, and nothing tells which is the visitor's.
-    Ambiguous,
+    /// Several valid tokens, in the order in which they came.
+    Several(Vec<T>),
+    /// More distinct values that could be tokens than are verified.
+    TooMany,
 }
 
 impl SessionCookie {
-    /// Finds the one valid token under the session's name. `accept` can refuse an authentic one.
+    /// Finds the valid tokens under the session's name. `accept` can refuse an authentic one.
     pub(crate) fn find<T>(
         &self,
         cookies: &RequestCookies,
         now: u64,
         accept: impl Fn(Verified) -> Option<T>,
-    ) -> Found<T> {
-        let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return Found::Nothing };
-        let assembled = self.assemble(cookies);
-        let whole = cookies.find(&self.spec).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value);
+    ) -> Came<T> {
+        let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return Came::Nothing };
         let mut candidates = Candidates::new();
-        whole.chain([assembled.as_slice()]).for_each(|text| candidates.offer(text, ring));
-
-        let mut valid = candidates.iter().filter_map(|(_, token)| accept(open(&token, ring, now)?));
-        match (valid.next(), valid.next()) {
-            (None, _) => Found::Nothing,
-            (Some(only), None) => Found::One(only),
-            (Some(_), Some(_)) => Found::Ambiguous,
+        self.whole(cookies).for_each(|text| candidates.offer(text, ring));
+        if candidates.are_too_many() {
+            return Came::TooMany;
         }
+        let mut valid = candidates.iter().filter_map(|(_, token)| accept(open(&token, ring, now)?));
+        let (first, second) = (valid.next(), valid.next());
+        let in_pieces = self.find_in_pieces(cookies, ring, now).and_then(&accept);
+        match (first, second, in_pieces) {
+            (None, _, None) => Came::Nothing,
+            (None, _, Some(only)) | (Some(only), None, None) => Came::One(only),
+            (Some(first), second, in_pieces) => {
+                Came::Several([first].into_iter().chain(second).chain(valid).chain(in_pieces).collect())
+            }
+        }
+    }
+
+    fn whole<'a>(&'a self, cookies: &'a RequestCookies) -> impl Iterator<Item = &'a [u8]> {
+        cookies.find(&self.spec).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value)
+    }
+
+    /// Finds the token that came in pieces under numbered names. Pieces of an older, longer token may still be there:
+    /// the longest run is tried first, then shorter ones.
+    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> Option<Verified> {
+        if self.most_pieces < 2 {
+            return None;
+        }
+        let pieces: Vec<_> = (1..=self.most_pieces).map_while(|number| self.piece(cookies, number)).collect();
+        (1..=pieces.len()).rev().find_map(|count| {
+            let text = pieces[..count].concat();
+            open(&candidate(&text, ring)?, ring, now)
+        })
     }
 
     /// Returns whether the request brought a cookie with exactly this name, ours or not.
@@ -58,54 +81,67 @@ impl SessionCookie {
     }
 
     /// Sets the cookie to the token of `body`: one cookie if the token fits, otherwise as many as are allowed. Removes
-    /// the pieces that came and are not needed any more.
+    /// what came beside it. `begins`: the session begins, or gets another id.
     pub(crate) fn set(
         &self,
         body: &[u8],
         max_age: Option<u64>,
+        begins: bool,
         cookies: &RequestCookies,
     ) -> Result<Vec<String>, Error> {
         let Some(ring) = &self.ring else { return Ok(Vec::new()) };
         let spec = &self.spec;
         let len = ring.protection().token_len(body.len());
-        if self.most_pieces < 2 || spec.name().len() + len <= MAX_SIZE {
+        let is_whole = self.most_pieces < 2 || spec.name().len() + len <= MAX_SIZE;
+        let mut set = if is_whole {
             let seal = |text: &mut String| Ok::<_, Error>(ring.seal_onto(text, body)?);
-            let mut set = vec![spec.set_with("", len, max_age, seal)?];
-            set.extend(self.remove_pieces(0, cookies));
-            return Ok(set);
+            vec![spec.set_with("", len, max_age, seal)?]
+        } else {
+            let room = MAX_SIZE.saturating_sub(spec.name().len() + PIECE_SUFFIX);
+            if len > room * self.most_pieces {
+                return Err(TooLarge::new(spec.name(), spec.name().len() + len, room * self.most_pieces).into());
+            }
+            self.set_pieces(&ring.seal(body)?, room, max_age)?
+        };
+        let pieces = if is_whole { 0 } else { set.len() };
+        let beside = self.beside(cookies);
+        if beside.whole > 1 || (begins && spec.may_have_twins()) {
+            set.extend(spec.clear_twins(""));
         }
-        let room = MAX_SIZE.saturating_sub(spec.name().len() + PIECE_SUFFIX);
-        if len > room * self.most_pieces {
-            return Err(TooLarge::new(spec.name(), spec.name().len() + len, room * self.most_pieces).into());
-        }
-        let mut set = self.set_pieces(&ring.seal(body)?, room, max_age)?;
-        let last = set.len();
-        set.extend(self.came(cookies).then(|| spec.clear("")));
-        set.extend(self.remove_pieces(last, cookies));
+        set.extend((!is_whole && beside.whole > 0).then(|| spec.clear("")));
+        set.extend(self.remove_pieces(pieces, &beside, cookies));
+        set.truncate(pieces.max(1) + MOST_REMOVED);
         Ok(set)
     }
 
-    /// Removes whatever came under the session's name.
+    /// Removes whatever came under the session's name, and what other settings may have left there.
     pub(crate) fn remove(&self, cookies: &RequestCookies) -> Vec<String> {
         if self.ring.is_none() {
             return Vec::new();
         }
-        let whole = self.came(cookies).then(|| self.spec.clear(""));
-        whole.into_iter().chain(self.remove_pieces(0, cookies)).collect()
+        let beside = self.beside(cookies);
+        let mut removed: Vec<_> = (beside.whole > 0).then(|| self.spec.clear("")).into_iter().collect();
+        if beside.whole > 1 || self.spec.may_have_twins() {
+            removed.extend(self.spec.clear_twins(""));
+        }
+        removed.extend(self.remove_pieces(0, &beside, cookies));
+        removed.truncate(MOST_REMOVED);
+        removed
+    }
+
+    /// Looks at what came under the session's name, in one pass.
+    fn beside(&self, cookies: &RequestCookies) -> Beside {
+        let mut beside = Beside { whole: 0, has_pieces: false };
+        for (suffix, _) in cookies.find(&self.spec) {
+            beside.whole += usize::from(suffix.is_empty());
+            beside.has_pieces |= suffix.len() == PIECE_SUFFIX;
+        }
+        beside
     }
 
     /// Returns how many bytes the name and the value of the cookie have, with `payload` bytes of payload.
     pub(crate) fn size(&self, payload: usize) -> usize {
         self.ring.as_ref().map_or(0, |ring| self.spec.name().len() + ring.protection().token_len_of_payload(payload))
-    }
-
-    /// Joins the token that came in pieces under numbered names; empty when there is none.
-    fn assemble(&self, cookies: &RequestCookies) -> Vec<u8> {
-        if self.most_pieces < 2 {
-            return Vec::new();
-        }
-        let pieces = (1..=self.most_pieces).map_while(|number| self.piece(cookies, number));
-        pieces.flatten().copied().collect()
     }
 
     /// Returns the value of a piece. If two different ones came, there is no telling which is ours, so it returns `None`.
@@ -125,14 +161,30 @@ impl SessionCookie {
         (1..=token.len().div_ceil(room)).map(piece).collect()
     }
 
-    /// Removes the pieces that came with the request and are numbered above `last`.
-    fn remove_pieces(&self, last: usize, cookies: &RequestCookies) -> Vec<String> {
-        let highest = if self.most_pieces < 2 { 0 } else { self.most_pieces };
-        let suffixes = (last + 1..=highest).map(|number| format!(".{number}"));
-        let came = |suffix: &String| cookies.has(&self.spec, suffix);
-        suffixes.filter(came).map(|suffix| self.spec.clear(&suffix)).collect()
+    /// Removes the pieces that came with the request and are numbered above `last`, also if they are no longer allowed.
+    fn remove_pieces(&self, last: usize, beside: &Beside, cookies: &RequestCookies) -> Vec<String> {
+        let mut removed = Vec::new();
+        for number in (last + 1..=HIGHEST_PIECE).take_while(|_| beside.has_pieces) {
+            let suffix = format!(".{number}");
+            let count = cookies.find(&self.spec).filter(|(came, _)| *came == suffix.as_bytes()).count();
+            removed.extend((count > 0).then(|| self.spec.clear(&suffix)));
+            if count > 1 {
+                removed.extend(self.spec.clear_twins(&suffix));
+            }
+        }
+        removed
     }
+}
+
+/// What came under the session's name: how many whole cookies, and whether pieces.
+struct Beside {
+    whole: usize,
+    has_pieces: bool,
 }
 
 /// A dot and a digit.
 const PIECE_SUFFIX: usize = 2;
+/// The highest number of pieces that the layer's settings allow.
+const HIGHEST_PIECE: usize = 8;
+/// How many cookies one response removes. What is left is removed by later ones.
+const MOST_REMOVED: usize = 12;
