@@ -350,8 +350,8 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             StoreErrorKind::Unavailable => "the session store is not available",
-            StoreErrorKind::Unreadable => "a record of the session store cannot be read",
-            StoreErrorKind::Refused => "the session store refuses to work",
+            StoreErrorKind::Unreadable => "a record in the session store cannot be read",
+            StoreErrorKind::Refused => "the session store refused the operation",
         })
     }
 }

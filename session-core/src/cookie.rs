@@ -337,35 +337,36 @@ impl fmt::Display for SettingsError {
             ),
             Wrong::SameNames => write!(
                 f,
-                "the names of the session's and the flash's cookies overlap at {name:?}: give them names of which \
-                 neither begins with the other and a dot"
+                "the session cookie and the flash cookie {name:?} have names that overlap: prefixes such as `__Host-` \
+                 aside, the names must differ, and neither may begin with the other and a dot"
             ),
             Wrong::PrefixWithoutSecure => {
-                write!(f, "browsers refuse {name:?} without Secure: drop `insecure_over_http`, or the prefix")
+                write!(f, "browsers refuse {name:?} without Secure: remove `insecure_over_http` or the prefix")
             }
             Wrong::HostPrefixWithDomain => write!(
                 f,
-                "browsers refuse {name:?} with a Domain: drop the domain, or name the cookie `__Secure-..` instead"
+                "browsers refuse {name:?} with a Domain: remove the domain, or name the cookie `__Secure-..` instead"
             ),
             Wrong::HostPrefixWithPath => write!(
                 f,
-                "browsers refuse {name:?} with a path other than `/`: drop the path, or name the cookie `__Secure-..`"
+                "browsers refuse {name:?} with a path other than `/`: remove the path, or name the cookie `__Secure-..`"
             ),
             Wrong::SameSiteNoneWithoutSecure => write!(
                 f,
-                "browsers refuse {name:?} with SameSite=None and without Secure: drop `insecure_over_http`, or use Lax"
+                "browsers refuse {name:?} with SameSite=None and without Secure: remove `insecure_over_http`, or use Lax"
             ),
             Wrong::PartitionedWithoutSecure => write!(
                 f,
-                "browsers refuse {name:?} with Partitioned and without Secure: drop `insecure_over_http`, or `partitioned`"
+                "browsers refuse {name:?} with Partitioned and without Secure: remove `insecure_over_http` or `partitioned`"
             ),
             Wrong::Domain => write!(
                 f,
-                "the domain of {name:?} is no host name: give it without scheme, port and path, as in `example.com`"
+                "the domain of the cookie {name:?} is not a host name: write it without scheme, port and path, as in `example.com`"
             ),
             Wrong::Path => write!(
                 f,
-                "the path of {name:?} cannot stand in a cookie: begin with `/` and use no control characters and no `;`"
+                "the path of the cookie {name:?} is not valid: begin with `/`, and use at most 1024 printable ASCII \
+                 characters without `;`"
             ),
         }
     }
@@ -428,7 +429,7 @@ impl TooLarge {
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, size, limit, largest } = self;
-        write!(f, "the cookie {name} would have {size} bytes, and {limit} are the most")?;
+        write!(f, "the cookie {name} would have {size} bytes, but at most {limit} are allowed")?;
         for (index, (key, bytes)) in largest.iter().enumerate() {
             let separator = if index == 0 { "; the largest keys: " } else { ", " };
             write!(f, "{separator}{key} ({bytes} bytes)")?;
@@ -534,10 +535,10 @@ mod tests {
         let spec = Settings::new("session").build().unwrap();
         assert!(spec.set("", &"v".repeat(4096 - 14), None).is_ok());
         let error = spec.set("", &"v".repeat(4097 - 14), None).unwrap_err();
-        assert_eq!(error.to_string(), "the cookie __Host-session would have 4097 bytes, and 4096 are the most");
+        assert_eq!(error.to_string(), "the cookie __Host-session would have 4097 bytes, but at most 4096 are allowed");
         assert_eq!(
             error.naming([("a", "1"), ("b", "\"bb\""), ("c", "22"), ("d", "333")]).to_string(),
-            "the cookie __Host-session would have 4097 bytes, and 4096 are the most; \
+            "the cookie __Host-session would have 4097 bytes, but at most 4096 are allowed; \
              the largest keys: b (9 bytes), d (8 bytes), c (7 bytes)"
         );
     }

@@ -171,7 +171,9 @@ impl fmt::Debug for Entries {
 /// back is not written.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
     let text = serde_json::to_string(value).map_err(EncodeError)?;
-    let not_strict = |_| EncodeError(serde_json::Error::custom("it nests deeper than 32, or repeats a key"));
+    let not_strict = |_| {
+        EncodeError(serde_json::Error::custom("the value nests deeper than 32 levels, or repeats a key in one object"))
+    };
     json::check_value(&text).map_err(not_strict)?;
     Ok(text)
 }
@@ -207,7 +209,7 @@ pub struct DecodeError(());
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value is there but is not of the type that was asked for")
+        f.write_str("the value does not have the requested type")
     }
 }
 

@@ -88,7 +88,7 @@ pub struct InvalidId;
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a session's id is 22 characters of base64url")
+        f.write_str("a session id must be 22 characters of base64url")
     }
 }
 

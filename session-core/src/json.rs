@@ -35,7 +35,7 @@ pub fn write_object<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a st
         body.push(separator);
         separator = b',';
         let quoted = serde_json::to_writer(&mut *body, key);
-        debug_assert!(quoted.is_ok(), "a string always has a JSON text, and a Vec takes it");
+        debug_assert!(quoted.is_ok(), "a string always serializes, and writing to a Vec cannot fail");
         body.push(b':');
         body.extend_from_slice(text.as_ref().as_bytes());
     }
@@ -51,7 +51,7 @@ pub struct Malformed;
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the payload is not a strict JSON object")
+        f.write_str("the data is not a valid JSON object (no repeated key, values nested at most 32 deep)")
     }
 }
 

@@ -183,7 +183,7 @@ impl Secret {
             info.extend_from_slice(part);
         }
         let expanded = Hkdf::<Sha256>::new(Some(SALT), &self.0).expand(&info, output);
-        debug_assert!(expanded.is_ok(), "HKDF gives up to 8160 bytes, and nobody asks for more than 32");
+        debug_assert!(expanded.is_ok(), "HKDF-SHA256 returns up to 8160 bytes, and no key needs more than 32");
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -237,15 +237,22 @@ impl fmt::Display for KeyError {
         match self.kind {
             KeyErrorKind::Missing => write!(f, "{origin} is not set or empty")?,
             KeyErrorKind::TooShort { length } => {
-                write!(f, "{origin} has {length} bytes, and {MIN_SECRET} are the least")?;
+                write!(f, "{origin} has {length} bytes, but needs at least {MIN_SECRET}")?;
             }
-            KeyErrorKind::Repetition => write!(f, "{origin} is a pattern repeated and can be guessed")?,
-            KeyErrorKind::WellKnown => write!(f, "{origin} is a sample from documentation, and everybody knows it")?,
+            KeyErrorKind::Repetition => {
+                write!(f, "{origin} repeats a short pattern or few characters, so it can be guessed")?
+            }
+            KeyErrorKind::WellKnown => {
+                write!(f, "{origin} contains a well-known sample or sequence, so it can be guessed")?
+            }
             KeyErrorKind::Comma => {
-                write!(f, "{origin} holds a comma, which separates the secrets in {origin}_PREVIOUS")?;
+                write!(
+                    f,
+                    "{origin} contains a comma; older secrets belong in {origin}_PREVIOUS, where commas separate them"
+                )?;
             }
             KeyErrorKind::SameKeyId => {
-                write!(f, "{origin} has by chance the key id of another secret; one of them must be made anew")?;
+                write!(f, "{origin} has the same key id as another secret, by chance; replace one of the two")?;
             }
         }
         f.write_str("; make a good one with `openssl rand -base64 48`")
@@ -355,7 +362,7 @@ mod tests {
         let error = Keys::new("hunter2hunter2").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the secret has 14 bytes, and 32 are the least; make a good one with `openssl rand -base64 48`"
+            "the secret has 14 bytes, but needs at least 32; make a good one with `openssl rand -base64 48`"
         );
         assert_eq!(format!("{error:?}"), error.to_string());
     }
@@ -387,13 +394,12 @@ mod tests {
         let refused = |current, previous| from_variables(current, previous).unwrap_err();
         assert!(refused(None, Some(GOOD)).starts_with("SECRET is not set or empty; make a good one"));
         assert!(refused(Some(" "), None).starts_with("SECRET is not set or empty"));
-        assert!(refused(Some("short"), None).starts_with("SECRET has 5 bytes, and 32 are the least"));
+        assert!(refused(Some("short"), None).starts_with("SECRET has 5 bytes, but needs at least 32"));
         assert!(refused(Some(GOOD), Some("short")).starts_with("SECRET_PREVIOUS has 5 bytes"));
         let comma = format!("{GOOD},{OTHER}");
-        assert!(
-            refused(Some(&comma), None)
-                .starts_with("SECRET holds a comma, which separates the secrets in SECRET_PREVIOUS")
-        );
+        assert!(refused(Some(&comma), None).starts_with(
+            "SECRET contains a comma; older secrets belong in SECRET_PREVIOUS, where commas separate them"
+        ));
     }
 
     #[test]

@@ -324,7 +324,7 @@ impl Batch {
     /// Appends the payload to `body`.
     pub fn write(&self, body: &mut Vec<u8>) {
         let written = serde_json::to_writer(body, &Payload(self));
-        debug_assert!(written.is_ok(), "texts always have a JSON text, and a Vec takes it");
+        debug_assert!(written.is_ok(), "texts always serialize, and writing to a Vec cannot fail");
     }
 
     /// The payload's keys with their JSON texts.

@@ -57,7 +57,7 @@ impl Ring {
     ///
     /// As [`Ring::seal`]; `text` is then of no use.
     pub fn seal_onto(&self, text: &mut String, body: &[u8]) -> Result<(), RandomError> {
-        let Some(key) = self.keys.first() else { unreachable!("a ring is made of at least one secret") };
+        let Some(key) = self.keys.first() else { unreachable!("a ring has at least one key") };
         key.seal_onto(text, body)
     }
 
@@ -209,9 +209,9 @@ fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u
     crate::id::fill(&mut sealed)?;
     sealed.extend_from_slice(body);
     let (nonce, text) = sealed.split_at_mut(NONCE);
-    let Ok(nonce) = <[u8; NONCE]>::try_from(&*nonce) else { unreachable!("it was split there") };
+    let Ok(nonce) = <[u8; NONCE]>::try_from(&*nonce) else { unreachable!("the first part has the length of a nonce") };
     let Ok(tag) = aead.encrypt_inout_detached(&XNonce::from(nonce), prefix, text.into()) else {
-        unreachable!("the cipher takes 256 GiB, and a body has a few KiB")
+        unreachable!("the cipher encrypts up to 256 GiB, and a body has a few KiB")
     };
     sealed.extend_from_slice(&tag);
     Ok(sealed)
