@@ -27,7 +27,7 @@ pub trait SessionField: Sized {
     ///
     /// # Errors
     ///
-    /// If the field is missing, or cannot be decoded any more.
+    /// Returns an error if the field is missing or cannot be decoded.
     fn required(fields: &Reader<'_>, key: &'static str, aliases: Names) -> Result<Self, MissingField>;
 
     /// Calls [`Reader::or_else`].

@@ -6,7 +6,8 @@ pub fn base64url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
 
-/// Decodes the text that [`base64url`] returns. Any other spelling of the same bytes is refused (RFC 4648, section 3.5).
+/// Decodes the text that [`base64url`] returns. Any other spelling of the same bytes is refused (RFC 4648, section
+/// 3.5).
 pub(crate) fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
     base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }

@@ -10,11 +10,11 @@ use crate::{
 
 /// The changes that one request made to its session.
 ///
-/// This is not a copy of the session: a store can write the changed keys and leave the others to other requests. Methods
-/// that need the session take the [`Entries`] that were read, in the argument `loaded` or in a [`Base`].
+/// This is not a copy of the session: a store can write the changed keys and leave the others to other requests.
+/// Methods that need the session take the [`Entries`] that were read, in the argument `loaded` or in a [`Base`].
 ///
-/// Later calls win. [`destroy`](Self::destroy) discards all calls before it, and [`clear`](Self::clear) the keys, the owner
-/// and the label that were set before it.
+/// Later calls win. [`destroy`](Self::destroy) discards all calls before it, and [`clear`](Self::clear) the keys, the
+/// owner and the label that were set before it.
 ///
 /// # Examples
 ///
@@ -107,8 +107,8 @@ impl Changes {
 
     /// Sets `key` to a value, which is given as its JSON text.
     ///
-    /// The text is not checked here. The caller makes it with a JSON serializer, and refuses keys that begin with `$`, which
-    /// are reserved.
+    /// The text is not checked here. The caller makes it with a JSON serializer, and refuses keys that begin with `$`,
+    /// which are reserved.
     ///
     /// # Examples
     ///
@@ -324,8 +324,8 @@ impl Changes {
         if self.turns.cleared > saved.turns.cleared {
             return Self { basis: Basis::Cleared, id, ..self.clone() };
         }
-        // `edited` also answers for keys that a `clear` or a `destroy` before the save removed: a later `remove` of one of
-        // them changes nothing.
+        // `edited` also answers for keys that a `clear` or a `destroy` before the save removed: a later `remove` of one
+        // of them changes nothing.
         let is_new = |(key, text): &&(String, Option<String>)| saved.edited(key) != Some(text.as_deref());
         Self {
             basis: Basis::Loaded,
@@ -341,8 +341,8 @@ impl Changes {
 
     /// Forgets the change of `key` after a store has saved it on its own.
     ///
-    /// `saved` is the clone of the changes at that time. If `key` was changed again since, or if the session was cleared or
-    /// destroyed, the change stays.
+    /// `saved` is the clone of the changes at that time. If `key` was changed again since, or if the session was
+    /// cleared or destroyed, the change stays.
     pub fn settle(&mut self, key: &str, saved: &Self) {
         let (now, then) = (self.turns, saved.turns);
         let is_same_session = (now.destroyed, now.cleared) == (then.destroyed, then.cleared);
@@ -390,8 +390,8 @@ impl Changes {
         self.edited(key).unwrap_or_else(|| loaded.get(key))
     }
 
-    /// Returns the change of `key`: `None` if the key stays as it was, `Some(None)` if it is removed, and otherwise the JSON
-    /// text of its new value.
+    /// Returns the change of `key`: `None` if the key stays as it was, `Some(None)` if it is removed, and otherwise the
+    /// JSON text of its new value.
     ///
     /// # Examples
     ///
@@ -477,8 +477,8 @@ impl Changes {
         View { changes: self, loaded, next_loaded: 0, next_edit: 0 }
     }
 
-    /// Returns all fields to write after the changes, in the order of the keys: the entries, the metadata under `$`, and
-    /// other reserved keys, which a later version may have written.
+    /// Returns all fields to write after the changes, in the order of the keys: the entries, the metadata under `$`,
+    /// and other reserved keys, which a later version may have written.
     ///
     /// # Examples
     ///
@@ -493,8 +493,8 @@ impl Changes {
     /// # Ok::<(), session_core::Malformed>(())
     /// ```
     pub fn fields<'a>(&'a self, loaded: &'a Entries) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
-        // Reserved keys begin with `$`, so all of them have one place among the application's keys: behind those that are
-        // smaller than `$`, before all others. The view leaves them out and is cut in two there.
+        // Reserved keys begin with `$`, so all of them have one place among the application's keys: behind those that
+        // are smaller than `$`, before all others. The view leaves them out and is cut in two there.
         let metadata = self.metadata_text(loaded).map(|text| (RESERVED_KEY, text));
         // `destroy` starts another session, which has nothing of the old one; `clear` keeps what describes the session.
         let reserved = loaded.reserved().filter(|(key, _)| !self.destroys() && self.position(key).is_err());
@@ -541,8 +541,8 @@ impl Changes {
         body.len()
     }
 
-    /// Returns the changed fields with their new JSON texts, and `None` for each that is removed. This is for stores that
-    /// keep each field in a column or hash field of its own.
+    /// Returns the changed fields with their new JSON texts, and `None` for each that is removed. This is for stores
+    /// that keep each field in a column or hash field of its own.
     ///
     /// If [`clears`](Self::clears) is true, the store removes the fields of the application first: they are not listed
     /// here.
@@ -567,8 +567,8 @@ impl Changes {
         metadata.into_iter().chain(edits)
     }
 
-    /// Returns whether the session after the changes differs from `base`. A value that was changed and changed back does
-    /// not differ.
+    /// Returns whether the session after the changes differs from `base`. A value that was changed and changed back
+    /// does not differ.
     ///
     /// # Examples
     ///
@@ -597,8 +597,8 @@ impl Changes {
             || self.label_after(base) != base.label
     }
 
-    /// Returns whether the session is empty after the changes: it has no entry and no owner, and the application did not
-    /// ask for its id. Such a session is not kept.
+    /// Returns whether the session is empty after the changes: it has no entry and no owner, and the application did
+    /// not ask for its id. Such a session is not kept.
     ///
     /// # Examples
     ///
@@ -631,8 +631,8 @@ impl Changes {
         }
     }
 
-    /// Returns whether the metadata needs the mark that keeps this session: the application asked for its id, and it has no
-    /// entries.
+    /// Returns whether the metadata needs the mark that keeps this session: the application asked for its id, and it
+    /// has no entries.
     fn is_held_by_id(&self, loaded: &Entries) -> bool {
         let is_noted = self.metadata(loaded).id_was_asked;
         self.id_was_asked && !is_noted && self.view(loaded).next().is_none()

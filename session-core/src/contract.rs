@@ -12,25 +12,25 @@ use crate::{
 
 /// A session store: it keeps the data of sessions on the server, for example in a table.
 ///
-/// The crate `session-stores` has four stores, and a test suite for your own: its macro `conformance!` has a test for each
-/// promise below. Share a store as `Arc<S>`, or choose one at run time as `Arc<dyn SessionStore>`.
+/// The crate `session-stores` has four stores, and a test suite for your own: its macro `conformance!` has a test for
+/// each promise below. Share a store as `Arc<S>`, or choose one at run time as `Arc<dyn SessionStore>`.
 ///
 /// Every store promises:
 ///
-/// - **No update is lost.** [`update`](Self::update) applies the changes to the record as it is at that moment, not as the
-///   request read it. If two requests set different keys, both keys are kept. If they set the same key, the later write
-///   wins.
-/// - **No session comes back.** Only [`create`](Self::create) makes a record. If there is no record, every other operation
-///   changes nothing and returns [`Updated::Gone`], `false` or 0.
+/// - **No update is lost.** [`update`](Self::update) applies the changes to the record as it is at that moment, not as
+///   the request read it. If two requests set different keys, both keys are kept. If they set the same key, the later
+///   write wins.
+/// - **No session comes back.** Only [`create`](Self::create) makes a record. If there is no record, every other
+///   operation changes nothing and returns [`Updated::Gone`], `false` or 0.
 /// - **No operation is half done.** Other operations see all of it or nothing of it.
 /// - **No unreadable record is overwritten.** If a record is damaged, the operation returns
 ///   [`StoreErrorKind::Unreadable`], and the record stays as it is.
-/// - **The application's clock decides.** Times are in seconds since 1970. A record is missing as soon as `now` is greater
-///   than its [`expires_at`](Record::expires_at). If a store has a clock of its own, it may only use it to decide when to
-///   remove expired records.
-/// - **Operations can be repeated.** If an answer is lost, the caller repeats the operation. `create`, `touch` and `rename`
-///   then return the same as the first time, and so does an `update` without [`Write::only_if_unchanged`]. After a record
-///   was removed, the operation reports that there is none.
+/// - **The application's clock decides.** Times are in seconds since 1970. A record is missing as soon as `now` is
+///   greater than its [`expires_at`](Record::expires_at). If a store has a clock of its own, it may only use it to
+///   decide when to remove expired records.
+/// - **Operations can be repeated.** If an answer is lost, the caller repeats the operation. `create`, `touch` and
+///   `rename` then return the same as the first time, and so does an `update` without [`Write::only_if_unchanged`].
+///   After a record was removed, the operation reports that there is none.
 ///
 /// The caller may drop a future at any time. The operation then happens as a whole, or not at all.
 ///
@@ -193,25 +193,26 @@ use crate::{
 /// # assert!(matches!(std::pin::pin!(example()).poll(&mut context), std::task::Poll::Ready(Ok(()))));
 /// ```
 pub trait SessionStore: Send + Sync + 'static {
-    /// Reads the record under `key`. Returns `None` if there is none, or if it has expired at `now`, in seconds since 1970.
+    /// Reads the record under `key`. Returns `None` if there is none, or if it has expired at `now`, in seconds since
+    /// 1970.
     fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>>;
 
-    /// Creates a record with the fields, the owner, the label and the times of `write`, and with the version 1. If there is
-    /// a live record under `key`, it stays as it is.
+    /// Creates a record with the fields, the owner, the label and the times of `write`, and with the version 1. If
+    /// there is a live record under `key`, it stays as it is.
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()>;
 
     /// Applies the changes of `write` to the record under `key`.
     fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated>;
 
-    /// Records a visit: sets [`seen_at`](Record::seen_at) and [`expires_at`](Record::expires_at), and moves neither back.
-    /// Returns whether there was a record.
+    /// Records a visit: sets [`seen_at`](Record::seen_at) and [`expires_at`](Record::expires_at), and moves neither
+    /// back. Returns whether there was a record.
     fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool>;
 
-    /// Moves the record under `from` to `to`, and applies the changes of `write`. Other operations see exactly one of the
-    /// two records.
+    /// Moves the record under `from` to `to`, and applies the changes of `write`. Other operations see exactly one of
+    /// the two records.
     ///
-    /// If there is no record under `from` but one under `to`, the record was moved before: the store changes nothing and
-    /// returns [`Updated::Written`] with its version. Both keys have the same [`shard`](RecordKey::shard).
+    /// If there is no record under `from` but one under `to`, the record was moved before: the store changes nothing
+    /// and returns [`Updated::Written`] with its version. Both keys have the same [`shard`](RecordKey::shard).
     fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated>;
 
     /// Removes the record under `key`. Returns whether there was one.
@@ -314,8 +315,8 @@ impl RecordKey {
         Self { id, hash: Sha256::digest(secret).into() }
     }
 
-    /// Creates the key of an entry in a list of revocations. The entry records that the session `id`, which is kept in a
-    /// cookie, was ended.
+    /// Creates the key of an entry in a list of revocations. The entry records that the session `id`, which is kept in
+    /// a cookie, was ended.
     ///
     /// # Examples
     ///
@@ -395,7 +396,8 @@ pub struct Record {
     pub label: Option<String>,
     /// The entries, and the metadata under the reserved key `$`.
     pub entries: Entries,
-    /// The version: 1 for a new record, and one more after every write. A [`touch`](SessionStore::touch) does not change it.
+    /// The version: 1 for a new record, and one more after every write. A [`touch`](SessionStore::touch) does not
+    /// change it.
     pub version: u64,
 }
 
@@ -448,8 +450,8 @@ pub struct Write<'a> {
     pub created_at: u64,
     /// The time of the write, and the end of the session after it.
     pub visit: Visit,
-    /// Whether to write only if the record has the version of `base`. If it has another one, the store changes nothing and
-    /// returns [`Updated::Conflict`].
+    /// Whether to write only if the record has the version of `base`. If it has another one, the store changes nothing
+    /// and returns [`Updated::Conflict`].
     pub only_if_unchanged: bool,
 }
 
@@ -626,12 +628,13 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store cannot be reached, is full or is busy, or its answer was lost. The operation may have happened, and it may
-    /// succeed later.
+    /// The store cannot be reached, is full or is busy, or its answer was lost. The operation may have happened, and it
+    /// may succeed later.
     Unavailable,
     /// The record cannot be read: it is damaged, or a later version wrote it.
     Unreadable,
-    /// The store refused the operation and will refuse it again: for example, a table is missing or the password is wrong.
+    /// The store refused the operation and will refuse it again: for example, a table is missing or the password is
+    /// wrong.
     Refused,
 }
 

@@ -12,8 +12,8 @@ use crate::{
 /// The keys and values of a session. Each value is kept as its JSON text: reading a value decodes only that one, and
 /// writing the session copies the others.
 ///
-/// Keys that begin with `$` are reserved, and only [`fields`](Self::fields) returns them. The key `$` holds the session's
-/// [`metadata`](Self::metadata).
+/// Keys that begin with `$` are reserved, and only [`fields`](Self::fields) returns them. The key `$` holds the
+/// session's [`metadata`](Self::metadata).
 ///
 /// # Examples
 ///
@@ -48,8 +48,8 @@ impl Entries {
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is not UTF-8 or not one JSON object, if a value nests more than 32 levels deep, or if an
-    /// object has a key twice.
+    /// Returns an error if the text is not UTF-8 or not one JSON object, if a value nests more than 32 levels deep, or
+    /// if an object has a key twice.
     ///
     /// # Examples
     ///
@@ -99,7 +99,8 @@ impl Entries {
     ///
     /// # Errors
     ///
-    /// Returns an error if a text is not one JSON value, if a key occurs twice, or if [`Entries::parse`] refuses a value.
+    /// Returns an error if a text is not one JSON value, if a key occurs twice, or if [`Entries::parse`] refuses a
+    /// value.
     ///
     /// # Examples
     ///
@@ -290,8 +291,8 @@ impl std::error::Error for EncodeError {
     }
 }
 
-/// The error for a value that does not have the requested type. It has no source, because the message of serde quotes the
-/// value, and a value must not reach a log.
+/// The error for a value that does not have the requested type. It has no source, because the message of serde quotes
+/// the value, and a value must not reach a log.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeError(());
 

@@ -141,8 +141,8 @@ impl std::fmt::Debug for Token<'_> {
 
 /// The first 32 bytes of a token's body: the id and the times of the session. The payload follows.
 ///
-/// The layout is `created_at` and `issued_at` as unsigned integers of 8 bytes, most significant byte first, and then the
-/// 16 bytes of `id`.
+/// The layout is `created_at` and `issued_at` as unsigned integers of 8 bytes, most significant byte first, and then
+/// the 16 bytes of `id`.
 ///
 /// # Examples
 ///

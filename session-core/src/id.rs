@@ -9,8 +9,8 @@ use crate::base64url::from_base64url;
 
 /// The public and stable id of a session: 16 random bytes, 22 characters as text.
 ///
-/// Use it as the key of a cache or as a field of a log line. It is not a secret: with the id alone, a client cannot read
-/// or take over the session.
+/// Use it as the key of a cache or as a field of a log line. It is not a secret: with the id alone, a client cannot
+/// read or take over the session.
 ///
 /// [`Display`](fmt::Display) prints the id as base64url without padding (RFC 4648, section 5), and
 /// [`FromStr`] reads it back. [`Debug`](fmt::Debug) hides it, so that it does not reach a log by accident.

@@ -92,8 +92,8 @@ impl Keys {
 
     /// Reads the secret from the environment variable `variable`, and older secrets from `variable` + `_PREVIOUS`.
     ///
-    /// The older secrets are separated by commas, and the second variable may be missing. White space around a secret is
-    /// ignored.
+    /// The older secrets are separated by commas, and the second variable may be missing. White space around a secret
+    /// is ignored.
     ///
     /// # Errors
     ///

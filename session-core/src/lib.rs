@@ -1,5 +1,5 @@
-//! The parts of `session-axum` that need no web framework: keys, tokens, cookies, session data, and the trait of session
-//! stores.
+//! The parts of `session-axum` that need no web framework: keys, tokens, cookies, session data, and the trait of
+//! session stores.
 //!
 //! If you write an axum application, use `session-axum`: it has everything you need, and exports [`Keys`] and
 //! [`SessionId`] itself. Use this crate to
@@ -40,14 +40,14 @@
 //!
 //! # Writing a cookie
 //!
-//! [`Changes`](store::Changes) are what a request changed. [`Changes::write`](store::Changes::write) applies them to the
-//! [`Entries`](store::Entries) that were read. [`Ring::seal`](token::Ring::seal) makes the token, and
+//! [`Changes`](store::Changes) are what a request changed. [`Changes::write`](store::Changes::write) applies them to
+//! the [`Entries`](store::Entries) that were read. [`Ring::seal`](token::Ring::seal) makes the token, and
 //! [`Spec::set`](cookie::Spec::set) the `Set-Cookie` header.
 //!
 //! # Sessions in a store
 //!
-//! If the data is in a store, the cookie carries only an [`IdSecret`](token::IdSecret). The store gets a hash of it in a
-//! [`RecordKey`](store::RecordKey), keeps a [`Record`](store::Record), and takes the same changes in a
+//! If the data is in a store, the cookie carries only an [`IdSecret`](token::IdSecret). The store gets a hash of it in
+//! a [`RecordKey`](store::RecordKey), keeps a [`Record`](store::Record), and takes the same changes in a
 //! [`Write`](store::Write). The contract of a store is in the documentation of [`SessionStore`](store::SessionStore).
 //! The crate `session-stores` has four stores, and a test suite for your own.
 //!

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::value::RawValue;
 
-/// The data of the library about a session, such as its own end. It is kept with the application's entries, under the key
-/// `$`, and the application does not see it.
+/// The data of the library about a session, such as its own end. It is kept with the application's entries, under the
+/// key `$`, and the application does not see it.
 ///
 /// # Examples
 ///
@@ -25,8 +25,8 @@ pub struct Metadata {
     pub earlier: Option<u64>,
     /// Whether the cookie gets no `Max-Age`, so that it ends with the browser. This overrides the configuration.
     pub browser_session: bool,
-    /// Whether the application asked for the session's id while there were no entries. Such a session is kept although it
-    /// is empty.
+    /// Whether the application asked for the session's id while there were no entries. Such a session is kept although
+    /// it is empty.
     pub id_was_asked: bool,
     /// Other members, which a later version may have written, as their JSON texts.
     others: BTreeMap<String, Box<RawValue>>,
@@ -37,8 +37,8 @@ impl Metadata {
     pub const NONE: Self =
         Self { until: None, earlier: None, browser_session: false, id_was_asked: false, others: BTreeMap::new() };
 
-    /// Reads the JSON text under `$`. A member with another type than expected counts as missing, and so does everything in
-    /// a text that is not an object.
+    /// Reads the JSON text under `$`. A member with another type than expected counts as missing, and so does
+    /// everything in a text that is not an object.
     ///
     /// # Examples
     ///
@@ -89,8 +89,8 @@ impl Metadata {
         String::from_utf8(text).ok()
     }
 
-    /// Replaces `until`. If the new end is earlier, or is left to the configured limits, the former end is kept in `earlier`, because a copy of the
-    /// former cookie may be in use until then.
+    /// Replaces `until`. If the new end is earlier, or is left to the configured limits, the former end is kept in
+    /// `earlier`, because a copy of the former cookie may be in use until then.
     ///
     /// # Examples
     ///
@@ -107,8 +107,8 @@ impl Metadata {
         self.until = until;
     }
 
-    /// Returns the last second in which a cookie of this session can be valid, in seconds since 1970. `configured` is the
-    /// last second by the configured limits.
+    /// Returns the last second in which a cookie of this session can be valid, in seconds since 1970. `configured` is
+    /// the last second by the configured limits.
     ///
     /// # Examples
     ///

@@ -24,8 +24,8 @@ use crate::{
 
 /// The keys of one purpose, one for each secret of [`Keys`](crate::Keys). The first key seals, and every key opens.
 ///
-/// [`Keys::ring`](crate::Keys::ring) makes it. Keep the ring instead of making it for every request: the keys are derived
-/// only once.
+/// [`Keys::ring`](crate::Keys::ring) makes it. Keep the ring instead of making it for every request: the keys are
+/// derived only once.
 ///
 /// # Examples
 ///
@@ -73,8 +73,8 @@ impl Ring {
     ///
     /// # Errors
     ///
-    /// Returns an error if the ring encrypts and the operating system returns no random bytes for the nonce. Signing does
-    /// not fail.
+    /// Returns an error if the ring encrypts and the operating system returns no random bytes for the nonce. Signing
+    /// does not fail.
     ///
     /// # Examples
     ///
@@ -164,7 +164,8 @@ impl Ring {
     pub fn open(&self, token: &Token<'_>) -> Option<Verified> {
         // One key, never all in turn: a forged token costs one MAC, however many secrets there are.
         let position = self.keys.iter().position(|key| key.kid == token.kid)?;
-        // The MAC or the tag is checked in here, before the body is decoded: no parser sees a byte that an attacker wrote.
+        // The MAC or the tag is checked in here, before the body is decoded: no parser sees a byte that an attacker
+        // wrote.
         let body = self.keys.get(position)?.open(token)?;
         // `Token::parse` checked the length of the text. `None` here means a body that is authentic but was not sealed
         // with a frame.
@@ -193,8 +194,8 @@ impl Verified {
         self.frame
     }
 
-    /// Returns whether the newest key sealed the token. If not, seal it again, so that the old secret can be removed one
-    /// day.
+    /// Returns whether the newest key sealed the token. If not, seal it again, so that the old secret can be removed
+    /// one day.
     #[must_use]
     pub const fn by_newest_key(&self) -> bool {
         self.newest_key
