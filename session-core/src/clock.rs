@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// use session_core::Clock;
 ///
-/// /// A clock that stands still, for a test.
+/// /// A clock that does not move, for a test.
 /// struct Fixed;
 ///
 /// impl Clock for Fixed {

@@ -448,7 +448,7 @@ impl Settings {
     /// # Errors
     ///
     /// Returns an error if browsers would refuse the cookie, or if the name, the domain or the path has characters that
-    /// are not allowed. The sentence tells which setting to change.
+    /// are not allowed. The sentence names the setting to change.
     ///
     /// # Examples
     ///
@@ -548,7 +548,7 @@ pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
     Ok(())
 }
 
-/// The error for settings that browsers would refuse, or that contradict each other. Its sentence tells what to do.
+/// The error for settings that browsers would refuse, or that contradict each other. Its sentence contains the remedy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SettingsError {
     kind: Wrong,

@@ -1,4 +1,4 @@
-//! The session's entries: a JSON object whose values stay text until one is read.
+//! The session's entries: a JSON object that keeps each value as text until it is read.
 
 use std::{fmt, ops::Range};
 

@@ -32,7 +32,7 @@ impl Protection {
         }
     }
 
-    /// Returns the number of characters of a token whose body has `body` bytes.
+    /// Returns the number of characters of a token with a body of `body` bytes.
     ///
     /// # Examples
     ///
@@ -50,7 +50,7 @@ impl Protection {
         }
     }
 
-    /// Returns the number of characters of a token whose payload has `payload` bytes.
+    /// Returns the number of characters of a token with a payload of `payload` bytes.
     #[must_use]
     pub const fn token_len_of_payload(self, payload: usize) -> usize {
         self.token_len(FRAME + payload)

@@ -156,7 +156,7 @@ impl fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
-/// The secret in the cookie of a session whose data is in a store: 32 random bytes.
+/// The secret in the cookie of a session that is kept in a store: 32 random bytes.
 ///
 /// The store only gets a hash of it, in a [`RecordKey`](crate::store::RecordKey). The bytes are erased from memory when
 /// the secret is dropped.

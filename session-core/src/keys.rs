@@ -212,11 +212,11 @@ impl fmt::Debug for Keys {
 /// The purpose of a derived key. Keys of different purposes are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A session whose data is in the cookie.
+    /// A session that is kept in the cookie.
     Session,
     /// A batch of flash messages.
     Flash,
-    /// The id of a session whose data is in a store.
+    /// The id of a session that is kept in a store.
     Id,
 }
 
@@ -282,7 +282,7 @@ impl Secret {
     }
 }
 
-/// The error for a secret that cannot be used. Its sentence tells what to do, and never shows the secret.
+/// The error for a secret that cannot be used. Its sentence contains the remedy, and never shows the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyError {
     kind: KeyErrorKind,
@@ -331,10 +331,10 @@ impl fmt::Display for KeyError {
                 write!(f, "{origin} has {length} bytes, but needs at least {MIN_SECRET}")?;
             }
             KeyErrorKind::Repetition => {
-                write!(f, "{origin} repeats a short pattern or few characters, so it can be guessed")?
+                write!(f, "{origin} repeats a short pattern or few characters, so it can be guessed")?;
             }
             KeyErrorKind::WellKnown => {
-                write!(f, "{origin} contains a well-known sample or sequence, so it can be guessed")?
+                write!(f, "{origin} contains a well-known sample or sequence, so it can be guessed")?;
             }
             KeyErrorKind::Comma => {
                 write!(
