@@ -248,6 +248,19 @@ impl Changes {
     }
 
     /// Changes the session's metadata: calls `change` with a copy of what it is now, and keeps the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"until":7}}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.change_metadata(&loaded, |metadata| metadata.browser_session = true);
+    /// assert_eq!(changes.metadata(&loaded).until, Some(7));
+    /// assert!(changes.metadata(&loaded).browser_session);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn change_metadata(&mut self, loaded: &Entries, change: impl FnOnce(&mut Metadata)) {
         let mut metadata = self.metadata(loaded).clone();
         change(&mut metadata);
@@ -255,22 +268,66 @@ impl Changes {
     }
 
     /// Sets the owner of the session, such as the id of the user who logged in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.set_owner("ada".to_owned());
+    /// assert_eq!(changes.owner(), Some("ada"));
+    /// ```
     pub fn set_owner(&mut self, owner: String) {
         self.owner = Some(owner);
     }
 
     /// Sets the label of the session: a text for its owner, such as the name of the browser.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.set_label("Firefox on Linux".to_owned());
+    /// assert_eq!(changes.label(), Some("Firefox on Linux"));
+    /// ```
     pub fn set_label(&mut self, label: String) {
         self.label = Some(label);
     }
 
     /// Records that the application asked for the session's id. The session then exists even without entries.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.ask_id();
+    /// assert!(!changes.leave_nothing(Base::NOTHING)); // the session is kept although it is empty
+    /// ```
     pub const fn ask_id(&mut self) {
         self.id_was_asked = true;
     }
 
     /// Returns the changes that are still carried out after a server error: only a call of
     /// [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// assert!(changes.rolled_back().is_empty());
+    /// changes.destroy();
+    /// changes.insert("a", "1".to_owned());
+    /// assert!(changes.rolled_back().destroys());
+    /// assert_eq!(changes.rolled_back().edited("a"), Some(None));
+    /// ```
     #[must_use]
     pub fn rolled_back(&self) -> Self {
         let mut changes = Self::default();
@@ -281,6 +338,18 @@ impl Changes {
     }
 
     /// Returns the changes without the owner and the label, for sessions that are not in a store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// changes.set_owner("ada".to_owned());
+    /// assert_eq!(changes.without_owner().owner(), None);
+    /// assert_eq!(changes.without_owner().edited("a"), Some(Some("1")));
+    /// ```
     #[must_use]
     pub fn without_owner(&self) -> Cow<'_, Self> {
         if self.owner.is_none() && self.label.is_none() {
@@ -343,6 +412,22 @@ impl Changes {
     ///
     /// `saved` is the clone of the changes at that time. If `key` was changed again since, or if the session was
     /// cleared or destroyed, the change stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// changes.insert("b", "1".to_owned());
+    /// let saved = changes.clone();
+    /// changes.insert("b", "2".to_owned());
+    /// changes.settle("a", &saved);
+    /// changes.settle("b", &saved);
+    /// assert_eq!(changes.edited("a"), None);
+    /// assert_eq!(changes.edited("b"), Some(Some("2"))); // changed since the save
+    /// ```
     pub fn settle(&mut self, key: &str, saved: &Self) {
         let (now, then) = (self.turns, saved.turns);
         let is_same_session = (now.destroyed, now.cleared) == (then.destroyed, then.cleared);
@@ -352,12 +437,33 @@ impl Changes {
     }
 
     /// Returns whether the loaded entries are removed: by [`clear`](Self::clear) or [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let mut changes = Changes::default();
+    /// assert!(!changes.clears());
+    /// changes.clear(&Entries::NONE);
+    /// assert!(changes.clears() && !changes.destroys());
+    /// ```
     #[must_use]
     pub fn clears(&self) -> bool {
         self.basis != Basis::Loaded
     }
 
     /// Returns whether the loaded session ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.destroy();
+    /// assert!(changes.destroys() && changes.clears());
+    /// ```
     #[must_use]
     pub fn destroys(&self) -> bool {
         self.basis == Basis::New
@@ -365,6 +471,18 @@ impl Changes {
 
     /// Returns whether the session gets a new creation time: it was renewed, or it is a new session after
     /// [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.rotate();
+    /// assert!(!changes.begins_anew());
+    /// changes.destroy();
+    /// assert!(changes.begins_anew());
+    /// ```
     #[must_use]
     pub fn begins_anew(&self) -> bool {
         self.id == IdChange::Renewed || self.destroys()
@@ -372,12 +490,35 @@ impl Changes {
 
     /// Returns whether the session gets a new id: it was renewed or rotated, or it is a new session after
     /// [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// assert!(!changes.needs_new_id());
+    /// changes.rotate();
+    /// assert!(changes.needs_new_id());
+    /// ```
     #[must_use]
     pub fn needs_new_id(&self) -> bool {
         self.id != IdChange::Kept || self.destroys()
     }
 
     /// Returns whether there are no changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// assert!(changes.is_empty());
+    /// changes.remove("a"); // counts as a change, also if there is no `a`
+    /// assert!(!changes.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let entries = self.basis == Basis::Loaded && self.edits.is_empty() && self.metadata.is_none();
@@ -385,6 +526,19 @@ impl Changes {
     }
 
     /// Returns the JSON text of the value of `key` after the changes; `None` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"a":1,"b":2}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "3".to_owned());
+    /// assert_eq!(changes.get(&loaded, "a"), Some("3"));
+    /// assert_eq!(changes.get(&loaded, "b"), Some("2"));
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn get<'a>(&'a self, loaded: &'a Entries, key: &str) -> Option<&'a str> {
         self.edited(key).unwrap_or_else(|| loaded.get(key))
@@ -414,6 +568,19 @@ impl Changes {
     }
 
     /// Returns the session's metadata after the changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"until":7}}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.metadata(&loaded).until, Some(7));
+    /// changes.destroy();
+    /// assert_eq!(changes.metadata(&loaded).until, None);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn metadata<'a>(&'a self, loaded: &'a Entries) -> &'a Metadata {
         match &self.metadata {
@@ -424,12 +591,34 @@ impl Changes {
     }
 
     /// Returns the owner that the changes set; `None` if they set none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.owner(), None); // the owner stays as it was
+    /// changes.set_owner("ada".to_owned());
+    /// assert_eq!(changes.owner(), Some("ada"));
+    /// ```
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
     }
 
     /// Returns the label that the changes set; `None` if they set none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.label(), None); // the label stays as it was
+    /// changes.set_label("Phone".to_owned());
+    /// assert_eq!(changes.label(), Some("Phone"));
+    /// ```
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
@@ -454,6 +643,18 @@ impl Changes {
     }
 
     /// Returns the label after the changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let base = Base { label: Some("Phone"), ..Base::NOTHING };
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.label_after(base), Some("Phone"));
+    /// changes.clear(base.entries);
+    /// assert_eq!(changes.label_after(base), None);
+    /// ```
     #[must_use]
     pub fn label_after<'a>(&'a self, base: Base<'a>) -> Option<&'a str> {
         self.label().or_else(|| base.label.filter(|_| !self.clears()))
@@ -534,6 +735,15 @@ impl Changes {
     }
 
     /// Returns the number of bytes that [`write`](Self::write) appends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// assert_eq!(Changes::NONE.written_len(&Entries::parse(br#"{ "a": 1 }"#.to_vec())?), r#"{"a":1}"#.len());
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn written_len(&self, loaded: &Entries) -> usize {
         let mut body = Vec::new();

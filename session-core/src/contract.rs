@@ -347,12 +347,30 @@ impl RecordKey {
     }
 
     /// Returns the session's public id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, store::RecordKey};
+    ///
+    /// let id = SessionId::from_bytes([1; 16]);
+    /// assert_eq!(RecordKey::of_secret(id, &[7; 32]).id(), id);
+    /// ```
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
     /// Returns the hash by which the store finds the record: SHA-256 of the secret.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, store::RecordKey};
+    ///
+    /// let key = RecordKey::of_secret(SessionId::from_bytes([1; 16]), &[0; 32]);
+    /// assert_eq!(key.hash()[..4], [0x66, 0x68, 0x7a, 0xad]); // SHA-256 of 32 zero bytes
+    /// ```
     #[must_use]
     pub const fn hash(&self) -> &[u8; 32] {
         &self.hash
@@ -403,18 +421,56 @@ pub struct Record {
 
 impl Record {
     /// Returns whether the session has expired at `now`, in seconds since 1970.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, store::{Entries, Record}};
+    ///
+    /// # let (id, entries, version) = (SessionId::from_bytes([1; 16]), Entries::NONE, 1);
+    /// let (created_at, seen_at, expires_at) = (100, 150, 200);
+    /// let (owner, label) = (Some("ada".to_owned()), Some("Phone".to_owned()));
+    /// let record = Record { id, created_at, seen_at, expires_at, owner, label, entries, version };
+    /// assert!(!record.is_expired(200)); // alive through its last second
+    /// assert!(record.is_expired(201));
+    /// ```
     #[must_use]
     pub const fn is_expired(&self, now: u64) -> bool {
         now > self.expires_at
     }
 
     /// Returns the part to which changes are applied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, store::{Entries, Record}};
+    ///
+    /// # let (id, entries, version) = (SessionId::from_bytes([1; 16]), Entries::NONE, 1);
+    /// let (created_at, seen_at, expires_at) = (100, 150, 200);
+    /// let (owner, label) = (Some("ada".to_owned()), Some("Phone".to_owned()));
+    /// let record = Record { id, created_at, seen_at, expires_at, owner, label, entries, version };
+    /// assert_eq!(record.base().owner, Some("ada"));
+    /// ```
     #[must_use]
     pub fn base(&self) -> Base<'_> {
         Base { entries: &self.entries, owner: self.owner.as_deref(), label: self.label.as_deref() }
     }
 
     /// Returns the part that the owner may see.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, store::{Entries, Record}};
+    ///
+    /// # let (id, entries, version) = (SessionId::from_bytes([1; 16]), Entries::NONE, 1);
+    /// let (created_at, seen_at, expires_at) = (100, 150, 200);
+    /// let (owner, label) = (Some("ada".to_owned()), Some("Phone".to_owned()));
+    /// let record = Record { id, created_at, seen_at, expires_at, owner, label, entries, version };
+    /// assert_eq!(record.info().label.as_deref(), Some("Phone"));
+    /// assert_eq!(record.info().seen_at, 150);
+    /// ```
     #[must_use]
     pub fn info(&self) -> SessionInfo {
         SessionInfo { id: self.id, created_at: self.created_at, seen_at: self.seen_at, label: self.label.clone() }
@@ -474,6 +530,16 @@ impl<'a> Write<'a> {
     }
 
     /// Returns the part of the record that the request read; [`Base::NOTHING`] if the session is new.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Visit, Write};
+    ///
+    /// let changes = Changes::default();
+    /// let write = Write::new(&changes, Visit { now: 100, expires_at: 200 });
+    /// assert!(write.base().entries.is_empty() && write.base().owner.is_none()); // a new session
+    /// ```
     #[must_use]
     pub fn base(&self) -> Base<'a> {
         self.base.map_or(Base::NOTHING, Record::base)
@@ -526,6 +592,20 @@ impl<'a> Write<'a> {
     }
 
     /// Returns the label after the write. `record` is the one that the store has now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, store::{Changes, Entries, Record, Visit, Write}};
+    ///
+    /// # let (id, entries, version) = (SessionId::from_bytes([1; 16]), Entries::NONE, 1);
+    /// # let (created_at, seen_at, expires_at, owner) = (100, 100, 200, None);
+    /// let label = Some("Phone".to_owned());
+    /// let record = Record { id, created_at, seen_at, expires_at, owner, label, entries, version };
+    /// let changes = Changes::default();
+    /// let write = Write::new(&changes, Visit { now: 150, expires_at: 250 });
+    /// assert_eq!(write.label_after(&record), Some("Phone"));
+    /// ```
     #[must_use]
     pub fn label_after<'b>(&self, record: &'b Record) -> Option<&'b str>
     where

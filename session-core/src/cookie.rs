@@ -663,6 +663,16 @@ impl TooLarge {
     }
 
     /// Returns the size of name and value together, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let error = Settings::new("session").name("sid").build()?.set("", &"x".repeat(5_000), None).unwrap_err();
+    /// assert_eq!((error.size(), error.limit()), (5_003, 4_096));
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size

@@ -81,6 +81,18 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Creates a reader of `entries` after `changes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let entries = Entries::parse(br#"{"visits":"many"}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("visits", "2".to_owned());
+    /// assert_eq!(Reader::new(&entries, &changes).required::<u32>("visits", &[]).ok(), Some(2));
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub const fn new(entries: &'a Entries, changes: &'a Changes) -> Self {
         Self { entries, changes, unreadable: RefCell::new(Vec::new()) }
@@ -114,6 +126,17 @@ impl<'a> Reader<'a> {
 
     /// Reads the value of `key`, or of the first of the `aliases` that exists. If it is missing or cannot be decoded,
     /// returns the result of `default`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let entries = Entries::parse(br#"{"visits":"many"}"#.to_vec())?;
+    /// let changes = Changes::default();
+    /// assert_eq!(Reader::new(&entries, &changes).or_else("visits", &[], || 1), 1);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn or_else<T: DeserializeOwned>(
         &self,
         key: &'static str,
@@ -124,6 +147,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the keys that exist but could not be decoded, and so counted as missing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let entries = Entries::parse(br#"{"visits":"many"}"#.to_vec())?;
+    /// let changes = Changes::default();
+    /// let fields = Reader::new(&entries, &changes);
+    /// assert!(fields.required::<u32>("visits", &[]).is_err());
+    /// assert_eq!(fields.unreadable(), ["visits"]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn unreadable(self) -> Vec<&'static str> {
         self.unreadable.into_inner()

@@ -51,6 +51,14 @@ impl Protection {
     }
 
     /// Returns the number of characters of a token with a payload of `payload` bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::token::Protection;
+    ///
+    /// assert_eq!(Protection::Signed.token_len_of_payload(0), Protection::Signed.token_len(32)); // the frame has 32 bytes
+    /// ```
     #[must_use]
     pub const fn token_len_of_payload(self, payload: usize) -> usize {
         self.token_len(FRAME + payload)

@@ -10,8 +10,8 @@
 //!
 //! # Reading a cookie
 //!
-//! Reading takes four steps. Each step has a type that only the step before it can make, so that no data is used before
-//! its signature was checked.
+//! Reading takes four steps. Only [`Ring::open`](token::Ring::open) makes the type that has the data, so that no data
+//! is used before its signature was checked.
 //!
 //! ```
 //! use session_core::{Keys, cookie, token::{Frame, Protection, Purpose, Token}};
@@ -23,7 +23,7 @@
 //! # body.extend_from_slice(br#"{"user":"ada"}"#);
 //! # let header = format!("theme=dark; __Host-session={}", ring.seal(&body)?);
 //!
-//! // 1. The `Cookie` header: find the value.
+//! // 1. `header` is the value of a `Cookie` header: find the cookie in it.
 //! let (_, value) = cookie::pairs(header.as_bytes()).find(|(name, _)| *name == b"__Host-session").unwrap();
 //! // 2. Shape: can this text be a token?
 //! let token = Token::parse(value, Protection::Signed).unwrap();

@@ -30,6 +30,17 @@ pub struct Lists(Vec<(String, Texts)>);
 
 impl Lists {
     /// Adds a text to those of `name`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("info", "two".to_owned());
+    /// assert_eq!(lists.get_all("info"), ["one", "two"]);
+    /// ```
     pub fn add(&mut self, name: impl Into<String> + AsRef<str>, text: String) {
         match self.0.iter_mut().find(|(known, _)| known == name.as_ref()) {
             Some((_, texts)) => texts.join(Texts::One(text)),
@@ -38,6 +49,19 @@ impl Lists {
     }
 
     /// Adds all texts of `others`. If both have a name, its texts are joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// let mut others = Lists::default();
+    /// others.add("info", "two".to_owned());
+    /// lists.extend(others);
+    /// assert_eq!(lists.get_all("info"), ["one", "two"]);
+    /// ```
     pub fn extend(&mut self, others: Self) {
         if self.is_empty() || others.is_empty() {
             self.0.extend(others.0);
@@ -69,34 +93,102 @@ impl Lists {
     }
 
     /// Returns the texts of `name`, the oldest first. The slice is empty if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// assert_eq!(lists.get_all("info"), ["one"]);
+    /// assert!(lists.get_all("error").is_empty());
+    /// ```
     #[must_use]
     pub fn get_all(&self, name: &str) -> &[String] {
         self.0.iter().find(|(known, _)| known == name).map_or(&[], |(_, texts)| texts.as_slice())
     }
 
     /// Returns the last text of `name`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("info", "two".to_owned());
+    /// assert_eq!(lists.get("info"), Some("two"));
+    /// assert_eq!(lists.get("error"), None);
+    /// ```
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_all(name).last().map(String::as_str)
     }
 
     /// Returns all names with their texts as slices.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("error", "two".to_owned());
+    /// assert_eq!(lists.iter().map(|(name, texts)| (name, texts.len())).collect::<Vec<_>>(), [("info", 1), ("error", 1)]);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.texts().map(|(name, texts)| (name, texts.as_slice()))
     }
 
     /// Returns all names with their texts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::{Lists, Texts};
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// assert!(matches!(lists.texts().next(), Some(("info", Texts::One(text))) if text == "one"));
+    /// ```
     pub fn texts(&self) -> impl Iterator<Item = (&str, &Texts)> {
         self.0.iter().map(|(name, texts)| (name.as_str(), texts))
     }
 
     /// Returns whether there are no names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// assert!(lists.is_empty());
+    /// lists.add("info", "one".to_owned());
+    /// assert!(!lists.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Keeps only the names for which `keep` returns true.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("name", "Ada".to_owned());
+    /// lists.add("password", "secret".to_owned());
+    /// lists.retain(|name| name != "password");
+    /// assert_eq!(lists.get("password"), None);
+    /// assert_eq!(lists.get("name"), Some("Ada"));
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }
@@ -158,6 +250,15 @@ pub enum Texts {
 
 impl Texts {
     /// Returns the texts as a slice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Texts;
+    ///
+    /// assert_eq!(Texts::One("a".to_owned()).as_slice(), ["a"]);
+    /// assert_eq!(Texts::Many(vec!["a".to_owned(), "b".to_owned()]).as_slice(), ["a", "b"]);
+    /// ```
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         match self {

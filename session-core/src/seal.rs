@@ -189,6 +189,20 @@ pub struct Verified {
 
 impl Verified {
     /// Returns the id and the times of the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert_eq!((verified.frame().created_at, verified.frame().issued_at), (5, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn frame(&self) -> Frame {
         self.frame
@@ -196,12 +210,40 @@ impl Verified {
 
     /// Returns whether the newest key sealed the token. If not, seal it again, so that the old secret can be removed
     /// one day.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert!(verified.by_newest_key());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn by_newest_key(&self) -> bool {
         self.newest_key
     }
 
     /// Returns the payload: the bytes after the frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert_eq!(verified.payload(), br#"{"a":1}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.body.get(FRAME..).unwrap_or_default()
@@ -212,6 +254,20 @@ impl Verified {
     /// # Errors
     ///
     /// Returns an error if [`Entries::parse`] refuses the payload.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert_eq!(verified.entries()?.get("a"), Some("1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn entries(mut self) -> Result<Entries, Malformed> {
         self.body.drain(..FRAME);
         Entries::parse(self.body)
