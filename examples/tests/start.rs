@@ -63,7 +63,7 @@ fn it_says_where_the_page_is_and_serves_it_until_it_is_interrupted() -> Result<(
 fn it_refuses_a_secret_that_is_too_short() -> Result<()> {
     assert_refuses(
         &settings().env("SESSION_SECRET", "too short").output()?,
-        "SESSION_SECRET has 9 bytes, and 32 are the least; make a good one with `openssl rand -base64 48`",
+        "SESSION_SECRET has 9 bytes, but needs at least 32; make a good one with `openssl rand -base64 48`",
     );
     Ok(())
 }

@@ -15,7 +15,7 @@ pub use crate::fields::{MissingField, Reader, SessionData, Writer};
 
 /// A type that a field of session data can have: every type with serde's `Serialize` and `DeserializeOwned`.
 ///
-/// The generated code asks for this trait instead of serde's two, so that a type without them is one error, in the
+/// The generated code requires this trait instead of the two of serde, so that a type without them is one error, in the
 /// words of sessions.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of session data",
@@ -27,7 +27,7 @@ pub trait SessionField: Sized {
     ///
     /// # Errors
     ///
-    /// If the field is missing, or cannot be decoded any more.
+    /// Returns an error if the field is missing or cannot be decoded.
     fn required(fields: &Reader<'_>, key: &'static str, aliases: Names) -> Result<Self, MissingField>;
 
     /// Calls [`Reader::or_else`].

@@ -1,12 +1,13 @@
-//! Bytes as text: unpadded base64url (RFC 4648, section 5).
+//! Base64url without padding (RFC 4648, section 5).
 
-/// Unpadded base64url (RFC 4648, section 5).
+/// Encodes bytes as base64url without padding (RFC 4648, section 5).
 #[must_use]
 pub fn base64url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
 
-/// The reverse of [`base64url`]; anything but the canonical text is refused (RFC 4648, section 3.5).
+/// Decodes the text that [`base64url`] returns. Any other spelling of the same bytes is refused (RFC 4648, section
+/// 3.5).
 pub(crate) fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
     base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }

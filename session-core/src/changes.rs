@@ -1,4 +1,4 @@
-//! What a request did to a session, and what the session is after it.
+//! The changes of a request to its session, and the session after them.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,14 +8,36 @@ use crate::{
     metadata::{self, Metadata, RESERVED_KEY},
 };
 
-/// The changes of one request to its session. They are no copy of the session, so that only what changed is written.
+/// The changes that one request made to its session.
+///
+/// This is not a copy of the session: a store can write the changed keys and leave the others to other requests.
+/// Methods that need the session take the [`Entries`] that were read, in the argument `loaded` or in a [`Base`].
+///
+/// Later calls win. [`destroy`](Self::destroy) discards all calls before it, and [`clear`](Self::clear) the keys, the
+/// owner and the label that were set before it.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::store::{Changes, Entries};
+///
+/// let loaded = Entries::parse(br#"{"user":"ada","visits":1}"#.to_vec())?;
+/// let mut changes = Changes::default();
+/// changes.insert("visits", "2".to_owned());
+/// assert_eq!(changes.get(&loaded, "visits"), Some("2"));
+///
+/// let mut body = Vec::new();
+/// changes.write(&loaded, &mut body);
+/// assert_eq!(body, br#"{"user":"ada","visits":2}"#);
+/// # Ok::<(), session_core::Malformed>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Changes {
     basis: Basis,
     id: IdChange,
-    /// In the order of the keys; `None` removes.
+    /// The changed keys with their JSON texts, in the order of the keys; `None` for a removed key.
     edits: Vec<(String, Option<String>)>,
-    /// The metadata from now on; `None` leaves it.
+    /// The new metadata; `None` if it stays as it was.
     metadata: Option<Box<Metadata>>,
     owner: Option<String>,
     label: Option<String>,
@@ -23,19 +45,19 @@ pub struct Changes {
     turns: Turns,
 }
 
-/// What of the session that the request brought still counts.
+/// The part of the loaded session that the changes keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Basis {
-    /// All of it.
+    /// All of the session.
     #[default]
     Loaded,
-    /// The same session without its entries.
+    /// The same session, without its entries.
     Cleared,
-    /// Another session: the one that the request brought is over.
+    /// Nothing: the loaded session ends, and the changes belong to another one.
     New,
 }
 
-/// Whether the session gets another id.
+/// The change of the session's id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum IdChange {
     #[default]
@@ -46,7 +68,7 @@ enum IdChange {
     Renewed,
 }
 
-/// How often each of these was called: [`Changes::since`] tells by it what came after a save.
+/// How often each method was called. [`Changes::since`] compares the counts to find the calls after a save.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turns {
     destroyed: u32,
@@ -54,19 +76,19 @@ struct Turns {
     renewed: u32,
 }
 
-/// What a store or a cookie has of a session before it is changed.
+/// A session before the changes, as a store or a cookie has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Base<'a> {
-    /// The entries, and the metadata among them.
+    /// The entries, which include the metadata.
     pub entries: &'a Entries,
-    /// The owner, where owners are kept.
+    /// The owner; `None` if there is none, or if the session is not in a store.
     pub owner: Option<&'a str>,
-    /// The label, where labels are kept.
+    /// The label; `None` if there is none, or if the session is not in a store.
     pub label: Option<&'a str>,
 }
 
 impl Base<'_> {
-    /// No session.
+    /// The base of a new session.
     pub const NOTHING: Base<'static> = Base { entries: &Entries::NONE, owner: None, label: None };
 }
 
@@ -83,19 +105,61 @@ impl Changes {
         turns: Turns { destroyed: 0, cleared: 0, renewed: 0 },
     };
 
-    /// Puts the JSON text of a value under `key`. Keys that begin with `$` are not the application's: the caller
-    /// refuses them.
+    /// Sets `key` to a value, which is given as its JSON text.
+    ///
+    /// The text is not checked here. The caller makes it with a JSON serializer, and refuses keys that begin with `$`,
+    /// which are reserved.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("user", r#""ada""#.to_owned());
+    /// changes.insert("user", r#""grace""#.to_owned());
+    /// assert_eq!(changes.get(&Entries::NONE, "user"), Some(r#""grace""#));
+    /// ```
     pub fn insert(&mut self, key: &str, text: String) {
         self.edit(key, Some(text));
     }
 
     /// Removes `key`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"user":"ada"}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.remove("user");
+    /// assert_eq!(changes.get(&loaded, "user"), None);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn remove(&mut self, key: &str) {
         self.edit(key, None);
     }
 
-    /// Removes all entries, the owner and the label, and forgets that the id was asked for. The session stays the same
-    /// one, and keeps the rest of its metadata.
+    /// Removes all entries, the owner and the label.
+    ///
+    /// The session keeps its id, its creation time and its metadata. One part of the metadata is removed too: the mark
+    /// that keeps a session without entries alive after the application asked for its id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"user":"ada"}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.clear(&loaded);
+    /// changes.insert("theme", r#""dark""#.to_owned());
+    /// assert_eq!(changes.get(&loaded, "user"), None);
+    /// assert_eq!(changes.get(&loaded, "theme"), Some(r#""dark""#));
+    /// assert!(!changes.needs_new_id());
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn clear(&mut self, loaded: &Entries) {
         self.edits.clear();
         (self.owner, self.label) = (None, None);
@@ -108,13 +172,36 @@ impl Changes {
         self.turns.cleared += 1;
     }
 
-    /// Gives the session a new id and a new creation time.
+    /// Gives the session a new id and a new creation time, and keeps its entries.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.renew();
+    /// assert!(changes.needs_new_id() && changes.begins_anew());
+    /// assert!(!changes.clears());
+    /// ```
     pub const fn renew(&mut self) {
         self.id = IdChange::Renewed;
         self.turns.renewed += 1;
     }
 
-    /// Gives the session a new id. It keeps its creation time, unless it is renewed as well.
+    /// Gives the session a new id. The session keeps its entries, and its creation time unless it is renewed as well.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.rotate();
+    /// assert!(changes.needs_new_id() && !changes.begins_anew());
+    /// changes.renew();
+    /// assert!(changes.begins_anew());
+    /// ```
     pub fn rotate(&mut self) {
         if self.id == IdChange::Kept {
             self.id = IdChange::Rotated;
@@ -122,40 +209,125 @@ impl Changes {
         self.turns.renewed += 1;
     }
 
-    /// Ends the session. What is changed afterwards belongs to a new one.
+    /// Ends the session and discards the changes so far. Later changes belong to a new session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"user":"ada"}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("cart", "[1]".to_owned());
+    /// changes.destroy();
+    /// changes.insert("theme", r#""dark""#.to_owned());
+    /// assert!(changes.destroys());
+    /// assert_eq!(changes.view(&loaded).collect::<Vec<_>>(), [("theme", r#""dark""#)]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn destroy(&mut self) {
         let turns = Turns { destroyed: self.turns.destroyed + 1, ..self.turns };
         *self = Self { basis: Basis::New, turns, ..Self::default() };
     }
 
     /// Replaces the session's metadata.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries, Metadata};
+    ///
+    /// let mut metadata = Metadata::NONE;
+    /// metadata.until = Some(1_767_225_600);
+    /// let mut changes = Changes::default();
+    /// changes.set_metadata(metadata);
+    /// assert_eq!(changes.metadata(&Entries::NONE).until, Some(1_767_225_600));
+    /// ```
     pub fn set_metadata(&mut self, metadata: Metadata) {
         self.metadata = Some(Box::new(metadata));
     }
 
-    /// Changes the session's metadata.
+    /// Changes the session's metadata: calls `change` with a copy of what it is now, and keeps the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"until":7}}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.change_metadata(&loaded, |metadata| metadata.browser_session = true);
+    /// assert_eq!(changes.metadata(&loaded).until, Some(7));
+    /// assert!(changes.metadata(&loaded).browser_session);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn change_metadata(&mut self, loaded: &Entries, change: impl FnOnce(&mut Metadata)) {
         let mut metadata = self.metadata(loaded).clone();
         change(&mut metadata);
         self.set_metadata(metadata);
     }
 
-    /// Gives the session an owner.
+    /// Sets the owner of the session, such as the id of the user who logged in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.set_owner("ada".to_owned());
+    /// assert_eq!(changes.owner(), Some("ada"));
+    /// ```
     pub fn set_owner(&mut self, owner: String) {
         self.owner = Some(owner);
     }
 
-    /// Gives the session a label, which its owner is shown.
+    /// Sets the label of the session: a text for its owner, such as the name of the browser.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.set_label("Firefox on Linux".to_owned());
+    /// assert_eq!(changes.label(), Some("Firefox on Linux"));
+    /// ```
     pub fn set_label(&mut self, label: String) {
         self.label = Some(label);
     }
 
-    /// Notes that the application asked for the session's id, so that the session exists even without entries.
+    /// Records that the application asked for the session's id. The session then exists even without entries.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.ask_id();
+    /// assert!(!changes.leave_nothing(Base::NOTHING)); // the session is kept although it is empty
+    /// ```
     pub const fn ask_id(&mut self) {
         self.id_was_asked = true;
     }
 
-    /// Returns the changes alone that a response with a server error leaves: the end of the session.
+    /// Returns the changes that are still carried out after a server error: only a call of
+    /// [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// assert!(changes.rolled_back().is_empty());
+    /// changes.destroy();
+    /// changes.insert("a", "1".to_owned());
+    /// assert!(changes.rolled_back().destroys());
+    /// assert_eq!(changes.rolled_back().edited("a"), Some(None));
+    /// ```
     #[must_use]
     pub fn rolled_back(&self) -> Self {
         let mut changes = Self::default();
@@ -165,7 +337,19 @@ impl Changes {
         changes
     }
 
-    /// Returns these changes without an owner and a label, for sessions that keep neither.
+    /// Returns the changes without the owner and the label, for sessions that are not in a store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// changes.set_owner("ada".to_owned());
+    /// assert_eq!(changes.without_owner().owner(), None);
+    /// assert_eq!(changes.without_owner().edited("a"), Some(Some("1")));
+    /// ```
     #[must_use]
     pub fn without_owner(&self) -> Cow<'_, Self> {
         if self.owner.is_none() && self.label.is_none() {
@@ -174,17 +358,43 @@ impl Changes {
         Cow::Owned(Self { owner: None, label: None, ..self.clone() })
     }
 
-    /// Returns what was changed after a save that wrote `saved`.
+    /// Returns the changes that were made after a save. `saved` is the clone of the changes that the save wrote.
+    ///
+    /// A key counts as changed if its text differs from the one that was saved. Calls of `clear`, `renew`, `rotate` and
+    /// `destroy` are counted: a call before the save is not repeated.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.renew();
+    /// changes.insert("a", "1".to_owned());
+    /// let saved = changes.clone();
+    /// assert!(changes.since(&saved).is_empty());
+    ///
+    /// changes.insert("b", "2".to_owned());
+    /// let rest = changes.since(&saved);
+    /// assert_eq!(rest.edited("b"), Some(Some("2")));
+    /// assert_eq!(rest.edited("a"), None);
+    /// assert!(!rest.needs_new_id()); // the save has renewed it
+    /// ```
     #[must_use]
     pub fn since(&self, saved: &Self) -> Self {
+        // A session that was destroyed after the save shares nothing with the saved one. All of its changes are new.
         if self.turns.destroyed > saved.turns.destroyed {
             return self.clone();
         }
+        // The save carried out the former `renew`. It is repeated only if it was called again.
         let is_renewed = self.turns.renewed > saved.turns.renewed;
         let id = if is_renewed { self.id } else { IdChange::Kept };
+        // `clear` empties `edits`. Those that are here now were made after it, and so after the save.
         if self.turns.cleared > saved.turns.cleared {
             return Self { basis: Basis::Cleared, id, ..self.clone() };
         }
+        // `edited` also answers for keys that a `clear` or a `destroy` before the save removed: a later `remove` of one
+        // of them changes nothing.
         let is_new = |(key, text): &&(String, Option<String>)| saved.edited(key) != Some(text.as_deref());
         Self {
             basis: Basis::Loaded,
@@ -198,7 +408,26 @@ impl Changes {
         }
     }
 
-    /// Takes out the change under `key` after it was saved on its own, unless `key` was changed again since `saved`.
+    /// Forgets the change of `key` after a store has saved it on its own.
+    ///
+    /// `saved` is the clone of the changes at that time. If `key` was changed again since, or if the session was
+    /// cleared or destroyed, the change stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// changes.insert("b", "1".to_owned());
+    /// let saved = changes.clone();
+    /// changes.insert("b", "2".to_owned());
+    /// changes.settle("a", &saved);
+    /// changes.settle("b", &saved);
+    /// assert_eq!(changes.edited("a"), None);
+    /// assert_eq!(changes.edited("b"), Some(Some("2"))); // changed since the save
+    /// ```
     pub fn settle(&mut self, key: &str, saved: &Self) {
         let (now, then) = (self.turns, saved.turns);
         let is_same_session = (now.destroyed, now.cleared) == (then.destroyed, then.cleared);
@@ -207,44 +436,129 @@ impl Changes {
         }
     }
 
-    /// Whether the entries that the request brought are gone.
+    /// Returns whether the loaded entries are removed: by [`clear`](Self::clear) or [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let mut changes = Changes::default();
+    /// assert!(!changes.clears());
+    /// changes.clear(&Entries::NONE);
+    /// assert!(changes.clears() && !changes.destroys());
+    /// ```
     #[must_use]
     pub fn clears(&self) -> bool {
         self.basis != Basis::Loaded
     }
 
-    /// Whether the session that the request brought is over.
+    /// Returns whether the loaded session ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.destroy();
+    /// assert!(changes.destroys() && changes.clears());
+    /// ```
     #[must_use]
     pub fn destroys(&self) -> bool {
         self.basis == Basis::New
     }
 
-    /// Whether the session gets a new creation time: it was renewed, or it is another one.
+    /// Returns whether the session gets a new creation time: it was renewed, or it is a new session after
+    /// [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.rotate();
+    /// assert!(!changes.begins_anew());
+    /// changes.destroy();
+    /// assert!(changes.begins_anew());
+    /// ```
     #[must_use]
     pub fn begins_anew(&self) -> bool {
         self.id == IdChange::Renewed || self.destroys()
     }
 
-    /// Whether the session gets a new id: it was renewed or rotated, or it is another one.
+    /// Returns whether the session gets a new id: it was renewed or rotated, or it is a new session after
+    /// [`destroy`](Self::destroy).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// assert!(!changes.needs_new_id());
+    /// changes.rotate();
+    /// assert!(changes.needs_new_id());
+    /// ```
     #[must_use]
     pub fn needs_new_id(&self) -> bool {
         self.id != IdChange::Kept || self.destroys()
     }
 
-    /// Whether the request changed nothing.
+    /// Returns whether there are no changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// assert!(changes.is_empty());
+    /// changes.remove("a"); // counts as a change, also if there is no `a`
+    /// assert!(!changes.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let entries = self.basis == Basis::Loaded && self.edits.is_empty() && self.metadata.is_none();
         entries && !self.needs_new_id() && self.owner.is_none() && self.label.is_none() && !self.id_was_asked
     }
 
-    /// The JSON text under `key`, after the changes.
+    /// Returns the JSON text of the value of `key` after the changes; `None` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"a":1,"b":2}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "3".to_owned());
+    /// assert_eq!(changes.get(&loaded, "a"), Some("3"));
+    /// assert_eq!(changes.get(&loaded, "b"), Some("2"));
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn get<'a>(&'a self, loaded: &'a Entries, key: &str) -> Option<&'a str> {
         self.edited(key).unwrap_or_else(|| loaded.get(key))
     }
 
-    /// What the changes make of `key`: `None` if they leave it as it was, `Some(None)` if it is removed.
+    /// Returns the change of `key`: `None` if the key stays as it was, `Some(None)` if it is removed, and otherwise the
+    /// JSON text of its new value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// changes.remove("b");
+    /// assert_eq!(changes.edited("a"), Some(Some("1")));
+    /// assert_eq!(changes.edited("b"), Some(None));
+    /// assert_eq!(changes.edited("c"), None);
+    /// ```
     #[must_use]
     pub fn edited(&self, key: &str) -> Option<Option<&str>> {
         match self.position(key) {
@@ -253,7 +567,20 @@ impl Changes {
         }
     }
 
-    /// The session's metadata, after the changes.
+    /// Returns the session's metadata after the changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"until":7}}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.metadata(&loaded).until, Some(7));
+    /// changes.destroy();
+    /// assert_eq!(changes.metadata(&loaded).until, None);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn metadata<'a>(&'a self, loaded: &'a Entries) -> &'a Metadata {
         match &self.metadata {
@@ -263,39 +590,114 @@ impl Changes {
         }
     }
 
-    /// The owner that the changes set.
+    /// Returns the owner that the changes set; `None` if they set none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.owner(), None); // the owner stays as it was
+    /// changes.set_owner("ada".to_owned());
+    /// assert_eq!(changes.owner(), Some("ada"));
+    /// ```
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
     }
 
-    /// The label that the changes set.
+    /// Returns the label that the changes set; `None` if they set none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.label(), None); // the label stays as it was
+    /// changes.set_label("Phone".to_owned());
+    /// assert_eq!(changes.label(), Some("Phone"));
+    /// ```
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 
-    /// The owner after the changes.
+    /// Returns the owner after the changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let base = Base { owner: Some("ada"), ..Base::NOTHING };
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.owner_after(base), Some("ada"));
+    /// changes.destroy();
+    /// assert_eq!(changes.owner_after(base), None);
+    /// ```
     #[must_use]
     pub fn owner_after<'a>(&'a self, base: Base<'a>) -> Option<&'a str> {
         self.owner().or_else(|| base.owner.filter(|_| !self.clears()))
     }
 
-    /// The label after the changes.
+    /// Returns the label after the changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let base = Base { label: Some("Phone"), ..Base::NOTHING };
+    /// let mut changes = Changes::default();
+    /// assert_eq!(changes.label_after(base), Some("Phone"));
+    /// changes.clear(base.entries);
+    /// assert_eq!(changes.label_after(base), None);
+    /// ```
     #[must_use]
     pub fn label_after<'a>(&'a self, base: Base<'a>) -> Option<&'a str> {
         self.label().or_else(|| base.label.filter(|_| !self.clears()))
     }
 
-    /// The application's entries after the changes, in the order of the keys.
+    /// Returns the application's entries after the changes, in the order of the keys. Reserved keys are left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"until":7},"b":2}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// assert_eq!(changes.view(&loaded).collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub const fn view<'a>(&'a self, loaded: &'a Entries) -> View<'a> {
         View { changes: self, loaded, next_loaded: 0, next_edit: 0 }
     }
 
-    /// All that is to be written after the changes, in the order of the keys: the entries and the metadata.
+    /// Returns all fields to write after the changes, in the order of the keys: the entries, the metadata under `$`,
+    /// and other reserved keys, which a later version may have written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"until":7},"b":2}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// let fields: Vec<_> = changes.fields(&loaded).collect();
+    /// assert_eq!(fields, [("$", r#"{"until":7}"#.into()), ("a", "1".into()), ("b", "2".into())]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn fields<'a>(&'a self, loaded: &'a Entries) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+        // Reserved keys begin with `$`, so all of them have one place among the application's keys: behind those that
+        // are smaller than `$`, before all others. The view leaves them out and is cut in two there.
         let metadata = self.metadata_text(loaded).map(|text| (RESERVED_KEY, text));
+        // `destroy` starts another session, which has nothing of the old one; `clear` keeps what describes the session.
         let reserved = loaded.reserved().filter(|(key, _)| !self.destroys() && self.position(key).is_err());
         let is_before = |(key, _): &(&str, &str)| *key < RESERVED_KEY;
         let text = |(key, text): (&'a str, &'a str)| (key, Cow::Borrowed(text));
@@ -304,20 +706,44 @@ impl Changes {
         before.chain(metadata).chain(reserved.map(text)).chain(behind)
     }
 
-    /// Appends all that is to be written after the changes to `body`, as one JSON object.
+    /// Appends all [`fields`](Self::fields) to `body`, as one JSON object.
+    ///
+    /// Unchanged values are copied byte for byte, and keys are sorted by their bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"b": 1.0e2, "a": true}"#.to_vec())?;
+    /// let mut body = Vec::new();
+    /// Changes::NONE.write(&loaded, &mut body);
+    /// assert_eq!(body, br#"{"a":true,"b":1.0e2}"#);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn write(&self, loaded: &Entries, body: &mut Vec<u8>) {
         body.reserve(self.len_hint(loaded));
         write_object(self.fields(loaded), body);
     }
 
-    /// About how many bytes [`write`](Self::write) appends: exactly, or more, where no key needs escapes and there is no
-    /// metadata.
+    /// Returns the approximate number of bytes that [`write`](Self::write) appends.
+    ///
+    /// The result is not too small unless a key needs escapes or there are reserved keys.
     #[must_use]
     pub fn len_hint(&self, loaded: &Entries) -> usize {
         self.view(loaded).map(|(key, text)| key.len() + text.len() + 4).sum::<usize>() + 2
     }
 
-    /// How many bytes [`write`](Self::write) appends.
+    /// Returns the number of bytes that [`write`](Self::write) appends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// assert_eq!(Changes::NONE.written_len(&Entries::parse(br#"{ "a": 1 }"#.to_vec())?), r#"{"a":1}"#.len());
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn written_len(&self, loaded: &Entries) -> usize {
         let mut body = Vec::new();
@@ -325,7 +751,25 @@ impl Changes {
         body.len()
     }
 
-    /// What the changes do to each field that is written: `None` where it is removed. For stores that keep fields apart.
+    /// Returns the changed fields with their new JSON texts, and `None` for each that is removed. This is for stores
+    /// that keep each field in a column or hash field of its own.
+    ///
+    /// If [`clears`](Self::clears) is true, the store removes the fields of the application first: they are not listed
+    /// here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"a":1,"b":2,"c":3}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "4".to_owned());
+    /// changes.remove("b");
+    /// let edits: Vec<_> = changes.field_edits(&loaded).collect();
+    /// assert_eq!(edits, [("a", Some("4".into())), ("b", None)]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn field_edits<'a>(&'a self, loaded: &'a Entries) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> {
         let is_changed = self.metadata.is_some() || self.destroys() || self.is_held_by_id(loaded);
         let metadata = is_changed.then(|| (RESERVED_KEY, self.metadata_text(loaded)));
@@ -333,7 +777,23 @@ impl Changes {
         metadata.into_iter().chain(edits)
     }
 
-    /// Whether the session differs from `base`. A change that was changed back is none.
+    /// Returns whether the session after the changes differs from `base`. A value that was changed and changed back
+    /// does not differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"visits":1}"#.to_vec())?;
+    /// let base = Base { entries: &loaded, ..Base::NOTHING };
+    /// let mut changes = Changes::default();
+    /// changes.insert("visits", "2".to_owned());
+    /// assert!(changes.differ_from(base));
+    /// changes.insert("visits", "1".to_owned());
+    /// assert!(!changes.differ_from(base));
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn differ_from(&self, base: Base<'_>) -> bool {
         let entries_differ = || match self.basis {
@@ -347,7 +807,19 @@ impl Changes {
             || self.label_after(base) != base.label
     }
 
-    /// Whether nothing is left that makes it a session: no entry, no owner, and no id that was asked for.
+    /// Returns whether the session is empty after the changes: it has no entry and no owner, and the application did
+    /// not ask for its id. Such a session is not kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let mut changes = Changes::default();
+    /// assert!(changes.leave_nothing(Base::NOTHING));
+    /// changes.set_owner("ada".to_owned());
+    /// assert!(!changes.leave_nothing(Base::NOTHING));
+    /// ```
     #[must_use]
     pub fn leave_nothing(&self, base: Base<'_>) -> bool {
         let has_entries = self.view(base.entries).next().is_some();
@@ -355,6 +827,7 @@ impl Changes {
         !has_entries && !is_held && self.owner_after(base).is_none()
     }
 
+    /// Returns the JSON text to write under `$`. Unchanged metadata is copied byte for byte.
     fn metadata_text<'a>(&'a self, loaded: &'a Entries) -> Option<Cow<'a, str>> {
         if self.is_held_by_id(loaded) {
             let mut held = self.metadata(loaded).clone();
@@ -368,7 +841,8 @@ impl Changes {
         }
     }
 
-    /// Whether the session exists without entries since its id was asked for, so that its metadata has to say so.
+    /// Returns whether the metadata needs the mark that keeps this session: the application asked for its id, and it
+    /// has no entries.
     fn is_held_by_id(&self, loaded: &Entries) -> bool {
         let is_noted = self.metadata(loaded).id_was_asked;
         self.id_was_asked && !is_noted && self.view(loaded).next().is_none()
@@ -392,7 +866,9 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// The entries of a session after the changes: see [`Changes::view`]. Two sorted lists, merged as they are read.
+/// An iterator over the entries of a session after the changes: see [`Changes::view`].
+///
+/// It merges two sorted lists, the loaded entries and the changed keys, and copies nothing.
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     changes: &'a Changes,
@@ -409,10 +885,12 @@ impl<'a> Iterator for View<'a> {
             let loaded = if self.changes.clears() { None } else { self.loaded.nth_by_key(self.next_loaded) };
             let edit = self.changes.edits.get(self.next_edit);
             match (loaded, edit) {
+                // A loaded key that is smaller than the next changed one is unchanged.
                 (Some((key, text)), edit) if edit.is_none_or(|(edited, _)| key < edited.as_str()) => {
                     self.next_loaded += 1;
                     return Some((key, text));
                 }
+                // A changed key. It replaces the loaded one of the same name, if that is next.
                 (loaded, Some((edited, text))) => {
                     self.next_edit += 1;
                     self.next_loaded += usize::from(loaded.is_some_and(|(key, _)| key == edited));

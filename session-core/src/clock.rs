@@ -1,17 +1,35 @@
-//! Where time comes from: the one clock that every limit is measured with.
+//! The clock that every time limit is measured with.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The application's clock.
+/// The clock of the application.
 ///
-/// Sessions, flash messages and stores all ask this one clock, so that a test can move it and so that the
-/// clocks of a database and of the application never disagree.
+/// Sessions, flash messages and stores all use this clock and no other. A test can move it, and a database with a wrong
+/// clock ends no session.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, SystemTime, UNIX_EPOCH};
+/// use session_core::Clock;
+///
+/// /// A clock that does not move, for a test.
+/// struct Fixed;
+///
+/// impl Clock for Fixed {
+///     fn now(&self) -> SystemTime {
+///         UNIX_EPOCH + Duration::from_secs(1_767_225_600) // 2026-01-01T00:00:00Z
+///     }
+/// }
+///
+/// assert_eq!(Fixed.now(), Fixed.now());
+/// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 
-/// The system's clock, the default.
+/// The clock of the operating system, which is the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -21,13 +39,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// Whole seconds since 1970-01-01T00:00:00Z, as the token carries them; earlier times are 0.
+/// Returns the whole seconds since 1970-01-01T00:00:00Z, the unit of every time in a token. Earlier times become 0.
 #[must_use]
 pub fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The reverse of [`unix_seconds`]; what a [`SystemTime`] cannot hold becomes the year 9999.
+/// Returns the time of [`unix_seconds`]. Times after the year 9999 become its last second.
 #[must_use]
 pub fn system_time(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST))

@@ -1,4 +1,6 @@
-//! Cookies byte for byte: a `Cookie` header to raw values, and name, value and attributes to a `Set-Cookie` header.
+//! Cookies: reading the `Cookie` header, and writing the `Set-Cookie` header.
+//!
+//! Names and values are bytes. Nothing is decoded, so that a cookie has one spelling only.
 
 use std::fmt::{self, Write as _};
 
@@ -7,11 +9,20 @@ use memchr::{memchr, memmem::Finder};
 
 use crate::lifetime::MAX_COOKIE_AGE;
 
-/// The names and values of a `Cookie` header's field value, as the bytes they are (RFC 6265bis, section 4.2.1).
+/// Splits the value of a `Cookie` header into names and values (RFC 6265bis, section 4.2.1).
 ///
-/// Names are neither decoded nor compared without regard to case: either would let `__%48ost-session` pass for
-/// `__Host-session`, which a browser guards and the other it does not. Only spaces and tabs around a pair are
-/// trimmed, quotes are ordinary, and a pair without `=` is skipped alone.
+/// Names and values are returned byte for byte. Names are not percent-decoded: otherwise `__%48ost-session`, which any
+/// page of the domain may set, would look like `__Host-session`, which browsers protect. Spaces and tabs around a pair
+/// are removed, quotes are kept, and a pair without `=` is skipped.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::cookie::pairs;
+///
+/// let found: Vec<_> = pairs(b"theme=dark; broken; sid=a=b").collect();
+/// assert_eq!(found, [(&b"theme"[..], &b"dark"[..]), (b"sid", b"a=b")]);
+/// ```
 pub fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     header.split(|byte| *byte == b';').filter_map(|pair| {
         let pair = trim(pair);
@@ -34,16 +45,33 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The largest cookie that browsers are bound to keep: name and value together (RFC 6265bis, section 5.6).
+/// The largest size of a cookie that browsers must keep, in bytes: name and value together (RFC 6265bis, section 5.6).
 pub const MAX_SIZE: usize = 4096;
 
-/// Everything about a cookie but its value, checked once and printed once.
+/// The name and the attributes of a cookie. They are checked once, by [`Settings::build`].
+///
+/// The argument `suffix` of its methods is appended to the name, for cookies that are split into pieces or that occur
+/// several times.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::cookie::Settings;
+///
+/// let spec = Settings::new("session").build()?;
+/// assert_eq!(
+///     spec.set("", "abc", Some(3_600))?,
+///     "__Host-session=abc; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=3600"
+/// );
+/// assert_eq!(spec.find(b"theme=dark; __Host-session=abc").next(), Some((&b""[..], &b"abc"[..])));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Spec {
     name: String,
-    /// Finds the name in a header.
+    /// The searcher for the name, which is expensive to make.
     finder: Finder<'static>,
-    /// The attributes as they stand behind the value.
+    /// The attributes as text, which follows the value.
     tail: String,
     /// The attributes of cookies that other settings may have left under this name.
     twins: Vec<String>,
@@ -53,42 +81,91 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The cookie's name, without any suffix.
+    /// Returns the cookie's name, without a suffix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert_eq!(Settings::new("session").build()?.name(), "__Host-session");
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether browsers keep it to HTTPS.
+    /// Returns whether the cookie has the attribute Secure: browsers then send it over HTTPS only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert!(Settings::new("session").build()?.is_secure());
+    /// assert!(!Settings::new("session").insecure().build()?.is_secure());
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// Those of a header's [`pairs`] whose name begins with this one and whose size is one that we could have sent: what
-    /// follows in the name, and the value.
+    /// Finds the cookies in the value of a `Cookie` header that have this name, or this name and a suffix. Returns the
+    /// suffix and the value of each.
     ///
-    /// It looks for the name instead of taking every pair apart, so that other people's cookies cost next to nothing.
+    /// A cookie of more than [`MAX_SIZE`] bytes is skipped. The name is searched for in the whole header, so that other
+    /// cookies cost almost nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").name("sid").build()?;
+    /// let found: Vec<_> = spec.find(b"sid=a; theme=dark; sid.1=b; other-sid=c").collect();
+    /// assert_eq!(found, [(&b""[..], &b"a"[..]), (b".1", b"b")]);
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     pub fn find<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         self.finder.find_iter(header).filter_map(|start| {
+            // The name may also stand in another cookie's value or behind another name. Only a `;`, or nothing, may
+            // come before it. Every hit is checked on its own, so one bad pair does not hide the others.
             let before = trim_end(&header[..start]);
             if !before.is_empty() && !before.ends_with(b";") {
                 return None;
             }
             let rest = &header[start + self.name.len()..];
+            // The `=` is searched within the pair only: in `sid; a=b`, `sid` is a pair without a value.
             let pair = &rest[..memchr(b';', rest).unwrap_or(rest.len())];
             let equals = memchr(b'=', pair)?;
             let (suffix, value) = (&pair[..equals], trim_end(&pair[equals + 1..]));
+            // No larger cookie was ever set. Checking the signature of such a value would cost time for nothing.
             (self.name.len() + suffix.len() + value.len() <= MAX_SIZE).then_some((suffix, value))
         })
     }
 
-    /// The `Set-Cookie` value that stores `value` under the name and `suffix`, for `max_age` seconds or until the
-    /// browser closes.
+    /// Returns the value of a `Set-Cookie` header that sets the cookie to `value`.
+    ///
+    /// `max_age` is in seconds, and larger values are reduced to 400 days. With `None` the cookie lasts until the
+    /// browser closes. The value is not checked: the caller uses only characters that a cookie may have (RFC 6265bis,
+    /// section 4.1.1).
     ///
     /// # Errors
     ///
-    /// When name, suffix and value together have more than [`MAX_SIZE`] bytes.
+    /// Returns an error if name, suffix and value together have more than [`MAX_SIZE`] bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").insecure().build()?;
+    /// assert_eq!(spec.set(".1", "abc", None)?, "session.1=abc; HttpOnly; SameSite=Lax; Path=/");
+    /// assert!(spec.set("", &"x".repeat(4_096), None).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set(&self, suffix: &str, value: &str, max_age: Option<u64>) -> Result<String, TooLarge> {
         self.set_with(suffix, value.len(), max_age, |text| {
             text.push_str(value);
@@ -96,11 +173,25 @@ impl Spec {
         })
     }
 
-    /// The same for a value of `len` bytes that `write` appends.
+    /// Does the same as [`Spec::set`] for a value that `write` appends. `len` is the length of the value in bytes.
     ///
     /// # Errors
     ///
-    /// As [`Spec::set`], before anything is written; otherwise what `write` says.
+    /// Returns the error of [`Spec::set`] before `write` is called, and otherwise the error of `write`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::{Settings, TooLarge};
+    ///
+    /// let spec = Settings::new("session").build()?;
+    /// let header = spec.set_with("", 3, None, |text| {
+    ///     text.push_str("abc");
+    ///     Ok::<_, TooLarge>(())
+    /// })?;
+    /// assert_eq!(header, spec.set("", "abc", None)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_with<E: From<TooLarge>>(
         &self,
         suffix: &str,
@@ -115,28 +206,39 @@ impl Spec {
         self.print(suffix, len, max_age, write)
     }
 
-    /// The `Set-Cookie` value that removes what [`Spec::set`] stored, with the same attributes.
+    /// Returns the value of a `Set-Cookie` header that removes the cookie. It has the attributes that [`Spec::set`]
+    /// gives, because browsers only remove a cookie with the same Domain and Path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").build()?;
+    /// assert_eq!(spec.clear(""), "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn clear(&self, suffix: &str) -> String {
         let Ok(text) = self.print(suffix, 0, Some(0), |_| Ok::<_, std::convert::Infallible>(()));
         text
     }
 
-    /// Whether other settings may have left a cookie under this name that this one does not replace: it has a Domain, a
+    /// Returns whether other settings may have left a cookie under this name that this one does not replace: it has a Domain, a
     /// path or is partitioned.
     #[must_use]
     pub const fn may_have_twins(&self) -> bool {
         self.may_have_twins
     }
 
-    /// The `Set-Cookie` values that remove what other settings may have left under this name and `suffix`: for the host
+    /// Returns the `Set-Cookie` values that remove what other settings may have left under this name and `suffix`: for the host
     /// alone and for the Domain, for the path and for `/`, partitioned and not. A browser keeps these apart (RFC 6265bis,
     /// section 5.7).
     pub fn clear_twins<'a>(&'a self, suffix: &'a str) -> impl Iterator<Item = String> + 'a {
         self.twins.iter().map(move |tail| format!("{}{suffix}={tail}{MAX_AGE}0", self.name))
     }
 
-    /// The capacity is exact, so that a header takes the text over without a copy.
+    /// Prints the header's value. The capacity of the text is exact, so that a header takes it without a copy.
     fn print<E>(
         &self,
         suffix: &str,
@@ -152,14 +254,26 @@ impl Spec {
         write(&mut text)?;
         text.push_str(&self.tail);
         if let Some(seconds) = max_age {
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, "{MAX_AGE}{seconds}");
         }
         Ok(text)
     }
 }
 
-/// A cookie's settings while they are being put together. `Default` is right for production.
+/// The builder of a [`Spec`]. Without further calls, the settings are right for production.
+///
+/// The order of the calls does not matter, except that [`insecure`](Self::insecure) changes what was set before it.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::cookie::Settings;
+///
+/// let spec = Settings::new("session").path("/shop").build()?;
+/// assert_eq!(spec.name(), "__Secure-session"); // `__Host-` needs the path `/`
+/// # Ok::<(), session_core::cookie::SettingsError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     name: Name,
@@ -172,13 +286,29 @@ pub struct Settings {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Name {
-    /// A base that gets the strongest prefix which the other settings allow.
+    /// A base name, which gets the strongest prefix that the other settings allow.
     Default(&'static str),
+    /// The name that the application gave.
     Asked(String),
 }
 
 impl Settings {
-    /// `__Host-` and `base`, Secure, `HttpOnly`, `SameSite=Lax`, `Path=/`, no Domain.
+    /// Creates settings with the defaults: the name `__Host-` and `base`, Secure, `HttpOnly`, `SameSite=Lax`, `Path=/`,
+    /// and no Domain.
+    ///
+    /// With a domain or another path, the prefix of the name becomes `__Secure-`. Without Secure there is no prefix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let name = |settings: Settings| settings.build().map(|spec| spec.name().to_owned());
+    /// assert_eq!(name(Settings::new("flash"))?, "__Host-flash");
+    /// assert_eq!(name(Settings::new("flash").domain("example.com"))?, "__Secure-flash");
+    /// assert_eq!(name(Settings::new("flash").insecure())?, "flash");
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn new(base: &'static str) -> Self {
         Self {
@@ -191,43 +321,121 @@ impl Settings {
         }
     }
 
-    /// This very name.
+    /// Sets the name, and adds no prefix to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert_eq!(Settings::new("session").name("sid").build()?.name(), "sid");
+    /// assert!(Settings::new("session").name("two words").build().is_err());
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn name(self, name: &str) -> Self {
         Self { name: Name::Asked(name.to_owned()), ..self }
     }
 
-    /// Returns whether a name was asked for.
+    /// Returns whether [`name`](Self::name) was called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert!(!Settings::new("session").has_name());
+    /// assert!(Settings::new("session").name("sid").has_name());
+    /// ```
     #[must_use]
     pub const fn has_name(&self) -> bool {
         matches!(self.name, Name::Asked(_))
     }
 
-    /// For a domain and its subdomains, instead of for this host alone. A leading dot means nothing.
+    /// Sets the Domain attribute: browsers send the cookie to this domain and all its subdomains. A leading dot is
+    /// ignored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").domain(".example.com").build()?;
+    /// assert!(spec.clear("").contains("; Domain=example.com"));
+    /// assert!(Settings::new("session").domain("https://example.com").build().is_err());
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn domain(self, domain: &str) -> Self {
         Self { domain: Some(domain.strip_prefix('.').unwrap_or(domain).to_owned()), ..self }
     }
 
-    /// For a path and what is below it.
+    /// Sets the Path attribute: browsers send the cookie with requests for this path and the paths below it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").path("/shop").build()?;
+    /// assert!(spec.clear("").contains("; Path=/shop;"));
+    /// assert!(Settings::new("session").path("shop").build().is_err());
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn path(self, path: &str) -> Self {
         Self { path: path.to_owned(), ..self }
     }
 
-    /// Which requests from other sites carry it.
+    /// Sets the `SameSite` attribute: it decides with which requests from other sites browsers send the cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cookie::SameSite;
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").same_site(SameSite::Strict).build()?;
+    /// assert!(spec.clear("").contains("; SameSite=Strict;"));
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn same_site(self, same_site: SameSite) -> Self {
         Self { same_site, ..self }
     }
 
-    /// A jar of its own under every top-level site (CHIPS).
+    /// Sets or removes the Partitioned attribute: browsers then keep a separate cookie for each site that embeds the
+    /// application (CHIPS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").partitioned(true).build()?;
+    /// assert!(spec.clear("").contains("; Partitioned;"));
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn partitioned(self, partitioned: bool) -> Self {
         Self { partitioned, ..self }
     }
 
-    /// Without Secure, and so without a prefix, without `SameSite=None` and without `Partitioned`.
+    /// Removes Secure, so that browsers also send the cookie over HTTP.
+    ///
+    /// What browsers refuse without Secure is removed too: the prefix of the name, and Partitioned. `SameSite=None`
+    /// becomes `SameSite=Lax`. This changes the settings so far. If a later call sets one of these again,
+    /// [`build`](Self::build) returns an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").name("__Host-sid").insecure().build()?;
+    /// assert_eq!(spec.clear(""), "sid=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub fn insecure(self) -> Self {
         let same_site = if self.same_site == SameSite::None { SameSite::Lax } else { self.same_site };
@@ -238,17 +446,39 @@ impl Settings {
         Self { name, same_site, secure: false, partitioned: false, ..self }
     }
 
-    /// Whether browsers will keep it to HTTPS.
+    /// Returns whether the cookie will have the attribute Secure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert!(Settings::new("session").is_secure());
+    /// assert!(!Settings::new("session").insecure().is_secure());
+    /// ```
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// Checks the settings against each other.
+    /// Checks the settings and creates the [`Spec`].
     ///
     /// # Errors
     ///
-    /// When a browser would refuse the cookie, or a `Set-Cookie` header could not carry it.
+    /// Returns an error if browsers would refuse the cookie, or if the name, the domain or the path has characters that
+    /// are not allowed. The sentence names the setting to change.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let error = Settings::new("session").name("__Host-shop").domain("example.com").build().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "browsers refuse \"__Host-shop\" with a Domain: remove the domain, or name the cookie `__Secure-..` instead"
+    /// );
+    /// ```
     pub fn build(&self) -> Result<Spec, SettingsError> {
         let name = self.resolved_name();
         self.check(&name)?;
@@ -328,11 +558,23 @@ impl Settings {
     }
 }
 
-/// Whether a session's and a flash's cookies can never be taken for one another, chunks and batches included.
+/// Checks that the names of the session cookie and the flash cookie cannot be confused, with any suffix.
 ///
 /// # Errors
 ///
-/// When the names, prefixes aside, are equal, or one is the other followed by a dot and more.
+/// Returns an error if the names are equal, or if one begins with the other and a dot. Prefixes such as `__Host-` are
+/// ignored.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::cookie::{Settings, check_distinct};
+///
+/// let named = |name| Settings::new("session").name(name).build();
+/// assert!(check_distinct(&named("shop")?, &named("shop-flash")?).is_ok());
+/// assert!(check_distinct(&named("shop")?, &named("shop.flash")?).is_err());
+/// # Ok::<(), session_core::cookie::SettingsError>(())
+/// ```
 pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
     let within = |whole: &str, start: &str| {
         whole.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -344,7 +586,7 @@ pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
     Ok(())
 }
 
-/// A setting that a browser would refuse or that contradicts another one. The sentence says what to do.
+/// The error for settings that browsers would refuse, or that contradict each other. Its sentence contains the remedy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SettingsError {
     kind: Wrong,
@@ -375,35 +617,36 @@ impl fmt::Display for SettingsError {
             ),
             Wrong::SameNames => write!(
                 f,
-                "the names of the session's and the flash's cookies overlap at {name:?}: give them names of which \
-                 neither begins with the other and a dot"
+                "the session cookie and the flash cookie {name:?} have names that overlap: prefixes such as `__Host-` \
+                 aside, the names must differ, and neither may begin with the other and a dot"
             ),
             Wrong::PrefixWithoutSecure => {
-                write!(f, "browsers refuse {name:?} without Secure: drop `insecure_over_http`, or the prefix")
+                write!(f, "browsers refuse {name:?} without Secure: remove `insecure_over_http` or the prefix")
             }
             Wrong::HostPrefixWithDomain => write!(
                 f,
-                "browsers refuse {name:?} with a Domain: drop the domain, or name the cookie `__Secure-..` instead"
+                "browsers refuse {name:?} with a Domain: remove the domain, or name the cookie `__Secure-..` instead"
             ),
             Wrong::HostPrefixWithPath => write!(
                 f,
-                "browsers refuse {name:?} with a path other than `/`: drop the path, or name the cookie `__Secure-..`"
+                "browsers refuse {name:?} with a path other than `/`: remove the path, or name the cookie `__Secure-..`"
             ),
             Wrong::SameSiteNoneWithoutSecure => write!(
                 f,
-                "browsers refuse {name:?} with SameSite=None and without Secure: drop `insecure_over_http`, or use Lax"
+                "browsers refuse {name:?} with SameSite=None and without Secure: remove `insecure_over_http`, or use Lax"
             ),
             Wrong::PartitionedWithoutSecure => write!(
                 f,
-                "browsers refuse {name:?} with Partitioned and without Secure: drop `insecure_over_http`, or `partitioned`"
+                "browsers refuse {name:?} with Partitioned and without Secure: remove `insecure_over_http` or `partitioned`"
             ),
             Wrong::Domain => write!(
                 f,
-                "the domain of {name:?} is no host name: give it without scheme, port and path, as in `example.com`"
+                "the domain of the cookie {name:?} is not a host name: write it without scheme, port and path, as in `example.com`"
             ),
             Wrong::Path => write!(
                 f,
-                "the path of {name:?} cannot stand in a cookie: begin with `/` and use no control characters and no `;`"
+                "the path of the cookie {name:?} is not valid: begin with `/`, and use at most 1024 printable ASCII \
+                 characters without `;`"
             ),
         }
     }
@@ -418,7 +661,20 @@ impl fmt::Debug for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// A cookie that browsers would not keep, and so is not sent.
+/// The error for a cookie that is larger than the limit, and that is therefore not sent.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::cookie::TooLarge;
+///
+/// let error = TooLarge::new("sid", 5_000, 4_096).naming([("small", "1"), ("big", "\"xxxxxxxx\"")]);
+/// assert_eq!(
+///     error.to_string(),
+///     "the cookie sid would have 5000 bytes, but at most 4096 are allowed; \
+///      the largest keys: big (17 bytes), small (10 bytes)"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TooLarge {
     /// The cookie's name.
@@ -429,13 +685,13 @@ pub struct TooLarge {
 }
 
 impl TooLarge {
-    /// An error for a cookie of `size` bytes where `limit` are allowed.
+    /// Creates the error for a cookie of `size` bytes, if `limit` bytes are allowed.
     #[must_use]
     pub fn new(name: &str, size: usize, limit: usize) -> Self {
         Self { name: name.to_owned(), size, limit, largest: Vec::new() }
     }
 
-    /// Names the largest of `entries`, by the bytes that key and value take as JSON.
+    /// Adds the three largest of `entries`. The size of an entry is that of its key and value as JSON, in bytes.
     #[must_use]
     pub fn naming<'a>(mut self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         self.largest = entries.into_iter().map(|(key, text)| (key.to_owned(), key.len() + text.len() + 4)).collect();
@@ -444,19 +700,29 @@ impl TooLarge {
         self
     }
 
-    /// Bytes of name and value together.
+    /// Returns the size of name and value together, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let error = Settings::new("session").name("sid").build()?.set("", &"x".repeat(5_000), None).unwrap_err();
+    /// assert_eq!((error.size(), error.limit()), (5_003, 4_096));
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
     }
 
-    /// The most they may be.
+    /// Returns the largest size that is allowed, in bytes.
     #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The largest keys with the bytes that each takes before encoding, largest first.
+    /// Returns up to three keys with the size of their entries as JSON, in bytes, the largest first.
     #[must_use]
     pub fn largest(&self) -> &[(String, usize)] {
         &self.largest
@@ -466,7 +732,7 @@ impl TooLarge {
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, size, limit, largest } = self;
-        write!(f, "the cookie {name} would have {size} bytes, and {limit} are the most")?;
+        write!(f, "the cookie {name} would have {size} bytes, but at most {limit} are allowed")?;
         for (index, (key, bytes)) in largest.iter().enumerate() {
             let separator = if index == 0 { "; the largest keys: " } else { ", " };
             write!(f, "{separator}{key} ({bytes} bytes)")?;
@@ -477,7 +743,7 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// The prefix that a browser will enforce. It compares without regard to case (RFC 6265bis, section 5.7), and so do we.
+/// Returns the prefix for which browsers have rules. They ignore the case (RFC 6265bis, section 5.7), and so does this.
 fn prefix(name: &str) -> Option<&str> {
     ["__Host-Http-", "__Host-", "__Secure-", "__Http-"]
         .into_iter()
@@ -491,7 +757,7 @@ fn without_prefix(mut name: &str) -> &str {
     name
 }
 
-/// `token` of RFC 9110, section 5.6.2.
+/// Checks for a character of a `token` (RFC 9110, section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -588,10 +854,10 @@ mod tests {
         let spec = Settings::new("session").build().unwrap();
         assert!(spec.set("", &"v".repeat(4096 - 14), None).is_ok());
         let error = spec.set("", &"v".repeat(4097 - 14), None).unwrap_err();
-        assert_eq!(error.to_string(), "the cookie __Host-session would have 4097 bytes, and 4096 are the most");
+        assert_eq!(error.to_string(), "the cookie __Host-session would have 4097 bytes, but at most 4096 are allowed");
         assert_eq!(
             error.naming([("a", "1"), ("b", "\"bb\""), ("c", "22"), ("d", "333")]).to_string(),
-            "the cookie __Host-session would have 4097 bytes, and 4096 are the most; \
+            "the cookie __Host-session would have 4097 bytes, but at most 4096 are allowed; \
              the largest keys: b (9 bytes), d (8 bytes), c (7 bytes)"
         );
     }

@@ -1,4 +1,4 @@
-//! The session's entries: a strict JSON object whose values stay text until somebody asks for one.
+//! The session's entries: a JSON object that keeps each value as text until it is read.
 
 use std::{fmt, ops::Range};
 
@@ -9,20 +9,32 @@ use crate::{
     metadata::{self, Metadata, RESERVED_KEY, RESERVED_PREFIX},
 };
 
-/// The application's key and value pairs, each value kept as its JSON text: reading one decodes one, and rewriting
-/// copies the others.
+/// The keys and values of a session. Each value is kept as its JSON text: reading a value decodes only that one, and
+/// writing the session copies the others.
 ///
-/// Keys that begin with `$` are not the application's, and no accessor but [`fields`](Self::fields) shows them. The
-/// session's [`metadata`](Self::metadata) is parsed out of them once.
+/// Keys that begin with `$` are reserved, and only [`fields`](Self::fields) returns them. The key `$` holds the
+/// session's [`metadata`](Self::metadata).
+///
+/// # Examples
+///
+/// ```
+/// use session_core::store::Entries;
+///
+/// let entries = Entries::parse(br#"{"user":"ada","visits":2}"#.to_vec())?;
+/// assert_eq!(entries.get("visits"), Some("2"));
+/// assert_eq!(entries.get("user"), Some(r#""ada""#)); // JSON, with its quotes
+/// assert_eq!(entries.get("theme"), None);
+/// # Ok::<(), session_core::Malformed>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Entries {
-    /// The object, and behind it those keys of it that were written with escapes, without them.
+    /// The JSON object, followed by the unescaped form of each key that contains escapes.
     text: String,
-    /// In the order of the text.
+    /// The places of the keys and values, in the order of the text.
     slots: Vec<Slot>,
-    /// The slots' positions in the order of their keys; empty when the text has that order.
+    /// The positions in `slots` in the order of the keys; empty if `slots` has that order.
     order: Vec<usize>,
-    /// The ranks, in the order of the keys, of those that begin with `$`.
+    /// The ranks of the reserved keys in the order of the keys, in which they are neighbours.
     reserved: Range<usize>,
     metadata: Option<Box<Metadata>>,
 }
@@ -32,11 +44,23 @@ impl Entries {
     pub const NONE: Self =
         Self { text: String::new(), slots: Vec::new(), order: Vec::new(), reserved: 0..0, metadata: None };
 
-    /// Reads a JSON object strictly: values nest at most 32 deep, no key stands twice in one object, nothing follows.
+    /// Reads one JSON object (RFC 8259).
     ///
     /// # Errors
     ///
-    /// When the text is anything else.
+    /// Returns an error if the text is not UTF-8 or not one JSON object, if a value nests more than 32 levels deep, or
+    /// if an object has a key twice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// assert!(Entries::parse(br#"{"a":[1,{"b":null}]}"#.to_vec()).is_ok());
+    /// assert!(Entries::parse(br#"{"a":1,"a":2}"#.to_vec()).is_err());
+    /// assert!(Entries::parse(br#"[1]"#.to_vec()).is_err());
+    /// assert!(Entries::parse(br#"{} {}"#.to_vec()).is_err());
+    /// ```
     pub fn parse(text: Vec<u8>) -> Result<Self, Malformed> {
         let mut text = String::from_utf8(text).map_err(|_| Malformed)?;
         let slots = json::object(&mut text)?;
@@ -54,12 +78,12 @@ impl Entries {
         }
     }
 
-    /// Finds the keys that are not the application's. Most sessions have none.
+    /// Finds the reserved keys. Most sessions have none.
     fn with_reserved_apart(mut self) -> Self {
         let is_reserved = |key: &[u8]| key.first() == Some(&(RESERVED_PREFIX as u8));
         let count = self.slots.iter().filter(|slot| is_reserved(self.key(slot))).count();
         if count > 0 {
-            // Keys with one first byte are neighbours in the order of the keys.
+            // Keys with the same first byte are neighbours in the order of the keys.
             let all = || (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
             let first = all().take_while(|slot| !is_reserved(self.key(slot))).count();
             let own = self.slots.iter().find(|slot| self.key(slot) == RESERVED_KEY.as_bytes());
@@ -70,27 +94,61 @@ impl Entries {
         self
     }
 
-    /// Gathers keys with the JSON texts of their values, as a store keeps them one by one. As strict as
-    /// [`Entries::parse`].
+    /// Creates entries from keys and the JSON texts of their values, for stores that keep each key apart. Reserved keys
+    /// belong to them too.
     ///
     /// # Errors
     ///
-    /// When a value is not JSON, or a key comes twice.
+    /// Returns an error if a text is not one JSON value, if a key occurs twice, or if [`Entries::parse`] refuses a
+    /// value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// let entries = Entries::from_texts([("user", r#""ada""#), ("visits", "2")])?;
+    /// assert_eq!(entries.get("visits"), Some("2"));
+    /// assert!(Entries::from_texts([("user", "ada")]).is_err()); // no JSON: the quotes are missing
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn from_texts<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a str, T)>) -> Result<Self, Malformed> {
         let mut expected = 0;
         let mut text = Vec::new();
         write_object(entries.into_iter().inspect(|_| expected += 1), &mut text);
-        // A value such as `1,"b":2` would smuggle an entry in.
+        // A value such as `1,"b":2` would add an entry of its own.
         Self::parse(text).and_then(|entries| if entries.slots.len() == expected { Ok(entries) } else { Err(Malformed) })
     }
 
-    /// The session's metadata.
+    /// Returns the session's metadata, which is empty for most sessions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// let entries = Entries::parse(br#"{"$":{"until":1767225600}}"#.to_vec())?;
+    /// assert_eq!(entries.metadata().until, Some(1_767_225_600));
+    /// assert_eq!(Entries::NONE.metadata().until, None);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         self.metadata.as_deref().unwrap_or(&metadata::NONE)
     }
 
-    /// The JSON text of the value under `key`.
+    /// Returns the JSON text of the value of `key`. Returns `None` if there is none, and for a reserved key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// let entries = Entries::parse(br#"{"$":{},"tags":[ "a" ]}"#.to_vec())?;
+    /// assert_eq!(entries.get("tags"), Some(r#"[ "a" ]"#)); // as it was written
+    /// assert_eq!(entries.get("$"), None);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         if key.starts_with(RESERVED_PREFIX) {
@@ -108,41 +166,71 @@ impl Entries {
         slot.map(|slot| &self.text[slot.value.clone()])
     }
 
-    /// All keys with the JSON texts of their values, in the order of the text.
+    /// Returns the application's keys with the JSON texts of their values, in the order of the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// let entries = Entries::parse(br#"{"b":1,"$":{},"a":2}"#.to_vec())?;
+    /// assert_eq!(entries.iter().collect::<Vec<_>>(), [("b", "1"), ("a", "2")]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX))
     }
 
-    /// All that is written, in the order of the text: the entries, and the keys that begin with `$`.
+    /// Returns all keys with the JSON texts of their values, reserved ones included, in the order of the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// let entries = Entries::parse(br#"{"b":1,"$":{},"a":2}"#.to_vec())?;
+    /// assert_eq!(entries.fields().map(|(key, _)| key).collect::<Vec<_>>(), ["b", "$", "a"]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.slots.iter().map(|slot| self.entry(slot))
     }
 
-    /// The fields that are not the application's, besides the metadata: a later version may have written some.
+    /// Returns the reserved keys but `$`, with their JSON texts. A later version may have written some.
     pub(crate) fn reserved(&self) -> impl Iterator<Item = (&str, &str)> {
         let slots = self.reserved.clone().filter_map(|rank| self.slot_by_key(rank));
         slots.map(|slot| self.entry(slot)).filter(|(key, _)| *key != RESERVED_KEY)
     }
 
-    /// The metadata's JSON text as it was read.
+    /// Returns the JSON text of the metadata as it was read.
     pub(crate) fn metadata_text(&self) -> Option<&str> {
         let first = self.slot_by_key(self.reserved.start).filter(|_| self.metadata.is_some())?;
         Some(self.entry(first).1)
     }
 
-    /// The entry of the key that has `rank` others before it.
+    /// Returns the entry of the key that has `rank` keys of the application before it in the order of the keys.
     pub(crate) fn nth_by_key(&self, rank: usize) -> Option<(&str, &str)> {
         let rank = if rank < self.reserved.start { rank } else { rank + self.reserved.len() };
         self.slot_by_key(rank).map(|slot| self.entry(slot))
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no entries. Reserved keys do not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Entries;
+    ///
+    /// assert!(Entries::NONE.is_empty());
+    /// assert!(Entries::parse(br#"{"$":{"until":7}}"#.to_vec())?.is_empty());
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slots.len() == self.reserved.len()
     }
 
-    /// For comparisons: text has the order of its bytes.
+    /// Returns the bytes of a key, for comparisons: the order of strings is that of their bytes.
     fn key(&self, slot: &Slot) -> &[u8] {
         &self.text.as_bytes()[slot.key.clone()]
     }
@@ -163,29 +251,31 @@ impl fmt::Debug for Entries {
     }
 }
 
-/// A value as the JSON text that an entry keeps.
+/// Serializes a value to the JSON text of an entry.
 ///
 /// # Errors
 ///
-/// When the value does not serialize, nests deeper than 32, or repeats a key in one object: what could not be read
-/// back is not written.
+/// Returns an error if the value does not serialize, nests more than 32 levels deep, or has a key twice in one object.
+/// Such a value could not be read back.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
     let text = serde_json::to_string(value).map_err(EncodeError)?;
-    let not_strict = |_| EncodeError(serde_json::Error::custom("it nests deeper than 32, or repeats a key"));
+    let not_strict = |_| {
+        EncodeError(serde_json::Error::custom("the value nests deeper than 32 levels, or repeats a key in one object"))
+    };
     json::check_value(&text).map_err(not_strict)?;
     Ok(text)
 }
 
-/// The value of an entry's JSON text.
+/// Deserializes a value from the JSON text of an entry.
 ///
 /// # Errors
 ///
-/// When it is not a `T`.
+/// Returns an error if the text is not a `T`.
 pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     serde_json::from_str(text).map_err(|_| DecodeError(()))
 }
 
-/// A value that has no JSON text we could read back.
+/// The error for a value that cannot be kept as JSON. The source is the reason.
 #[derive(Debug)]
 pub struct EncodeError(serde_json::Error);
 
@@ -201,19 +291,20 @@ impl std::error::Error for EncodeError {
     }
 }
 
-/// A value of another type than was asked for. It does not repeat what serde says of it, since that quotes the value.
+/// The error for a value that does not have the requested type. It has no source, because the message of serde quotes
+/// the value, and a value must not reach a log.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeError(());
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value is there but is not of the type that was asked for")
+        f.write_str("the value does not have the requested type")
     }
 }
 
 impl std::error::Error for DecodeError {}
 
-/// Up to here looking at each key is faster than a binary search.
+/// The largest number of entries for which looking at each key is faster than a binary search.
 const FEW: usize = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a user's type promises when its fields are keys of the session. The derive macro fills it in.
+//! The trait of structs that have session keys as fields, which the derive macro implements.
 
 use std::{cell::RefCell, fmt};
 
@@ -12,9 +12,41 @@ use crate::{
     entries::{EncodeError, Entries, decode, encode},
 };
 
-/// A struct whose fields are keys of the session: write `#[derive(SessionData)]`.
+/// A struct that has keys of the session as its fields. Implement it with `#[derive(SessionData)]`.
 ///
-/// Several such structs share one session, each with its own keys, and keys that none of them names stay as they are.
+/// An application may have several such structs, each with some keys of the same session. Keys that are not a field
+/// stay as they are when a struct is written.
+///
+/// # Examples
+///
+/// An implementation without the derive macro:
+///
+/// ```
+/// use session_core::{MissingField, SessionData, data::{Reader, Writer}, store::{Changes, Entries}};
+///
+/// struct Visitor {
+///     user: String,
+///     visits: u32,
+/// }
+///
+/// impl SessionData for Visitor {
+///     const KEYS: &'static [&'static str] = &["user", "visits"];
+///
+///     fn read(fields: &Reader<'_>) -> Result<Self, MissingField> {
+///         Ok(Self { user: fields.required("user", &[])?, visits: fields.or_else("visits", &[], || 0) })
+///     }
+///
+///     fn write(&self, fields: &mut Writer) {
+///         fields.field("user", &[], &self.user);
+///         fields.field("visits", &[], &self.visits);
+///     }
+/// }
+///
+/// let entries = Entries::parse(br#"{"user":"ada"}"#.to_vec())?;
+/// let visitor = Visitor::read(&Reader::new(&entries, &Changes::default()))?;
+/// assert_eq!((visitor.user.as_str(), visitor.visits), ("ada", 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not session data",
     label = "needs `#[derive(SessionData)]`",
@@ -24,21 +56,22 @@ pub trait SessionData: Sized {
     /// The keys of this struct's own fields, without aliases and without those of flattened structs.
     const KEYS: &'static [&'static str];
 
-    /// Where a visitor is sent who lacks a required field. Without it the answer is 401.
+    /// The path to which a request is redirected if its session lacks a required field. With `None` the response is a
+    /// 401.
     const REDIRECT: Option<&'static str> = None;
 
     /// Reads the fields.
     ///
     /// # Errors
     ///
-    /// When a required field is not there or cannot be decoded any more.
+    /// Returns an error if a required field is missing, or if its value cannot be decoded.
     fn read(fields: &Reader<'_>) -> Result<Self, MissingField>;
 
     /// Writes the fields.
     fn write(&self, fields: &mut Writer);
 }
 
-/// Reads fields from a session as it stands.
+/// Reads fields from a session, with the changes that the request has made so far.
 #[derive(Debug)]
 pub struct Reader<'a> {
     entries: &'a Entries,
@@ -47,17 +80,42 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads what `entries` say after `changes`.
+    /// Creates a reader of `entries` after `changes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let entries = Entries::parse(br#"{"visits":"many"}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.insert("visits", "2".to_owned());
+    /// assert_eq!(Reader::new(&entries, &changes).required::<u32>("visits", &[]).ok(), Some(2));
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub const fn new(entries: &'a Entries, changes: &'a Changes) -> Self {
         Self { entries, changes, unreadable: RefCell::new(Vec::new()) }
     }
 
-    /// The field under `key`, or under the first of the `aliases` that is there. A missing `Option` is `None`.
+    /// Reads the value of `key`, or of the first of the `aliases` that exists. A missing `Option` is `None`.
     ///
     /// # Errors
     ///
-    /// When it is not there or cannot be decoded, and its type has no value for that.
+    /// Returns an error if the value is missing or cannot be decoded, and is not an `Option`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let (entries, changes) = (Entries::parse(br#"{"login":"ada"}"#.to_vec())?, Changes::default());
+    /// let fields = Reader::new(&entries, &changes);
+    /// assert_eq!(fields.required::<String>("user", &["login"])?, "ada");
+    /// assert_eq!(fields.required::<Option<u32>>("visits", &[])?, None);
+    /// assert_eq!(fields.required::<u32>("visits", &[]).unwrap_err().key(), "visits");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn required<T: DeserializeOwned>(
         &self,
         key: &'static str,
@@ -66,7 +124,19 @@ impl<'a> Reader<'a> {
         self.optional(key, aliases).or_else(|| T::deserialize(Absent).ok()).ok_or(MissingField { key })
     }
 
-    /// The same, with a default for what is not there.
+    /// Reads the value of `key`, or of the first of the `aliases` that exists. If it is missing or cannot be decoded,
+    /// returns the result of `default`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let entries = Entries::parse(br#"{"visits":"many"}"#.to_vec())?;
+    /// let changes = Changes::default();
+    /// assert_eq!(Reader::new(&entries, &changes).or_else("visits", &[], || 1), 1);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn or_else<T: DeserializeOwned>(
         &self,
         key: &'static str,
@@ -76,7 +146,20 @@ impl<'a> Reader<'a> {
         self.optional(key, aliases).unwrap_or_else(default)
     }
 
-    /// The keys that were there and could not be decoded: they counted as missing.
+    /// Returns the keys that exist but could not be decoded, and so counted as missing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{data::Reader, store::{Changes, Entries}};
+    ///
+    /// let entries = Entries::parse(br#"{"visits":"many"}"#.to_vec())?;
+    /// let changes = Changes::default();
+    /// let fields = Reader::new(&entries, &changes);
+    /// assert!(fields.required::<u32>("visits", &[]).is_err());
+    /// assert_eq!(fields.unreadable(), ["visits"]);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     #[must_use]
     pub fn unreadable(self) -> Vec<&'static str> {
         self.unreadable.into_inner()
@@ -93,7 +176,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Takes down what a struct's fields are now.
+/// Collects the fields of a struct, to write them into the session.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::data::Writer;
+///
+/// let mut writer = Writer::new();
+/// writer.field("visits", &[], &2);
+/// writer.field("user", &["login"], &None::<String>);
+/// let fields = writer.finish().map_err(|(_, error)| error)?;
+/// assert_eq!(fields[0].text.as_deref(), Some("2"));
+/// assert_eq!(fields[1].text, None); // the key is removed
+/// # Ok::<(), session_core::EncodeError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Writer {
     fields: Vec<Field>,
@@ -101,13 +198,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer that has seen nothing.
+    /// Creates a writer without fields.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes down one field. What serializes to `null`, as `None` does, means that the key is not to be there.
+    /// Adds one field. If the value serializes to `null`, as `None` does, the key is removed from the session.
     pub fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, aliases: &'static [&'static str], value: &T) {
         match encode(value) {
             Ok(text) => self.fields.push(Field { key, aliases, text: Some(text).filter(|text| text != "null") }),
@@ -115,24 +212,24 @@ impl Writer {
         }
     }
 
-    /// What was taken down.
+    /// Returns the fields.
     ///
     /// # Errors
     ///
-    /// The last field that could not be serialized, with its key.
+    /// Returns the key and the error of the last field that could not be serialized.
     pub fn finish(self) -> Result<Vec<Field>, (&'static str, EncodeError)> {
         self.error.map_or(Ok(self.fields), Err)
     }
 }
 
-/// One field of a struct, serialized.
+/// A serialized field of a struct.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Its key in the session.
+    /// The key in the session.
     pub key: &'static str,
-    /// Keys it used to have. They go when it is written.
+    /// The former keys, which are removed when the field is written.
     pub aliases: &'static [&'static str],
-    /// Its JSON text; `None` when the key is not to be there.
+    /// The JSON text of the value; `None` if the key is removed.
     pub text: Option<String>,
 }
 
@@ -142,14 +239,14 @@ impl fmt::Debug for Field {
     }
 }
 
-/// A required field that the session does not have.
+/// The error for a required field that the session does not have, or that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingField {
     key: &'static str,
 }
 
 impl MissingField {
-    /// The key that is missing.
+    /// Returns the key of the field.
     #[must_use]
     pub const fn key(&self) -> &'static str {
         self.key
@@ -164,7 +261,7 @@ impl fmt::Display for MissingField {
 
 impl std::error::Error for MissingField {}
 
-/// Deserializes to the value that stands for "not there": `None` for an `Option`, an error for everything else.
+/// Deserializes a missing value: to `None` for an `Option`, to an error for every other type.
 struct Absent;
 
 impl<'de> Deserializer<'de> for Absent {

@@ -1,24 +1,24 @@
-//! The wire format: text to its parts and back. No keys and no trust here.
+//! The shape of a token: its parts as text. Nothing here checks a signature.
 //!
 //! ```text
 //! VER "." KID "." BODY "." MAC        signed:    "1", 4, 43 or more, 43 characters
 //! VER "." KID "." BODY                encrypted: "2", 4, 96 or more characters
 //! ```
 //!
-//! The body, once authentic, is a [`Frame`] of 32 bytes followed by the payload.
+//! The decoded body is a [`Frame`] of 32 bytes, followed by the payload.
 
 use crate::id::SessionId;
 
-/// How a token protects what it carries. The configuration chooses it, never the token.
+/// The protection of a token's content. The application's configuration chooses it, never the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// Readable and unforgeable: HMAC-SHA256.
+    /// The browser can read the content, but not change it: HMAC-SHA256 (RFC 2104).
     Signed,
-    /// Unreadable and unforgeable: XChaCha20-Poly1305.
+    /// The browser can neither read nor change the content: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03).
     ///
-    /// Built for any x86-64, about half of what it costs to open one are calls of single vector instructions in Poly1305,
-    /// which the compiler can inline only where the whole program may use them. `-C target-cpu=x86-64-v3`, or
-    /// `--cfg poly1305_backend="soft"` for small sessions, in `RUSTFLAGS` halves it.
+    /// On x86-64, `RUSTFLAGS="-C target-cpu=x86-64-v3"` halves the time to open a token. For small sessions,
+    /// `--cfg poly1305_backend="soft"` has the same effect. Without either, Poly1305 calls a function for each vector
+    /// instruction, because the compiler may inline them only if the whole program can use them.
     #[cfg(feature = "encrypted")]
     Encrypted,
 }
@@ -32,7 +32,15 @@ impl Protection {
         }
     }
 
-    /// How many characters the token of a body of `body` bytes has.
+    /// Returns the number of characters of a token with a body of `body` bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::token::Protection;
+    ///
+    /// assert_eq!(Protection::Signed.token_len(32), 94); // "1.kidk.", 43 characters, ".", 43 characters
+    /// ```
     #[must_use]
     pub const fn token_len(self, body: usize) -> usize {
         match self {
@@ -42,13 +50,31 @@ impl Protection {
         }
     }
 
-    /// Returns how many characters the token of a payload of `payload` bytes has.
+    /// Returns the number of characters of a token with a payload of `payload` bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::token::Protection;
+    ///
+    /// assert_eq!(Protection::Signed.token_len_of_payload(0), Protection::Signed.token_len(32)); // the frame has 32 bytes
+    /// ```
     #[must_use]
     pub const fn token_len_of_payload(self, payload: usize) -> usize {
         self.token_len(FRAME + payload)
     }
 
-    /// The reverse: how many bytes a payload may have whose token has at most `token` characters.
+    /// Returns the largest payload, in bytes, that fits into a token of `token` characters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::token::Protection;
+    ///
+    /// let room = Protection::Signed.payload_room(4_000);
+    /// assert!(Protection::Signed.token_len_of_payload(room) <= 4_000);
+    /// assert!(Protection::Signed.token_len_of_payload(room + 1) > 4_000);
+    /// ```
     #[must_use]
     pub const fn payload_room(self, token: usize) -> usize {
         let (overhead, frame) = match self {
@@ -60,11 +86,12 @@ impl Protection {
     }
 }
 
-/// The text of a token, taken apart. Its shape is right; nothing in it is to be believed yet.
+/// The parts of a token's text. The shape of the text is right, but its signature has not been checked:
+/// [`Ring::open`](crate::token::Ring::open) does that.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
     pub(crate) protection: Protection,
-    /// What a signature covers, or the prefix that encryption binds.
+    /// Signed: the text that the signature covers. Encrypted: the prefix, which is the associated data.
     pub(crate) bound: &'a [u8],
     pub(crate) kid: [u8; KID],
     pub(crate) body: &'a [u8],
@@ -73,9 +100,21 @@ pub struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// Takes a cookie's value apart, or answers `None` when it cannot be a token of this protection.
+    /// Splits the value of a cookie into the parts of a token. Returns `None` if the value cannot be a token with this
+    /// protection.
     ///
-    /// It allocates nothing and decodes nothing.
+    /// This allocates nothing and decodes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::token::{Protection, Token};
+    ///
+    /// let text = format!("1.kidk.{}.{}", "A".repeat(43), "B".repeat(43));
+    /// assert!(Token::parse(text.as_bytes(), Protection::Signed).is_some());
+    /// assert!(Token::parse(&text.as_bytes()[1..], Protection::Signed).is_none());
+    /// assert!(Token::parse(b"", Protection::Signed).is_none());
+    /// ```
     #[must_use]
     pub fn parse(text: &'a [u8], protection: Protection) -> Option<Self> {
         let (prefix, rest) = text.split_at_checked(PREFIX)?;
@@ -85,6 +124,7 @@ impl<'a> Token<'a> {
             return None;
         }
         match protection {
+            // The MAC has a fixed length, so the last dot is found from the end, without a search.
             Protection::Signed => {
                 let (body, tail) = rest.split_at_checked(rest.len().checked_sub(1 + MAC)?)?;
                 let (dot, mac) = tail.split_first()?;
@@ -107,34 +147,74 @@ impl std::fmt::Debug for Token<'_> {
     }
 }
 
-/// What stands before the payload: whose session this is and since when.
+/// The first 32 bytes of a token's body: the id and the times of the session. The payload follows.
+///
+/// The layout is `created_at` and `issued_at` as unsigned integers of 8 bytes, most significant byte first, and then
+/// the 16 bytes of `id`.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+///
+/// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+/// let frame = Frame { id: SessionId::random()?, created_at: 1_767_225_600, issued_at: 1_767_229_200 };
+/// let mut body = frame.begin_body(2);
+/// assert_eq!(body.len(), 32);
+/// body.extend_from_slice(b"{}");
+///
+/// let text = ring.seal(&body)?;
+/// let token = Token::parse(text.as_bytes(), Protection::Signed).unwrap();
+/// assert_eq!(ring.open(&token).unwrap().frame(), frame);
+/// # Ok::<(), session_core::RandomError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The session's public name; of a flash message, its batch's.
+    /// The public id of the session. In a flash cookie, the id of the batch.
     pub id: SessionId,
-    /// When the session began, in seconds since 1970.
+    /// The time at which the session began, in seconds since 1970.
     pub created_at: u64,
-    /// When this token was made, in seconds since 1970.
+    /// The time at which this token was made, in seconds since 1970.
     pub issued_at: u64,
 }
 
-/// When a session began, and when it was last written. In seconds since 1970.
+/// The times of a session, in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// When the session began.
+    /// The time at which the session began.
     pub created_at: u64,
-    /// When its token was made, or the last visit that its record notes.
+    /// The time at which the token was made, or the last visit in the store's record.
     pub issued_at: u64,
 }
 
 impl Frame {
-    /// Returns the times alone.
+    /// Returns the times without the id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, token::{Frame, Times}};
+    ///
+    /// let frame = Frame { id: SessionId::from_bytes([0; 16]), created_at: 5, issued_at: 7 };
+    /// assert_eq!(frame.times(), Times { created_at: 5, issued_at: 7 });
+    /// ```
     #[must_use]
     pub const fn times(&self) -> Times {
         Times { created_at: self.created_at, issued_at: self.issued_at }
     }
 
-    /// The beginning of a body, ready for the payload to be appended.
+    /// Creates the body of a token, to which the caller appends the payload. `payload_capacity` is in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{SessionId, token::Frame};
+    ///
+    /// let frame = Frame { id: SessionId::from_bytes([7; 16]), created_at: 1, issued_at: 2 };
+    /// let body = frame.begin_body(100);
+    /// assert_eq!(body[..16], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+    /// assert_eq!(body[16..], [7; 16]);
+    /// ```
     #[must_use]
     pub fn begin_body(&self, payload_capacity: usize) -> Vec<u8> {
         let mut body = Vec::with_capacity(FRAME + payload_capacity);
@@ -144,6 +224,7 @@ impl Frame {
         body
     }
 
+    /// Reads the frame from an authentic body. Returns `None` if the body has fewer than 32 bytes.
     pub(crate) fn of_body(body: &[u8]) -> Option<Self> {
         let (created_at, rest) = body.split_first_chunk::<8>()?;
         let (issued_at, rest) = rest.split_first_chunk::<8>()?;
@@ -160,7 +241,7 @@ const fn base64_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// Without a branch in the loop, so that the compiler takes many bytes at a time.
+/// Checks the alphabet. The loop has no branch, so that the compiler can check many bytes at a time.
 fn is_base64url(text: &[u8]) -> bool {
     let in_alphabet = |byte: u8| {
         let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
@@ -175,7 +256,7 @@ pub(crate) const FRAME: usize = 32;
 const PREFIX: usize = 1 + 1 + KID + 1;
 pub(crate) const MAC: usize = 43;
 const MIN_SIGNED_BODY: usize = 43;
-/// A nonce, a frame and a tag.
+/// The characters of a nonce, a frame and a tag: 72 bytes.
 #[cfg(feature = "encrypted")]
 const MIN_ENCRYPTED_BODY: usize = 96;
 #[cfg(feature = "encrypted")]

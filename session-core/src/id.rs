@@ -1,4 +1,4 @@
-//! The session's public name, and the secret that a store's sessions have besides.
+//! The public id of a session, and the secret that finds a session in a store.
 
 use std::{fmt, str::FromStr};
 
@@ -7,57 +7,119 @@ use zeroize::Zeroizing;
 
 use crate::base64url::from_base64url;
 
-/// A session's public and stable name: 16 random bytes, 22 characters as text.
+/// The public and stable id of a session: 16 random bytes, 22 characters as text.
 ///
-/// It is good as a key for a cache or as a field of a log line. It is not a secret and opens nothing: the cookie
-/// carries it authenticated, and a store looks up something else.
+/// Use it as the key of a cache or as a field of a log line. It is not a secret: with the id alone, a client cannot
+/// read or take over the session.
 ///
-/// [`Display`](fmt::Display) prints it; [`Debug`](fmt::Debug) does not, so that it only reaches a log on purpose.
+/// [`Display`](fmt::Display) prints the id as base64url without padding (RFC 4648, section 5), and
+/// [`FromStr`] reads it back. [`Debug`](fmt::Debug) hides it, so that it does not reach a log by accident.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::SessionId;
+///
+/// let id = SessionId::from_bytes([0xff; 16]);
+/// assert_eq!(id.to_string(), "_____________________w");
+/// assert_eq!("_____________________w".parse(), Ok(id));
+/// assert_eq!(format!("{id:?}"), "SessionId { .. }");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
-    /// The id with these bytes.
+    /// Creates the id with these bytes, for example from a column of a table.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// let id = SessionId::random()?;
+    /// assert_eq!(SessionId::from_bytes(*id.as_bytes()), id);
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// A new id from the operating system's randomness.
+    /// Creates a new id from the random bytes of the operating system.
     ///
     /// # Errors
     ///
-    /// When the operating system has no randomness to give.
+    /// Returns an error if the operating system returns no random bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// assert_ne!(SessionId::random()?, SessionId::random()?);
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     pub fn random() -> Result<Self, RandomError> {
         let mut bytes = [0; 16];
         fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// A new id for the same session: as random as the first, but for the two bytes that say where a store that is
-    /// spread over several machines keeps it.
+    /// Creates another id for the same session. Its first two bytes are those of the old id, and the rest is random.
+    ///
+    /// The two bytes choose the machine on which a store keeps the session, if the store uses several: see
+    /// [`RecordKey::shard`](crate::store::RecordKey::shard).
     ///
     /// # Errors
     ///
-    /// When the operating system has no randomness to give.
+    /// Returns an error if the operating system returns no random bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// let id = SessionId::random()?;
+    /// let renewed = id.renewed()?;
+    /// assert_ne!(renewed, id);
+    /// assert_eq!(renewed.as_bytes()[..2], id.as_bytes()[..2]);
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     pub fn renewed(self) -> Result<Self, RandomError> {
         let Self(mut bytes) = Self::random()?;
         bytes[..2].copy_from_slice(&self.0[..2]);
         Ok(Self(bytes))
     }
 
-    /// What stays when the id is renewed.
+    /// Returns the part that stays the same when the id is renewed.
     pub(crate) const fn shard(self) -> u16 {
         u16::from_be_bytes([self.0[0], self.0[1]])
     }
 
-    /// Its 22 characters, written into `text`.
+    /// Writes the 22 characters of the id into `text`, without an allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// let id = SessionId::from_bytes([0; 16]);
+    /// assert_eq!(id.encode(&mut [0; 22]), "AAAAAAAAAAAAAAAAAAAAAA");
+    /// ```
     #[must_use]
     pub fn encode<'a>(&self, text: &'a mut [u8; 22]) -> &'a str {
         base64_simd::URL_SAFE_NO_PAD.encode_as_str(&self.0, text.as_mut_slice().as_out())
     }
 
-    /// Its bytes.
+    /// Returns the bytes of the id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// assert_eq!(SessionId::from_bytes([7; 16]).as_bytes(), &[7; 16]);
+    /// ```
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -72,7 +134,7 @@ impl fmt::Display for SessionId {
 
 crate::opaque_debug!(SessionId);
 
-/// Reads what [`Display`](fmt::Display) prints, as it comes back from a form.
+/// Reads the text that [`Display`](fmt::Display) prints, for example from a form. Other spellings are refused.
 impl FromStr for SessionId {
     type Err = InvalidId;
 
@@ -82,42 +144,56 @@ impl FromStr for SessionId {
     }
 }
 
-/// A text that is no [`SessionId`]'s.
+/// The error for a text that is not the text of a [`SessionId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidId;
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a session's id is 22 characters of base64url")
+        f.write_str("a session id must be 22 characters of base64url")
     }
 }
 
 impl std::error::Error for InvalidId {}
 
-/// What the cookie of a session in a store carries and nobody else knows: 32 random bytes. The store sees a hash of
-/// them, as a [`RecordKey`](crate::RecordKey).
+/// The secret in the cookie of a session that is kept in a store: 32 random bytes.
+///
+/// The store only gets a hash of it, in a [`RecordKey`](crate::store::RecordKey). The bytes are erased from memory when
+/// the secret is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::token::IdSecret;
+///
+/// let secret = IdSecret::random()?;
+/// let read_back = IdSecret::of_payload(secret.as_bytes()).unwrap();
+/// assert_eq!(read_back.as_bytes(), secret.as_bytes());
+/// assert!(IdSecret::of_payload(b"31 bytes or fewer").is_none());
+/// # Ok::<(), session_core::RandomError>(())
+/// ```
 #[derive(Clone)]
 pub struct IdSecret(Zeroizing<[u8; 32]>);
 
 impl IdSecret {
-    /// A new one from the operating system's randomness.
+    /// Creates a new secret from the random bytes of the operating system.
     ///
     /// # Errors
     ///
-    /// When the operating system has no randomness to give.
+    /// Returns an error if the operating system returns no random bytes.
     pub fn random() -> Result<Self, RandomError> {
         let mut bytes = Zeroizing::new([0; 32]);
         fill(bytes.as_mut())?;
         Ok(Self(bytes))
     }
 
-    /// The one that a token's payload is.
+    /// Reads the secret from the payload of a token; returns `None` if the payload does not have 32 bytes.
     #[must_use]
     pub fn of_payload(payload: &[u8]) -> Option<Self> {
         payload.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// Its bytes: a token's payload.
+    /// Returns the bytes, which are the payload of a token.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -126,7 +202,7 @@ impl IdSecret {
 
 crate::opaque_debug!(IdSecret);
 
-/// The operating system gave no randomness.
+/// The error for an operating system that returns no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RandomError(pub(crate) getrandom::Error);
 

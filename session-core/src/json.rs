@@ -1,16 +1,18 @@
-//! Where the entries of a JSON object stand (RFC 8259): one pass that decodes nothing.
+//! A JSON scanner (RFC 8259). It finds the keys and values of an object in one pass, and decodes none of them.
 //!
-//! What a value means is for `serde_json` to say, once somebody asks. To find the values, and to see that they are
-//! strict, takes this less than half the time of a deserializer, which has to walk what nests twice.
+//! `serde_json` decodes a value when the application reads it. This scanner takes less than half the time that a
+//! deserializer takes to check the same text, because a deserializer reads nested values twice.
 
 use std::{fmt, ops::Range};
 
 use serde::de::DeserializeOwned;
 
-/// The entries of the object that `text` is, in their order; none of its values nests deeper than [`MAX_DEPTH`] or
-/// repeats a key in one object. Whether the object itself repeats one is for the caller to see.
+/// Finds the entries of the object in `text`, in the order of the text.
 ///
-/// The keys that were written with escapes are appended to the text without them.
+/// No value nests deeper than [`MAX_DEPTH`], and no object in a value has a key twice. The caller checks the keys of
+/// the outermost object, because it sorts them anyway.
+///
+/// The unescaped form of each key that contains escapes is appended to `text`.
 pub(crate) fn object(text: &mut String) -> Result<Vec<Slot>, Malformed> {
     let mut scanner = Scanner { text, unescaped: String::new(), slots: Vec::with_capacity(8) };
     let start = scanner.expect(b'{', scanner.skip_space(0))?;
@@ -23,19 +25,19 @@ pub(crate) fn object(text: &mut String) -> Result<Vec<Slot>, Malformed> {
     Ok(slots)
 }
 
-/// The same check for a JSON text that is a value alone.
+/// Checks the depth and the keys of one JSON value, which `serde_json` has written.
 pub(crate) fn check_value(text: &str) -> Result<(), Malformed> {
     Scanner { text, unescaped: String::new(), slots: Vec::new() }.value(0, MAX_DEPTH).map(drop)
 }
 
-/// Appends `entries` to `body` as one JSON object, values as they are.
+/// Appends `entries` to `body` as one JSON object. The values are JSON texts, which are copied.
 pub fn write_object<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a str, T)>, body: &mut Vec<u8>) {
     let mut separator = b'{';
     for (key, text) in entries {
         body.push(separator);
         separator = b',';
         let quoted = serde_json::to_writer(&mut *body, key);
-        debug_assert!(quoted.is_ok(), "a string always has a JSON text, and a Vec takes it");
+        debug_assert!(quoted.is_ok(), "a string always serializes, and writing to a Vec cannot fail");
         body.push(b':');
         body.extend_from_slice(text.as_ref().as_bytes());
     }
@@ -45,49 +47,51 @@ pub fn write_object<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a st
     body.push(b'}');
 }
 
-/// An authentic payload that is not what we write: no session, never a panic.
+/// The error for data that is not a valid JSON object: see [`Entries::parse`](crate::store::Entries::parse).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the payload is not a strict JSON object")
+        f.write_str("the data is not a valid JSON object (no repeated key, values nested at most 32 deep)")
     }
 }
 
 impl std::error::Error for Malformed {}
 
-/// Where an entry's key and value stand.
+/// The places of the key and the value of an entry in the text.
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub(crate) key: Range<usize>,
     pub(crate) value: Range<usize>,
 }
 
-/// Its methods take the place where they begin and answer where they end, which keeps it in a register.
+/// The scanner. Its methods take the position where they begin, and return the position where they end. A position is
+/// not a field of the scanner, so that the compiler keeps it in a register.
 struct Scanner<'a> {
     text: &'a str,
-    /// Keys that were written with escapes. Their places count on from the text's end.
+    /// The unescaped form of keys with escapes. Their positions continue after the end of `text`.
     unescaped: String,
-    /// The entries of the objects that are open, those of the outermost first.
+    /// The entries of the objects that are being read, those of the outermost object first.
     slots: Vec<Slot>,
 }
 
-/// How a string is written.
+/// The escapes in a string.
 #[derive(Clone, Copy, PartialEq)]
 enum Escapes {
     None,
     Simple,
-    /// `\u`, which may be half a character.
+    /// `\u`, which may be one half of a surrogate pair.
     Unicode,
 }
 
 impl Scanner<'_> {
-    /// A value in which others nest at most `levels` deep.
+    /// Reads a value in which other values nest at most `levels` deep.
     ///
-    /// Those in it must also decode: their numbers be finite, their characters whole. A bare one is left to whoever
-    /// decodes it.
+    /// Numbers in it must be finite as `f64`, and characters must be complete.
     fn value(&mut self, at: usize, levels: u8) -> Result<usize, Malformed> {
+        // A bare number or string is checked when the application decodes it. An array or object may be decoded as a
+        // type that skips some of its values, so those are checked here.
         let is_inner = levels < MAX_DEPTH;
         match self.byte(at) {
             Some(b'"') => {
@@ -107,7 +111,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// From behind a `[`.
+    /// Reads the elements of an array, from after its `[`.
     fn elements(&mut self, at: usize, levels: u8) -> Result<usize, Malformed> {
         let mut at = self.skip_space(at);
         if self.byte(at) == Some(b']') {
@@ -124,8 +128,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// From behind a `{` within a value: nobody asks for its entries, but none may stand twice.
+    /// Reads an object within a value, from after its `{`. Its entries are only needed to find a key that occurs twice.
     fn inner_object(&mut self, at: usize, levels: u8) -> Result<usize, Malformed> {
+        // One list serves all open objects as a stack: an allocation for each object would cost more than the scan.
         let (slots, unescaped) = (self.slots.len(), self.unescaped.len());
         let end = self.members(at, levels)?;
         if self.repeats_a_key(slots) {
@@ -136,7 +141,7 @@ impl Scanner<'_> {
         Ok(end)
     }
 
-    /// From behind a `{`. Each member is noted.
+    /// Reads the members of an object, from after its `{`, and adds each to `slots`.
     fn members(&mut self, at: usize, levels: u8) -> Result<usize, Malformed> {
         let mut at = self.skip_space(at);
         if self.byte(at) == Some(b'}') {
@@ -169,9 +174,10 @@ impl Scanner<'_> {
         Ok(start..start + key.len())
     }
 
-    /// Whether one of the keys from the slot at `first` on stands twice. It may reorder the slots.
+    /// Returns whether a key occurs twice among the slots from `first` on. It may reorder these slots.
     fn repeats_a_key(&mut self, first: usize) -> bool {
         let (text, unescaped) = (self.text.as_bytes(), self.unescaped.as_bytes());
+        // Keys are compared in their unescaped form: `"a"` and `"\u0061"` are the same key (RFC 8259, section 8.3).
         let key = |slot: &Slot| match slot.key.start.checked_sub(text.len()) {
             None => &text[slot.key.clone()],
             Some(start) => &unescaped[start..slot.key.end - text.len()],
@@ -185,7 +191,7 @@ impl Scanner<'_> {
         !slots.is_sorted_by(|one, other| key(one) < key(other))
     }
 
-    /// From behind the quote.
+    /// Reads a string from after its first quote, and finds out which escapes it has.
     fn string(&self, at: usize) -> Result<(usize, Escapes), Malformed> {
         let mut at = at + plain_len(self.bytes(at));
         let mut escapes = Escapes::None;
@@ -198,7 +204,7 @@ impl Scanner<'_> {
         Ok((self.expect(b'"', at)?, escapes))
     }
 
-    /// From behind the backslash.
+    /// Reads an escape from after its backslash.
     fn escape(&self, at: usize) -> Result<usize, Malformed> {
         match self.bytes(at) {
             [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Ok(at + 1),
@@ -207,7 +213,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A number, and whether it may be too large for a float.
+    /// Reads a number, and returns whether it may be too large for an `f64`.
     fn number(&self, start: usize) -> Result<(usize, bool), Malformed> {
         let at = start + usize::from(self.byte(start) == Some(b'-'));
         let mut at = if self.byte(at) == Some(b'0') { at + 1 } else { self.digits(at)? };
@@ -222,7 +228,7 @@ impl Scanner<'_> {
         Ok((at, has_exponent || at - start > f64::MAX_10_EXP as usize))
     }
 
-    /// At least one.
+    /// Reads digits, at least one.
     fn digits(&self, at: usize) -> Result<usize, Malformed> {
         match self.bytes(at).iter().take_while(|byte| byte.is_ascii_digit()).count() {
             0 => Err(Malformed),
@@ -234,7 +240,7 @@ impl Scanner<'_> {
         if self.bytes(at).starts_with(literal.as_bytes()) { Ok(at + literal.len()) } else { Err(Malformed) }
     }
 
-    /// Lets `serde_json` look at a value that is rarely wrong.
+    /// Lets `serde_json` decode a value if it is doubtful, which is rare.
     fn check<T: DeserializeOwned>(&self, start: usize, end: usize, is_doubtful: bool) -> Result<usize, Malformed> {
         if is_doubtful && serde_json::from_str::<T>(&self.text[start..end]).is_err() { Err(Malformed) } else { Ok(end) }
     }
@@ -259,7 +265,8 @@ impl Scanner<'_> {
     }
 }
 
-/// How many bytes of a string stand before its first quote, backslash or control character: eight at a time.
+/// Returns how many bytes of a string come before its first quote, backslash or control character. It checks eight
+/// bytes at a time.
 fn plain_len(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (position, word) in words.iter().enumerate() {
@@ -272,8 +279,10 @@ fn plain_len(text: &[u8]) -> usize {
     words.len() * 8 + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
-/// The highest bit of each byte that ends a run of plain ones. Only the lowest of them is certain, for a borrow may set
-/// one above it (Warren, Hacker's Delight, section 6-1).
+/// Sets the highest bit of each byte that is a quote, a backslash or a control character.
+///
+/// Only the lowest bit that is set is certain: the subtraction may borrow from the byte above (Warren, Hacker's
+/// Delight, section 6-1). The caller uses only that one.
 const fn special_bytes(word: u64) -> u64 {
     const fn below(word: u64, limit: u8) -> u64 {
         word.wrapping_sub(each(limit)) & !word & each(0x80)
@@ -285,9 +294,9 @@ const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// How deep a value may nest.
+/// The largest depth of a value.
 const MAX_DEPTH: u8 = 32;
-/// Up to here comparing each key with each is faster than sorting.
+/// The largest number of keys for which comparing each with each is faster than sorting.
 const FEW: usize = 8;
 
 #[cfg(test)]

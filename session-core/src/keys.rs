@@ -1,4 +1,4 @@
-//! The secrets that seal sessions: the newest seals, all of them open.
+//! The secrets of an application, and the keys that are derived from them.
 
 use std::{env, fmt, sync::Arc};
 
@@ -14,11 +14,16 @@ use crate::{
     seal::{Ring, SealingKey},
 };
 
-/// One or more secrets. The first one seals; all of them open.
+/// One or more secrets. The first secret seals new tokens; every secret opens the tokens that it sealed.
 ///
-/// A secret is at least 32 bytes from a random source, for example the output of `openssl rand -base64 48`. From each
-/// one the keys for signing, for encrypting, for sessions and for flash messages are derived apart (HKDF-SHA256,
-/// RFC 5869), bound to the cookie's name and to the application's.
+/// A secret has at least 32 bytes from a random source, such as the output of `openssl rand -base64 48`. Each purpose
+/// gets a key of its own, derived from the secret with HKDF-SHA256 (RFC 5869): signing and encrypting, sessions and
+/// flash messages have different keys. A derived key is also bound to the cookie's name and to the application's name.
+///
+/// `Debug` prints how many secrets there are, and nothing of them. The secrets are erased from memory when the last
+/// clone is dropped.
+///
+/// # Examples
 ///
 /// ```
 /// use session_core::Keys;
@@ -26,6 +31,7 @@ use crate::{
 /// let old = "o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E";
 /// let new = "V9s3qXWfTz1p6nYbKc7RgLd0aHj2Mu8E";
 /// let keys = Keys::new(new)?.with_fallback(old)?; // sessions sealed with the old secret are still read
+/// assert_eq!(format!("{keys:?}"), "Keys { secrets: 2 }");
 /// # Ok::<(), session_core::KeyError>(())
 /// ```
 #[derive(Clone)]
@@ -34,40 +40,103 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The keys of one secret.
+    /// Creates keys from one secret.
     ///
     /// # Errors
     ///
-    /// When it is shorter than 32 bytes, one byte repeated, a short pattern repeated, or a sample out of some
-    /// documentation.
+    /// Returns an error if the secret is empty, is shorter than 32 bytes, repeats a pattern of up to 8 bytes, has fewer
+    /// than 8 different bytes, counts up or down, or contains a well-known sample.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{KeyErrorKind, Keys};
+    ///
+    /// assert!(Keys::new("o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E").is_ok());
+    ///
+    /// let error = Keys::new("too short").unwrap_err();
+    /// assert_eq!(error.kind(), KeyErrorKind::TooShort { length: 9 });
+    /// assert_eq!(Keys::new("x".repeat(64)).unwrap_err().kind(), KeyErrorKind::Repetition);
+    /// ```
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Ok(Self { secrets: [Secret::new(secret.as_ref(), "the secret")?].into() })
     }
 
-    /// Adds a secret that only opens: yesterday's, during a rotation. Give the newest of them first.
+    /// Adds an older secret, which opens tokens but seals none. Use it while you replace a secret.
+    ///
+    /// A secret that was added before is not added again.
     ///
     /// # Errors
     ///
-    /// As [`Keys::new`]; also when the two secrets share a key id, which chance brings about once in 16 million.
+    /// Returns the errors of [`Keys::new`]. Also returns an error if two different secrets have the same key id, which
+    /// has a chance of one in 16 million.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, token::{Protection, Purpose, Token}};
+    ///
+    /// let ring = |keys: Keys| keys.ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+    /// let before = Keys::new("o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E")?;
+    /// let after = Keys::new("V9s3qXWfTz1p6nYbKc7RgLd0aHj2Mu8E")?.with_fallback("o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E")?;
+    ///
+    /// let sealed_before = ring(before).seal(&[0; 32])?;
+    /// let token = Token::parse(sealed_before.as_bytes(), Protection::Signed).unwrap();
+    /// let opened = ring(after).open(&token).unwrap();
+    /// assert!(!opened.by_newest_key()); // it should be sealed again with the new secret
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_fallback(self, old: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         self.and(Secret::new(old.as_ref(), "a fallback secret")?)
     }
 
-    /// The secret in the environment variable `variable`, and as fallbacks those in `variable` + `_PREVIOUS`,
-    /// separated by commas. White space around a secret does not count.
+    /// Reads the secret from the environment variable `variable`, and older secrets from `variable` + `_PREVIOUS`.
+    ///
+    /// The older secrets are separated by commas, and the second variable may be missing. White space around a secret
+    /// is ignored.
     ///
     /// # Errors
     ///
-    /// When the variable is missing, holds a comma, or holds what [`Keys::new`] refuses.
+    /// Returns an error if `variable` is missing, is empty or contains a comma, or if [`Keys::new`] or
+    /// [`Keys::with_fallback`] refuses one of the secrets. The sentence names the variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{KeyErrorKind, Keys};
+    ///
+    /// // As a shell would: export SESSION_SECRET=$(openssl rand -base64 48)
+    /// let error = Keys::from_env("A_VARIABLE_THAT_IS_NOT_SET").unwrap_err();
+    /// assert_eq!(error.kind(), KeyErrorKind::Missing);
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "A_VARIABLE_THAT_IS_NOT_SET is not set or empty; make a good one with `openssl rand -base64 48`"
+    /// );
+    /// ```
     pub fn from_env(variable: &str) -> Result<Self, KeyError> {
         Self::from_variables(variable, |name| env::var_os(name).map(|value| value.into_encoded_bytes().into()))
     }
 
-    /// The keys of a new random secret, for development: sessions end with the process.
+    /// Creates keys from a new random secret, for development and tests.
+    ///
+    /// The secret is lost when the process ends, and with it every session. Two processes never accept each other's
+    /// cookies.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// Panics if the operating system returns no random bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, token::{Protection, Purpose, Token}};
+    ///
+    /// let ring = |keys: Keys| keys.ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+    /// let token = ring(Keys::generate()).seal(&[0; 32])?;
+    /// let token = Token::parse(token.as_bytes(), Protection::Signed).unwrap();
+    /// assert!(ring(Keys::generate()).open(&token).is_none()); // sealed by other keys
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     #[must_use]
     pub fn generate() -> Self {
         let mut secret = Zeroizing::new(vec![0; 64]);
@@ -75,7 +144,27 @@ impl Keys {
         Self { secrets: [Secret(secret)].into() }
     }
 
-    /// What seals and opens the tokens of one purpose under one cookie's name.
+    /// Derives the keys that seal and open the tokens of one purpose, in the cookie `cookie_name` of `application`.
+    ///
+    /// Applications that share a secret should have different names. An empty name is a name too, and the default of
+    /// `session-axum`. A token of one ring is refused by a ring with another protection, purpose, cookie name or
+    /// application.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, token::{Protection, Purpose, Token}};
+    ///
+    /// let keys = Keys::new("o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E")?;
+    /// let shop = keys.ring(Protection::Signed, Purpose::Session, "__Host-session", "shop");
+    /// let blog = keys.ring(Protection::Signed, Purpose::Session, "__Host-session", "blog");
+    ///
+    /// let text = shop.seal(&[0; 32])?;
+    /// let token = Token::parse(text.as_bytes(), Protection::Signed).unwrap();
+    /// assert!(shop.open(&token).is_some());
+    /// assert!(blog.open(&token).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn ring(&self, protection: Protection, purpose: Purpose, cookie_name: &str, application: &str) -> Ring {
         let label: &[u8] = match protection {
@@ -102,6 +191,7 @@ impl Keys {
         previous.try_fold(keys, |keys, old| keys.and(Secret::new(old, &previous_name)?))
     }
 
+    /// Adds `secret` behind the others, unless it is one of them.
     fn and(self, secret: Secret) -> Result<Self, KeyError> {
         if self.secrets.iter().any(|known| known.is(&secret)) {
             return Ok(self);
@@ -119,14 +209,14 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What a derived key is for. Keys of different purposes have nothing in common.
+/// The purpose of a derived key. Keys of different purposes are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A session whose data travels in the cookie.
+    /// A session that is kept in the cookie.
     Session,
     /// A batch of flash messages.
     Flash,
-    /// The id of a session whose data is in a store.
+    /// The id of a session that is kept in a store.
     Id,
 }
 
@@ -140,7 +230,7 @@ impl Purpose {
     }
 }
 
-/// The user's secret as it came. It has no `Display`, no `Serialize`, and is erased when dropped.
+/// The application's secret, unchanged. It has no `Display` and no `Serialize`, and is erased when it is dropped.
 #[derive(Clone)]
 struct Secret(Zeroizing<Vec<u8>>);
 
@@ -177,13 +267,14 @@ impl Secret {
     }
 
     fn expand(&self, context: &[&[u8]], output: &mut [u8]) {
+        // A length before each part keeps the parts apart: ("ab", "c") and ("a", "bc") give different keys.
         let mut info = Vec::new();
         for part in context {
             info.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             info.extend_from_slice(part);
         }
         let expanded = Hkdf::<Sha256>::new(Some(SALT), &self.0).expand(&info, output);
-        debug_assert!(expanded.is_ok(), "HKDF gives up to 8160 bytes, and nobody asks for more than 32");
+        debug_assert!(expanded.is_ok(), "HKDF-SHA256 returns up to 8160 bytes, and no key needs more than 32");
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -191,36 +282,36 @@ impl Secret {
     }
 }
 
-/// A secret that cannot be used. The sentence says what to do; it never shows the secret.
+/// The error for a secret that cannot be used. Its sentence contains the remedy, and never shows the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyError {
     kind: KeyErrorKind,
     origin: String,
 }
 
-/// What is wrong with a secret.
+/// The reason why a secret cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyErrorKind {
-    /// There is none, or it is empty.
+    /// The secret is missing or empty.
     Missing,
-    /// It has fewer than 32 bytes.
+    /// The secret has fewer than 32 bytes.
     TooShort {
-        /// The bytes it has.
+        /// The number of bytes that it has.
         length: usize,
     },
-    /// One byte or a short pattern, repeated.
+    /// The secret repeats a pattern of up to 8 bytes, or has fewer than 8 different bytes.
     Repetition,
-    /// A sample that stands in somebody's documentation, or is built from one.
+    /// The secret contains a sample from well-known documentation, or its bytes count up or down.
     WellKnown,
-    /// It holds the comma that separates the secrets of the `_PREVIOUS` variable.
+    /// The variable contains a comma. Commas separate secrets in the `_PREVIOUS` variable only.
     Comma,
-    /// Two different secrets have the same key id.
+    /// Two different secrets have the same key id, so that a token does not tell which of them sealed it.
     SameKeyId,
 }
 
 impl KeyError {
-    /// What is wrong.
+    /// Returns the reason.
     #[must_use]
     pub const fn kind(&self) -> KeyErrorKind {
         self.kind
@@ -237,15 +328,22 @@ impl fmt::Display for KeyError {
         match self.kind {
             KeyErrorKind::Missing => write!(f, "{origin} is not set or empty")?,
             KeyErrorKind::TooShort { length } => {
-                write!(f, "{origin} has {length} bytes, and {MIN_SECRET} are the least")?;
+                write!(f, "{origin} has {length} bytes, but needs at least {MIN_SECRET}")?;
             }
-            KeyErrorKind::Repetition => write!(f, "{origin} is a pattern repeated and can be guessed")?,
-            KeyErrorKind::WellKnown => write!(f, "{origin} is a sample from documentation, and everybody knows it")?,
+            KeyErrorKind::Repetition => {
+                write!(f, "{origin} repeats a short pattern or few characters, so it can be guessed")?;
+            }
+            KeyErrorKind::WellKnown => {
+                write!(f, "{origin} contains a well-known sample or sequence, so it can be guessed")?;
+            }
             KeyErrorKind::Comma => {
-                write!(f, "{origin} holds a comma, which separates the secrets in {origin}_PREVIOUS")?;
+                write!(
+                    f,
+                    "{origin} contains a comma; older secrets belong in {origin}_PREVIOUS, where commas separate them"
+                )?;
             }
             KeyErrorKind::SameKeyId => {
-                write!(f, "{origin} has by chance the key id of another secret; one of them must be made anew")?;
+                write!(f, "{origin} has the same key id as another secret, by chance; replace one of the two")?;
             }
         }
         f.write_str("; make a good one with `openssl rand -base64 48`")
@@ -261,7 +359,7 @@ impl fmt::Debug for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// A period of up to 8 bytes, or fewer than 8 different bytes.
+/// Checks for a period of up to 8 bytes, and for fewer than 8 different bytes.
 fn is_repetition(bytes: &[u8]) -> bool {
     let periodic = (1..=8).any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b));
     let mut seen = [false; 256];
@@ -269,7 +367,7 @@ fn is_repetition(bytes: &[u8]) -> bool {
     periodic || seen.iter().filter(|seen| **seen).count() < 8
 }
 
-/// Bytes that count up or down, and anything that holds a word of [`SAMPLES`].
+/// Checks for bytes that count up or down, and for a sample from [`SAMPLES`].
 fn is_well_known(bytes: &[u8]) -> bool {
     let step = |by: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(by));
     let lower = Zeroizing::new(bytes.to_ascii_lowercase());
@@ -281,7 +379,7 @@ fn is_well_known(bytes: &[u8]) -> bool {
 const SALT: &[u8] = b"session-core/v1";
 const MIN_SECRET: usize = 32;
 
-/// In lower case. Long enough that a random secret does not hold one by accident.
+/// Samples from documentation, in lower case. Each is so long that a random secret does not contain it by accident.
 const SAMPLES: &[&str] = &[
     "0123456789abcdef",
     "1234567890123456",
@@ -355,7 +453,7 @@ mod tests {
         let error = Keys::new("hunter2hunter2").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the secret has 14 bytes, and 32 are the least; make a good one with `openssl rand -base64 48`"
+            "the secret has 14 bytes, but needs at least 32; make a good one with `openssl rand -base64 48`"
         );
         assert_eq!(format!("{error:?}"), error.to_string());
     }
@@ -387,13 +485,12 @@ mod tests {
         let refused = |current, previous| from_variables(current, previous).unwrap_err();
         assert!(refused(None, Some(GOOD)).starts_with("SECRET is not set or empty; make a good one"));
         assert!(refused(Some(" "), None).starts_with("SECRET is not set or empty"));
-        assert!(refused(Some("short"), None).starts_with("SECRET has 5 bytes, and 32 are the least"));
+        assert!(refused(Some("short"), None).starts_with("SECRET has 5 bytes, but needs at least 32"));
         assert!(refused(Some(GOOD), Some("short")).starts_with("SECRET_PREVIOUS has 5 bytes"));
         let comma = format!("{GOOD},{OTHER}");
-        assert!(
-            refused(Some(&comma), None)
-                .starts_with("SECRET holds a comma, which separates the secrets in SECRET_PREVIOUS")
-        );
+        assert!(refused(Some(&comma), None).starts_with(
+            "SECRET contains a comma; older secrets belong in SECRET_PREVIOUS, where commas separate them"
+        ));
     }
 
     #[test]

@@ -1,39 +1,65 @@
-//! Sessions and flash messages without a web framework: keys, tokens, cookies, entries.
+//! The parts of `session-axum` that need no web framework: keys, tokens, cookies, session data, and the trait of
+//! session stores.
 //!
-//! If you write an axum application, use `session-axum`. This crate is for those who carry the same cookies into
-//! another framework, read them from another program, or write a store.
+//! If you write an axum application, use `session-axum`: it has everything you need, and exports [`Keys`] and
+//! [`SessionId`] itself. Use this crate to
 //!
-//! A cookie's way in, a file a station, each with a type that only the station before can make:
+//! - write a session store: [`store`];
+//! - read or write the same cookies from another framework or program: [`token`], [`cookie`] and [`flash`];
+//! - implement [`SessionData`] without the derive macro: [`data`].
+//!
+//! # Reading a cookie
+//!
+//! Reading takes four steps. Only [`Ring::open`](token::Ring::open) makes the type that has the data, so that no data
+//! is used before its signature was checked.
 //!
 //! ```
-//! use session_core::{Keys, cookie, token::{Protection, Purpose, Token}};
+//! use session_core::{Keys, cookie, token::{Frame, Protection, Purpose, Token}};
 //!
-//! let header = "theme=dark; __Host-session=1.abcd.not-a-token";
-//! let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+//! let keys = Keys::generate();
+//! let ring = keys.ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+//! # let frame = Frame { id: session_core::SessionId::random()?, created_at: 1_767_225_600, issued_at: 1_767_225_600 };
+//! # let mut body = frame.begin_body(0);
+//! # body.extend_from_slice(br#"{"user":"ada"}"#);
+//! # let header = format!("theme=dark; __Host-session={}", ring.seal(&body)?);
 //!
-//! let value = cookie::pairs(header.as_bytes()).find(|(name, _)| *name == b"__Host-session").unwrap().1;
-//! let session = Token::parse(value, Protection::Signed)     // text: is this the shape of a token?
-//!     .and_then(|token| ring.open(&token))            // trust: did one of our keys make it?
-//!     .map(session_core::token::Verified::entries);          // meaning: which entries does it hold?
-//! assert!(session.is_none());
+//! // 1. `header` is the value of a `Cookie` header: find the cookie in it.
+//! let (_, value) = cookie::pairs(header.as_bytes()).find(|(name, _)| *name == b"__Host-session").unwrap();
+//! // 2. Shape: can this text be a token?
+//! let token = Token::parse(value, Protection::Signed).unwrap();
+//! // 3. Trust: did one of our keys seal it?
+//! let verified = ring.open(&token).unwrap();
+//! // 4. Meaning: which entries does it hold?
+//! let entries = verified.entries()?;
+//! assert_eq!(entries.get("user"), Some(r#""ada""#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The way out is the reverse: [`Changes`] say what a request did, [`write_object`] applies them to the [`Entries`]
-//! that arrived, [`Ring::seal`] makes the token, and [`cookie::Spec`] the `Set-Cookie` header.
+//! Two checks are left to the caller: [`token::is_plausible`] refuses times from the future, and the application's
+//! limits tell whether the session has expired.
 //!
-//! Where only an id travels, a session is a [`Record`] in a [`SessionStore`], whose documentation is the contract that
-//! every store keeps. The cookie carries an [`IdSecret`], the store sees a hash of it in a [`RecordKey`], and a [`Write`]
-//! takes the same [`Changes`] there. The crate `session-stores` has four stores, and the suite that a fifth must pass.
+//! # Writing a cookie
+//!
+//! [`Changes`](store::Changes) are what a request changed. [`Changes::write`](store::Changes::write) applies them to
+//! the [`Entries`](store::Entries) that were read. [`Ring::seal`](token::Ring::seal) makes the token, and
+//! [`Spec::set`](cookie::Spec::set) the `Set-Cookie` header.
+//!
+//! # Sessions in a store
+//!
+//! If the data is in a store, the cookie carries only an [`IdSecret`](token::IdSecret). The store gets a hash of it in
+//! a [`RecordKey`](store::RecordKey), keeps a [`Record`](store::Record), and takes the same changes in a
+//! [`Write`](store::Write). The contract of a store is in the documentation of [`SessionStore`](store::SessionStore).
+//! The crate `session-stores` has four stores, and a test suite for your own.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `encrypted` | `Protection::Encrypted`: XChaCha20-Poly1305 |
+//! | `encrypted` | `Protection::Encrypted`: tokens that only the application can read (XChaCha20-Poly1305) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// Implements `Debug` so that it shows the name of a type, and nothing of its value.
+/// Implements `Debug` for a type. It prints the name of the type, and nothing of its value.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! opaque_debug {
@@ -67,7 +93,9 @@ mod messages;
 mod metadata;
 mod seal;
 
-/// For authors of session stores: the contract, and what a store reads and writes.
+/// For authors of session stores: the trait, and the types that a store reads and writes.
+///
+/// Begin with [`store::SessionStore`].
 pub mod store {
     pub use crate::{
         changes::{Base, Changes, View},
@@ -80,7 +108,9 @@ pub mod store {
     };
 }
 
-/// For programs that read or write the cookies without axum: tokens, and what seals and opens them.
+/// For programs that read or write the cookies without axum: tokens, and the keys that seal and open them.
+///
+/// Begin with [`Keys::ring`] and [`token::Token::parse`].
 pub mod token {
     pub use crate::{
         format::{Frame, Protection, Times, Token},
@@ -91,12 +121,14 @@ pub mod token {
     };
 }
 
-/// What `#[derive(SessionData)]` reads and writes fields with.
+/// For implementations of [`SessionData`] without the derive macro: reading and writing fields.
 pub mod data {
     pub use crate::fields::{Field, Reader, Writer};
 }
 
-/// What a flash cookie carries: messages, a form's input and its errors.
+/// For programs that read or write flash cookies without axum: messages, and the input and errors of a form.
+///
+/// Begin with [`flash::Batch`].
 pub mod flash {
     pub use crate::messages::{Batch, Lists, Texts};
 }

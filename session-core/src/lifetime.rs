@@ -1,18 +1,20 @@
-//! Idle and absolute limits: derived from the live configuration and from the times in the token.
+//! The idle timeout and the lifetime, applied to the times in a token or a record.
 
 use crate::{format::Times, metadata::Metadata};
 
 /// The configured limits, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest time between two visits.
+    /// The idle timeout: the longest time between two visits, in seconds.
     pub idle: u64,
-    /// The longest time from the beginning, whatever the activity.
+    /// The longest time since the session began, in seconds. Visits do not extend it.
     pub lifetime: u64,
 }
 
 impl Limits {
-    /// Returns the last second in which the session is alive.
+    /// Returns the last second in which the session is alive, in seconds since 1970.
+    ///
+    /// The session's own end, [`Metadata::until`], replaces both limits.
     #[must_use]
     pub fn last_second(&self, times: Times, metadata: &Metadata) -> u64 {
         let configured = times.issued_at.saturating_add(self.idle).min(times.created_at.saturating_add(self.lifetime));
@@ -25,8 +27,10 @@ impl Limits {
         now > self.last_second(times, metadata)
     }
 
-    /// Returns whether a visit now should extend the session: an eighth of the idle timeout has passed since the last
-    /// visit that was noted, and the session would live longer.
+    /// Returns whether a visit now should extend the session.
+    ///
+    /// It should if an eighth of the idle timeout has passed since the last visit that was recorded, and if the session
+    /// would then live longer. Most requests so write nothing.
     #[must_use]
     pub fn wants_extension(&self, times: Times, metadata: &Metadata, now: u64) -> bool {
         let due = now.saturating_sub(times.issued_at) >= self.idle.div_ceil(8);
@@ -35,16 +39,29 @@ impl Limits {
     }
 }
 
-/// Whether a token's times can be true: not from the future, allowing for [`CLOCK_SKEW`], and in their order.
+/// Checks that a token was not made in the future, and that the session did not begin after the token was made.
+///
+/// `now` is in seconds since 1970. A token may be up to [`CLOCK_SKEW`] seconds ahead, because the clocks of two servers
+/// differ.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::token::{Times, is_plausible};
+///
+/// let times = Times { created_at: 1_000, issued_at: 1_060 };
+/// assert!(is_plausible(times, 1_000)); // 60 seconds ahead
+/// assert!(!is_plausible(times, 999));
+/// ```
 #[must_use]
 pub const fn is_plausible(times: Times, now: u64) -> bool {
     times.issued_at <= now.saturating_add(CLOCK_SKEW) && times.created_at <= times.issued_at
 }
 
-/// How far the clocks of two servers may be apart, in seconds.
+/// The largest accepted difference between the clocks of two servers, in seconds.
 pub const CLOCK_SKEW: u64 = 60;
 
-/// The longest that a browser keeps a cookie (RFC 6265bis, section 5.5: 400 days), in seconds.
+/// The longest time that a browser keeps a cookie, in seconds: 400 days (RFC 6265bis, section 5.5).
 pub const MAX_COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
 
 #[cfg(test)]

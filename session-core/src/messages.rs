@@ -1,4 +1,4 @@
-//! What is carried to the next page: messages, a form's input and its errors.
+//! The content of a flash cookie: messages, and the input and errors of a form.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,12 +12,35 @@ use crate::{
     json::Malformed,
 };
 
-/// Lists of texts by name, in the order in which they were added.
+/// Texts by name, in the order in which they were added. A name may have several texts.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::flash::Lists;
+///
+/// let mut messages = Lists::default();
+/// messages.add("error", "The name is missing.".to_owned());
+/// messages.add("error", "The date is in the past.".to_owned());
+/// assert_eq!(messages.get_all("error").len(), 2);
+/// assert_eq!(messages.get("error"), Some("The date is in the past."));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Lists(Vec<(String, Texts)>);
 
 impl Lists {
-    /// Adds a text to the list under `name`.
+    /// Adds a text to those of `name`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("info", "two".to_owned());
+    /// assert_eq!(lists.get_all("info"), ["one", "two"]);
+    /// ```
     pub fn add(&mut self, name: impl Into<String> + AsRef<str>, text: String) {
         match self.0.iter_mut().find(|(known, _)| known == name.as_ref()) {
             Some((_, texts)) => texts.join(Texts::One(text)),
@@ -25,7 +48,20 @@ impl Lists {
         }
     }
 
-    /// Adds all texts of `others`.
+    /// Adds all texts of `others`. If both have a name, its texts are joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// let mut others = Lists::default();
+    /// others.add("info", "two".to_owned());
+    /// lists.extend(others);
+    /// assert_eq!(lists.get_all("info"), ["one", "two"]);
+    /// ```
     pub fn extend(&mut self, others: Self) {
         if self.is_empty() || others.is_empty() {
             self.0.extend(others.0);
@@ -34,7 +70,18 @@ impl Lists {
         *self = std::mem::take(self).0.into_iter().chain(others.0).collect();
     }
 
-    /// Puts the lists of `others` in the place of those with the same names.
+    /// Adds all texts of `others`. If both have a name, the texts of `others` replace the former ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let lists = |pairs: [(&str, &str); 1]| pairs.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    /// let mut input: Lists = lists([("name", "Ada")]).into_iter().collect();
+    /// input.replace(lists([("name", "Grace")]).into_iter().collect());
+    /// assert_eq!(input.get_all("name"), ["Grace"]);
+    /// ```
     pub fn replace(&mut self, others: Self) {
         if self.is_empty() || others.is_empty() {
             self.0.extend(others.0);
@@ -45,40 +92,108 @@ impl Lists {
         self.0.extend(others.0);
     }
 
-    /// The list under `name`; empty when there is none.
+    /// Returns the texts of `name`, the oldest first. The slice is empty if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// assert_eq!(lists.get_all("info"), ["one"]);
+    /// assert!(lists.get_all("error").is_empty());
+    /// ```
     #[must_use]
     pub fn get_all(&self, name: &str) -> &[String] {
         self.0.iter().find(|(known, _)| known == name).map_or(&[], |(_, texts)| texts.as_slice())
     }
 
-    /// The last text under `name`.
+    /// Returns the last text of `name`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("info", "two".to_owned());
+    /// assert_eq!(lists.get("info"), Some("two"));
+    /// assert_eq!(lists.get("error"), None);
+    /// ```
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_all(name).last().map(String::as_str)
     }
 
-    /// All names with their lists.
+    /// Returns all names with their texts as slices.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("error", "two".to_owned());
+    /// assert_eq!(lists.iter().map(|(name, texts)| (name, texts.len())).collect::<Vec<_>>(), [("info", 1), ("error", 1)]);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.texts().map(|(name, texts)| (name, texts.as_slice()))
     }
 
-    /// All names with their texts.
+    /// Returns all names with their texts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::{Lists, Texts};
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// assert!(matches!(lists.texts().next(), Some(("info", Texts::One(text))) if text == "one"));
+    /// ```
     pub fn texts(&self) -> impl Iterator<Item = (&str, &Texts)> {
         self.0.iter().map(|(name, texts)| (name.as_str(), texts))
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// assert!(lists.is_empty());
+    /// lists.add("info", "one".to_owned());
+    /// assert!(!lists.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Keeps the names for which `keep` says so.
+    /// Keeps only the names for which `keep` returns true.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("name", "Ada".to_owned());
+    /// lists.add("password", "secret".to_owned());
+    /// lists.retain(|name| name != "password");
+    /// assert_eq!(lists.get("password"), None);
+    /// assert_eq!(lists.get("name"), Some("Ada"));
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }
 
-    /// Reads an object whose values are texts or lists of texts.
+    /// Reads a JSON object that has texts and lists of texts as its values.
     fn parse(text: &str) -> Result<Self, Malformed> {
         let entries = Entries::parse(text.into())?;
         entries.fields().map(|(name, text)| Ok((name.to_owned(), Texts::parse(text)?))).collect()
@@ -89,7 +204,7 @@ impl Lists {
     }
 }
 
-/// What is given under one name several times becomes a list.
+/// Collects pairs. The texts of a name that occurs several times are joined.
 impl FromIterator<(String, Texts)> for Lists {
     fn from_iter<I: IntoIterator<Item = (String, Texts)>>(pairs: I) -> Self {
         let mut lists: Vec<(String, Texts)> = Vec::new();
@@ -124,17 +239,26 @@ impl fmt::Debug for Lists {
     }
 }
 
-/// What is under one name: a text, or a list of them, which may have one or none.
+/// The texts of one name. One text and a list with one text differ in JSON: `"a"` and `["a"]`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Texts {
-    /// A text.
+    /// One text.
     One(String),
-    /// A list.
+    /// A list of any length, also one or zero.
     Many(Vec<String>),
 }
 
 impl Texts {
-    /// The texts as a list.
+    /// Returns the texts as a slice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Texts;
+    ///
+    /// assert_eq!(Texts::One("a".to_owned()).as_slice(), ["a"]);
+    /// assert_eq!(Texts::Many(vec!["a".to_owned(), "b".to_owned()]).as_slice(), ["a", "b"]);
+    /// ```
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         match self {
@@ -156,7 +280,7 @@ impl Texts {
         }
     }
 
-    /// Most lists of messages have one, which needs no list.
+    /// Reads a list of messages. Most lists have one message, which is kept without a `Vec`.
     fn parse_messages(text: &str) -> Result<Self, Malformed> {
         let only = text.strip_prefix('[').and_then(|text| decode(text.strip_suffix(']')?).ok());
         only.map_or_else(|| Self::parse(text), |only| Ok(Self::One(only)))
@@ -183,33 +307,90 @@ impl fmt::Debug for Texts {
     }
 }
 
-/// What one response carries to the next page. It has a cookie of its own.
+/// The content of one flash cookie: what one response carries to the next page.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{flash::Batch, store::Entries};
+///
+/// let mut batch = Batch::default();
+/// batch.messages.add("success", "Saved.".to_owned());
+/// let mut payload = Vec::new();
+/// batch.write(&mut payload);
+/// assert_eq!(payload, br#"{"success":["Saved."]}"#);
+///
+/// let read_back = Batch::of(&Entries::parse(payload)?)?;
+/// assert_eq!(read_back.messages.get("success"), Some("Saved."));
+/// # Ok::<(), session_core::Malformed>(())
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Messages by kind: success, error, ..
+    /// The messages by kind, such as `success` and `error`.
     pub messages: Lists,
-    /// A refused form's values by field.
+    /// The values of a refused form by field.
     pub input: Lists,
-    /// What is wrong with them, by field.
+    /// The errors of a refused form by field.
     pub errors: Lists,
-    /// The fields whose values were too large to travel; at the end `…` when there was no room to name them all.
+    /// The names of the fields that were left out because the cookie had no room for them. The last name is `…` if
+    /// there was no room for all names.
     pub dropped: Vec<String>,
 }
 
 impl Batch {
-    /// Whether there is nothing to carry.
+    /// Returns whether there are neither messages nor a form.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// assert!(batch.is_empty());
+    /// batch.messages.add("success", "Saved.".to_owned());
+    /// assert!(!batch.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty() && !self.has_form()
     }
 
-    /// Whether it carries anything of a refused form.
+    /// Returns whether there is anything of a refused form: input, errors, or names of dropped fields.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.messages.add("error", "Please check the form.".to_owned());
+    /// assert!(!batch.has_form());
+    /// batch.errors.add("age", "must be a number".to_owned());
+    /// assert!(batch.has_form());
+    /// ```
     #[must_use]
     pub fn has_form(&self) -> bool {
         !(self.input.is_empty() && self.errors.is_empty() && self.dropped.is_empty())
     }
 
-    /// Adds what the same response carries too: a field's value given again counts, its errors add up.
+    /// Adds another batch of the same response. Messages and errors are joined. The input of a field replaces the
+    /// former input of that field.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.input.add("age", "x".to_owned());
+    /// batch.errors.add("age", "must be a number".to_owned());
+    /// let mut other = Batch::default();
+    /// other.input.add("age", "y".to_owned());
+    /// other.errors.add("age", "is required".to_owned());
+    /// batch.extend(other);
+    /// assert_eq!(batch.input.get_all("age"), ["y"]);
+    /// assert_eq!(batch.errors.get_all("age"), ["must be a number", "is required"]);
+    /// ```
     pub fn extend(&mut self, other: Self) {
         if self.is_empty() {
             *self = other;
@@ -223,8 +404,23 @@ impl Batch {
         }
     }
 
-    /// Adds what a later response carries. A form with a field in common is the same form, sent again, and takes the
-    /// earlier one's place.
+    /// Adds the batch of a later response. If the forms of both have a field in common, the later form replaces the
+    /// earlier one: the browser has sent the same form again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.errors.add("name", "is required".to_owned());
+    /// batch.errors.add("age", "must be a number".to_owned());
+    /// let mut newer = Batch::default();
+    /// newer.errors.add("age", "must not be negative".to_owned());
+    /// batch.absorb(newer);
+    /// assert_eq!(batch.errors.get("age"), Some("must not be negative"));
+    /// assert_eq!(batch.errors.get("name"), None);
+    /// ```
     pub fn absorb(&mut self, newer: Self) {
         if newer.shares_a_field_with(self) {
             self.drop_form();
@@ -232,7 +428,19 @@ impl Batch {
         self.extend(newer);
     }
 
-    /// Whether the forms of the two have a field in common.
+    /// Returns whether the forms of both batches have a field in common.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let (mut one, mut other) = (Batch::default(), Batch::default());
+    /// one.input.add("age", "x".to_owned());
+    /// assert!(!one.shares_a_field_with(&other));
+    /// other.errors.add("age", "must be a number".to_owned());
+    /// assert!(one.shares_a_field_with(&other));
+    /// ```
     #[must_use]
     pub fn shares_a_field_with(&self, other: &Self) -> bool {
         if !other.has_form() {
@@ -242,18 +450,45 @@ impl Batch {
         self.fields().any(|field| fields.contains(field))
     }
 
-    /// Drops a refused form, and keeps the messages.
+    /// Removes the form and keeps the messages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.messages.add("info", "Welcome.".to_owned());
+    /// batch.input.add("age", "x".to_owned());
+    /// batch.drop_form();
+    /// assert!(!batch.has_form() && !batch.is_empty());
+    /// ```
     pub fn drop_form(&mut self) {
         *self = Self { messages: std::mem::take(&mut self.messages), ..Self::default() };
     }
 
-    /// Drops the largest fields of the input, and notes their names, until the payload has at most `room` bytes or no
-    /// field is left. It answers how many were dropped.
+    /// Removes the largest fields of the input until the payload has at most `room` bytes, or until no field is left.
+    /// Adds their names to [`dropped`](Self::dropped). Returns how many were removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.input.add("name", "Ada".to_owned());
+    /// batch.input.add("essay", "x".repeat(10_000));
+    /// assert_eq!(batch.shrink_input(3_000), 1);
+    /// assert_eq!(batch.dropped, ["essay"]);
+    /// assert_eq!(batch.input.get("name"), Some("Ada"));
+    /// ```
     pub fn shrink_input(&mut self, room: usize) -> usize {
         let mut size = self.size();
         if size <= room || self.input.is_empty() {
             return 0;
         }
+        // The size is counted down instead of serializing the batch again for each field. The frame of the names is
+        // counted in advance, so that `size` is never too small.
         size += DROPPED_FRAME;
         let costs = self.input.texts().map(|(name, texts)| json(name).len() + json(texts).len() + 2);
         let mut gone = HashSet::new();
@@ -270,8 +505,20 @@ impl Batch {
         gone.len()
     }
 
-    /// Drops the longest errors until the payload has at most `room` bytes or none is left. It answers how many were
-    /// dropped.
+    /// Removes the longest errors until the payload has at most `room` bytes, or until none is left. Returns how many
+    /// were removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.errors.add("age", "x".repeat(10_000));
+    /// batch.errors.add("age", "must be a number".to_owned());
+    /// assert_eq!(batch.shrink_errors(3_000), 1);
+    /// assert_eq!(batch.errors.get_all("age"), ["must be a number"]);
+    /// ```
     pub fn shrink_errors(&mut self, room: usize) -> usize {
         let mut size = self.size();
         if size <= room {
@@ -294,7 +541,15 @@ impl Batch {
         gone.len()
     }
 
-    /// How many bytes the payload has.
+    /// Returns the size of the payload in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// assert_eq!(Batch::default().size(), "{}".len());
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         let mut body = Vec::new();
@@ -302,11 +557,25 @@ impl Batch {
         body.len()
     }
 
-    /// The batch that a token's payload holds.
+    /// Reads a batch from the entries of a flash token. Unknown reserved keys are skipped.
     ///
     /// # Errors
     ///
-    /// When a value is neither a text nor a list of texts.
+    /// Returns an error if a value is neither a text nor a list of texts. For `$input` and `$errors`, this applies to
+    /// the values of each field.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{flash::Batch, store::Entries};
+    ///
+    /// let payload = br#"{"$input":{"age":"x"},"$errors":{"age":["must be a number"]},"error":["Please check."]}"#;
+    /// let batch = Batch::of(&Entries::parse(payload.to_vec())?)?;
+    /// assert_eq!(batch.input.get("age"), Some("x"));
+    /// assert_eq!(batch.errors.get("age"), Some("must be a number"));
+    /// assert_eq!(batch.messages.get("error"), Some("Please check."));
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
     pub fn of(entries: &Entries) -> Result<Self, Malformed> {
         let mut batch = Self::default();
         for (key, text) in entries.fields() {
@@ -321,13 +590,38 @@ impl Batch {
         Ok(batch)
     }
 
-    /// Appends the payload to `body`.
+    /// Appends the payload to the body of a token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.messages.add("success", "Saved.".to_owned());
+    /// let mut body = Vec::new(); // or `Frame::begin_body`
+    /// batch.write(&mut body);
+    /// assert_eq!(body, br#"{"success":["Saved."]}"#);
+    /// ```
     pub fn write(&self, body: &mut Vec<u8>) {
         let written = serde_json::to_writer(body, &Payload(self));
-        debug_assert!(written.is_ok(), "texts always have a JSON text, and a Vec takes it");
+        debug_assert!(written.is_ok(), "texts always serialize, and writing to a Vec cannot fail");
     }
 
-    /// The payload's keys with their JSON texts.
+    /// Returns the keys of the payload with their JSON texts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.messages.add("success", "Saved.".to_owned());
+    /// batch.input.add("age", "x".to_owned());
+    /// let entries = batch.to_entries();
+    /// assert_eq!(entries[0], ("$input", r#"{"age":"x"}"#.to_owned()));
+    /// assert_eq!(entries[1], ("success", r#"["Saved."]"#.to_owned()));
+    /// ```
     #[must_use]
     pub fn to_entries(&self) -> Vec<(&str, String)> {
         let forms = [(INPUT, &self.input), (ERRORS, &self.errors)];
@@ -337,13 +631,13 @@ impl Batch {
         forms.chain(dropped).chain(messages).collect()
     }
 
-    /// All names that a form's part of it mentions.
+    /// Returns the names of all fields of the form. A name may occur several times.
     fn fields(&self) -> impl Iterator<Item = &str> {
         let names = self.input.0.iter().chain(&self.errors.0).map(|(name, _)| name);
         names.chain(self.dropped.iter().filter(|name| name.as_str() != AND_MORE)).map(String::as_str)
     }
 
-    /// Gives the names up where that makes everything else fit.
+    /// Replaces the names of dropped fields with `…` if everything else then fits into `room` bytes.
     fn shorten_names(&mut self, room: usize) {
         if self.size() > room {
             let names = std::mem::replace(&mut self.dropped, vec![AND_MORE.to_owned()]);
@@ -353,7 +647,8 @@ impl Batch {
         }
     }
 
-    /// Notes a name while there is room for names, and answers by how many bytes the payload grows.
+    /// Adds the name of a dropped field, or `…` if there is no room for names. Returns by how many bytes the payload
+    /// grows.
     fn note_dropped(&mut self, name: &str) -> usize {
         let is_full = self.dropped.last().is_some_and(|last| last == AND_MORE);
         if is_full || self.dropped.iter().any(|known| known == name) {
@@ -366,7 +661,7 @@ impl Batch {
     }
 }
 
-/// A batch as its token carries it.
+/// The payload of a batch, for serde.
 struct Payload<'a>(&'a Batch);
 
 impl Serialize for Payload<'_> {
@@ -388,7 +683,7 @@ impl Serialize for Payload<'_> {
 
 crate::opaque_debug!(Batch);
 
-/// The places of the costs, the largest cost's first.
+/// Returns the positions of the costs with the costs, the largest first.
 fn largest_first(costs: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
     let mut costs: Vec<(usize, usize)> = costs.enumerate().collect();
     costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
@@ -400,7 +695,7 @@ fn remove<T>(items: &mut Vec<T>, places: &HashSet<usize>) {
     items.retain(|_| place.next().is_none_or(|place| !places.contains(&place)));
 }
 
-/// Texts and lists of texts always have a JSON text.
+/// Returns the JSON text of a text or of a list of texts, which always serialize.
 fn json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -408,11 +703,11 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 const INPUT: &str = "$input";
 const ERRORS: &str = "$errors";
 const DROPPED: &str = "$dropped";
-/// `"$dropped":[],`
+/// The length of `"$dropped":[],`.
 const DROPPED_FRAME: usize = 14;
-/// How many bytes the names of dropped fields may take.
+/// The largest size of the names of dropped fields, in bytes.
 const ROOM_FOR_NAMES: usize = 512;
-/// Stands for the names that there was no room for.
+/// The mark for names that had no room.
 const AND_MORE: &str = "…";
 
 #[cfg(test)]

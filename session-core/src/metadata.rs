@@ -1,31 +1,53 @@
-//! A session's metadata: what it says under the reserved key `$`, parsed once and put back when the session is written.
+//! The metadata of a session, which is kept under the reserved key `$`.
 
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::value::RawValue;
 
-/// What a session carries about itself, besides the application's entries. No accessor of the application shows it.
+/// The data of the library about a session, such as its own end. It is kept with the application's entries, under the
+/// key `$`, and the application does not see it.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::store::Metadata;
+///
+/// let mut metadata = Metadata::from_json(r#"{"until":100,"later":[1.0]}"#);
+/// metadata.browser_session = true;
+/// // Members of a later version are kept.
+/// assert_eq!(metadata.to_json().as_deref(), Some(r#"{"browser":true,"later":[1.0],"until":100}"#));
+/// ```
 #[derive(Clone, Default)]
 pub struct Metadata {
-    /// The session's own last second, in seconds since 1970, instead of the configured limits ("remember me").
+    /// The last second of this session, in seconds since 1970. It replaces the configured limits ("remember me").
     pub until: Option<u64>,
-    /// The last second that an earlier cookie of this session was given, if that is later than its end now.
+    /// The last second of an earlier cookie of this session, in seconds since 1970, if it is later than `until`.
     pub earlier: Option<u64>,
-    /// The cookie gets no `Max-Age`, whatever the configuration says.
+    /// Whether the cookie gets no `Max-Age`, so that it ends with the browser. This overrides the configuration.
     pub browser_session: bool,
-    /// The application asked for the session's id while the session had no entries, so that it exists without any.
+    /// Whether the application asked for the session's id while there were no entries. Such a session is kept although
+    /// it is empty.
     pub id_was_asked: bool,
-    /// Members that a later version may have added, as they were written.
+    /// Other members, which a later version may have written, as their JSON texts.
     others: BTreeMap<String, Box<RawValue>>,
 }
 
 impl Metadata {
-    /// The metadata of a session that says nothing about itself.
+    /// The metadata of a new session: nothing is set.
     pub const NONE: Self =
         Self { until: None, earlier: None, browser_session: false, id_was_asked: false, others: BTreeMap::new() };
 
-    /// Reads the JSON text under `$`. A member of another type than ours counts as absent, and so does a text that is
-    /// no object.
+    /// Reads the JSON text under `$`. A member with another type than expected counts as missing, and so does
+    /// everything in a text that is not an object.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Metadata;
+    ///
+    /// assert_eq!(Metadata::from_json(r#"{"until":100}"#).until, Some(100));
+    /// assert_eq!(Metadata::from_json(r#"{"until":"soon"}"#), Metadata::NONE);
+    /// ```
     #[must_use]
     pub fn from_json(text: &str) -> Self {
         let mut others: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
@@ -39,7 +61,18 @@ impl Metadata {
         }
     }
 
-    /// Returns the JSON text to write under `$`, or `None` if there is nothing to write.
+    /// Returns the JSON text to write under `$`, with its members sorted; `None` if there is nothing to write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Metadata;
+    ///
+    /// let mut metadata = Metadata::NONE;
+    /// assert_eq!(metadata.to_json(), None);
+    /// metadata.until = Some(100);
+    /// assert_eq!(metadata.to_json().as_deref(), Some(r#"{"until":100}"#));
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> Option<String> {
         let mut members: BTreeMap<&str, String> =
@@ -56,21 +89,45 @@ impl Metadata {
         String::from_utf8(text).ok()
     }
 
-    /// Gives the session another last second, or none of its own.
+    /// Replaces `until`. If the new end is earlier, or is left to the configured limits, the former end is kept in
+    /// `earlier`, because a copy of the former cookie may be in use until then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Metadata;
+    ///
+    /// let mut metadata = Metadata::NONE;
+    /// metadata.end_at(Some(100));
+    /// metadata.end_at(Some(50));
+    /// assert_eq!((metadata.until, metadata.earlier), (Some(50), Some(100)));
+    /// ```
     pub fn end_at(&mut self, until: Option<u64>) {
         self.earlier = self.earlier.max(self.until).filter(|earlier| until.is_none_or(|until| *earlier > until));
         self.until = until;
     }
 
-    /// Returns the last second in which any cookie of this session could be valid, if its limits allow no more than
-    /// `configured`.
+    /// Returns the last second in which a cookie of this session can be valid, in seconds since 1970. `configured` is
+    /// the last second by the configured limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Metadata;
+    ///
+    /// let mut metadata = Metadata::NONE;
+    /// metadata.end_at(Some(100));
+    /// metadata.end_at(Some(50));
+    /// assert_eq!(metadata.latest(70), 100);
+    /// assert_eq!(metadata.latest(200), 200);
+    /// ```
     #[must_use]
     pub fn latest(&self, configured: u64) -> u64 {
         [self.until, self.earlier].into_iter().flatten().fold(configured, u64::max)
     }
 }
 
-/// What a session without metadata lends out.
+/// The metadata to which references point if a session has none.
 pub(crate) static NONE: Metadata = Metadata::NONE;
 
 impl PartialEq for Metadata {
@@ -99,9 +156,9 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// The key under which a session's metadata is written.
+/// The key of the metadata.
 pub(crate) const RESERVED_KEY: &str = "$";
-/// Keys that begin with this are not the application's.
+/// The first character of reserved keys, which the application cannot use.
 pub const RESERVED_PREFIX: char = '$';
 
 #[cfg(test)]

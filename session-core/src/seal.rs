@@ -1,4 +1,4 @@
-//! Sealing and opening: the one file that touches HMAC and AEAD.
+//! Sealing and opening tokens. No other file uses HMAC or an AEAD cipher.
 
 use std::fmt;
 
@@ -22,7 +22,27 @@ use crate::{
     json::Malformed,
 };
 
-/// The derived keys of one purpose: the first seals, all of them open.
+/// The keys of one purpose, one for each secret of [`Keys`](crate::Keys). The first key seals, and every key opens.
+///
+/// [`Keys::ring`](crate::Keys::ring) makes it. Keep the ring instead of making it for every request: the keys are
+/// derived only once.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+///
+/// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+/// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(16);
+/// body.extend_from_slice(br#"{"user":"ada"}"#);
+///
+/// let text = ring.seal(&body)?;
+/// let token = Token::parse(text.as_bytes(), ring.protection()).unwrap();
+/// let verified = ring.open(&token).unwrap();
+/// assert_eq!(verified.frame().created_at, 5);
+/// assert_eq!(verified.entries()?.get("user"), Some(r#""ada""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Ring {
     protection: Protection,
@@ -34,46 +54,121 @@ impl Ring {
         Self { protection, keys }
     }
 
-    /// How this ring's tokens protect what they carry.
+    /// Returns the protection of this ring's tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, token::{Protection, Purpose}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Flash, "__Host-flash", "");
+    /// assert_eq!(ring.protection(), Protection::Signed);
+    /// ```
     #[must_use]
     pub const fn protection(&self) -> Protection {
         self.protection
     }
 
-    /// The token of a body that began with [`Frame::begin_body`].
+    /// Returns the token of a body that was made with [`Frame::begin_body`].
     ///
     /// # Errors
     ///
-    /// When encrypting and the operating system has no randomness for the nonce.
+    /// Returns an error if the ring encrypts and the operating system returns no random bytes for the nonce. Signing
+    /// does not fail.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "__Host-session", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(2);
+    /// body.extend_from_slice(b"{}");
+    /// let token = ring.seal(&body)?;
+    /// assert!(token.starts_with("1."));
+    /// assert_eq!(token.len(), Protection::Signed.token_len(body.len()));
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     pub fn seal(&self, body: &[u8]) -> Result<String, RandomError> {
         let mut token = String::with_capacity(self.protection.token_len(body.len()));
         self.seal_onto(&mut token, body)?;
         Ok(token)
     }
 
-    /// The same, appended to `text`. [`Form::token_len`] says how long it will be.
+    /// Appends the token to `text`. [`Protection::token_len`] returns how many characters it has.
     ///
     /// # Errors
     ///
-    /// As [`Ring::seal`]; `text` is then of no use.
+    /// Returns the error of [`Ring::seal`]. `text` may then end with a part of a token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(0);
+    /// let mut header = "sid=".to_owned();
+    /// ring.seal_onto(&mut header, &body)?;
+    /// assert_eq!(header, format!("sid={}", ring.seal(&body)?)); // a signature is always the same
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     pub fn seal_onto(&self, text: &mut String, body: &[u8]) -> Result<(), RandomError> {
-        let Some(key) = self.keys.first() else { unreachable!("a ring is made of at least one secret") };
+        let Some(key) = self.keys.first() else { unreachable!("a ring has at least one key") };
         key.seal_onto(text, body)
     }
 
-    /// Whether a token names a key of this ring. It costs nothing, and proves nothing.
+    /// Returns whether the token has the key id of one of this ring's keys.
+    ///
+    /// This is a cheap first check. It proves nothing, because key ids are public.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, token::{Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let text = ring.seal(&[0; 32])?;
+    /// let forged = format!("{}{}.{}", &text[..7], "A".repeat(43), "B".repeat(43)); // the key id is copied
+    /// let token = Token::parse(forged.as_bytes(), Protection::Signed).unwrap();
+    /// assert!(ring.knows(&token));
+    /// assert!(ring.open(&token).is_none());
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     #[must_use]
     pub fn knows(&self, token: &Token<'_>) -> bool {
         self.keys.iter().any(|key| key.kid == token.kid)
     }
 
-    /// The token's content if one of this ring's keys made it.
+    /// Checks and decodes a token. Returns `None` unless one of this ring's keys sealed it.
     ///
-    /// The key id picks exactly one key; a wrong one is not tried.
+    /// The key id chooses the one key that is tried. Times are not checked:
+    /// [`is_plausible`](crate::token::is_plausible) does that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, token::{Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let text = ring.seal(&[0; 32])?;
+    /// let token = Token::parse(text.as_bytes(), Protection::Signed).unwrap();
+    /// assert!(ring.open(&token).is_some());
+    ///
+    /// let changed = text.replacen("AAAA", "AAAB", 1);
+    /// let token = Token::parse(changed.as_bytes(), Protection::Signed).unwrap();
+    /// assert!(ring.open(&token).is_none());
+    /// # Ok::<(), session_core::RandomError>(())
+    /// ```
     #[must_use]
     pub fn open(&self, token: &Token<'_>) -> Option<Verified> {
+        // One key, never all in turn: a forged token costs one MAC, however many secrets there are.
         let position = self.keys.iter().position(|key| key.kid == token.kid)?;
+        // The MAC or the tag is checked in here, before the body is decoded: no parser sees a byte that an attacker
+        // wrote.
         let body = self.keys.get(position)?.open(token)?;
+        // `Token::parse` checked the length of the text. `None` here means a body that is authentic but was not sealed
+        // with a frame.
         let frame = Frame::of_body(&body)?;
         Some(Verified { frame, body, newest_key: position == 0 })
     }
@@ -85,7 +180,7 @@ impl fmt::Debug for Ring {
     }
 }
 
-/// The content of a token that one of our keys made. Only [`Ring::open`] can make one.
+/// The content of a token that was sealed with one of the application's keys. Only [`Ring::open`] makes it.
 pub struct Verified {
     frame: Frame,
     body: Vec<u8>,
@@ -93,29 +188,86 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Whose it is and since when.
+    /// Returns the id and the times of the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert_eq!((verified.frame().created_at, verified.frame().issued_at), (5, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn frame(&self) -> Frame {
         self.frame
     }
 
-    /// Whether the newest key sealed it. If not, it wants to be sealed again.
+    /// Returns whether the newest key sealed the token. If not, seal it again, so that the old secret can be removed
+    /// one day.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert!(verified.by_newest_key());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn by_newest_key(&self) -> bool {
         self.newest_key
     }
 
-    /// The payload as it travelled.
+    /// Returns the payload: the bytes after the frame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert_eq!(verified.payload(), br#"{"a":1}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.body.get(FRAME..).unwrap_or_default()
     }
 
-    /// The payload's meaning.
+    /// Reads the payload as session entries.
     ///
     /// # Errors
     ///
-    /// When the payload is not what [`Entries::parse`] takes.
+    /// Returns an error if [`Entries::parse`] refuses the payload.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Keys, SessionId, token::{Frame, Protection, Purpose, Token}};
+    ///
+    /// let ring = Keys::generate().ring(Protection::Signed, Purpose::Session, "sid", "");
+    /// let mut body = Frame { id: SessionId::random()?, created_at: 5, issued_at: 7 }.begin_body(7);
+    /// body.extend_from_slice(br#"{"a":1}"#);
+    /// let text = ring.seal(&body)?;
+    /// let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+    /// assert_eq!(verified.entries()?.get("a"), Some("1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn entries(mut self) -> Result<Entries, Malformed> {
         self.body.drain(..FRAME);
         Entries::parse(self.body)
@@ -128,11 +280,11 @@ impl fmt::Debug for Verified {
     }
 }
 
-/// One derived key, its schedule computed once.
+/// One derived key, ready for use.
 #[derive(Clone)]
 pub(crate) struct SealingKey {
     kid: [u8; KID],
-    /// How each of its tokens begins.
+    /// The version and the key id, with which each of its tokens begins.
     prefix: String,
     cipher: Cipher,
 }
@@ -179,6 +331,8 @@ impl SealingKey {
     }
 
     fn open(&self, token: &Token<'_>) -> Option<Vec<u8>> {
+        // The cipher of this key and the shape of the token must agree. A signed token so never reaches the cipher, and
+        // an encrypted one never passes as signed.
         match (&self.cipher, token.protection) {
             (Cipher::Mac(mac), Protection::Signed) => verify(mac, token),
             #[cfg(feature = "encrypted")]
@@ -190,18 +344,19 @@ impl SealingKey {
 }
 
 fn verify(mac: &Hmac<Sha256>, token: &Token<'_>) -> Option<Vec<u8>> {
-    // As text, so that of the two encodings a base64 decoder may take for one tag only one is right.
+    // Compared as text: the last of the 43 characters has two unused bits, so four texts would decode to the same tag
+    // (RFC 4648, section 3.5).
     if equal(&tag(mac, token.bound), token.mac) { from_base64url(token.body) } else { None }
 }
 
-/// In constant time: the loop has no branch, and is as long for every tag.
+/// Compares in constant time: the loop has no branch, and takes as long for every tag.
 fn equal(expected: &[u8; MAC], given: &[u8]) -> bool {
     let Ok(given) = <&[u8; MAC]>::try_from(given) else { return false };
     let pairs = expected.iter().zip(given);
     pairs.fold(0, |difference, (one, other)| difference | (one ^ other)).ct_eq(&0).into()
 }
 
-/// A fresh nonce and the ciphertext of `body`, which is bound to `prefix`.
+/// Returns a new nonce, the ciphertext of `body` and the tag. `prefix` is the associated data.
 #[cfg(feature = "encrypted")]
 fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u8>, RandomError> {
     let mut sealed = Vec::with_capacity(NONCE + body.len() + TAG);
@@ -209,14 +364,15 @@ fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u
     crate::id::fill(&mut sealed)?;
     sealed.extend_from_slice(body);
     let (nonce, text) = sealed.split_at_mut(NONCE);
-    let Ok(nonce) = <[u8; NONCE]>::try_from(&*nonce) else { unreachable!("it was split there") };
+    let Ok(nonce) = <[u8; NONCE]>::try_from(&*nonce) else { unreachable!("the first part has the length of a nonce") };
     let Ok(tag) = aead.encrypt_inout_detached(&XNonce::from(nonce), prefix, text.into()) else {
-        unreachable!("the cipher takes 256 GiB, and a body has a few KiB")
+        unreachable!("the cipher encrypts up to 256 GiB, and a body has a few KiB")
     };
     sealed.extend_from_slice(&tag);
     Ok(sealed)
 }
 
+/// Decrypts the body of a token; returns `None` if the key, the prefix or the text is not the one that was sealed.
 #[cfg(feature = "encrypted")]
 fn decrypt(aead: &XChaCha20Poly1305, token: &Token<'_>) -> Option<Vec<u8>> {
     let mut sealed = from_base64url(token.body)?;
@@ -226,7 +382,7 @@ fn decrypt(aead: &XChaCha20Poly1305, token: &Token<'_>) -> Option<Vec<u8>> {
     Some(sealed)
 }
 
-/// The MAC as the text that a token carries.
+/// Returns the MAC as text.
 fn tag(mac: &Hmac<Sha256>, text: &[u8]) -> [u8; MAC] {
     let mut mac = mac.clone();
     mac.update(text);

@@ -341,7 +341,7 @@ async fn a_message_that_cannot_fit_is_an_error_and_changes_nothing() {
         (refused.status(), refused.text()),
         (
             StatusCode::INSUFFICIENT_STORAGE,
-            "the cookie __Host-flash would have 5476 bytes, and 4096 are the most; the largest keys: k (4009 bytes); \
+            "the cookie __Host-flash would have 5476 bytes, but at most 4096 are allowed; the largest keys: k (4009 bytes); \
              keep less in it, or let a session spread over several cookies with `chunked`"
         )
     );

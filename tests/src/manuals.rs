@@ -362,7 +362,7 @@ mod buffalo {
         assert_eq!(page.status(), StatusCode::INSUFFICIENT_STORAGE);
         assert_eq!(
             page.text(),
-            "the cookie __Host-session would have 6801 bytes, and 4096 are the most; \
+            "the cookie __Host-session would have 6801 bytes, but at most 4096 are allowed; \
              the largest keys: big (5009 bytes), small (10 bytes); \
              keep less in it, or let a session spread over several cookies with `chunked`"
         );

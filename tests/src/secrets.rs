@@ -76,7 +76,7 @@ fn an_error_that_ends_a_program_prints_a_sentence() {
     let store = StoreError::new(StoreErrorKind::Unavailable, refused);
     assert_eq!(
         format!("{store:?} / {store:#?}"),
-        format!("{store}: the session store refuses to work: {keys} / {store:?}")
+        format!("{store}: the session store refused the operation: {keys} / {store:?}")
     );
 }
 

@@ -1,4 +1,4 @@
-//! The same by way of `serde_json`, which takes each value twice: what [`super::object`] takes is held against it.
+//! The same checks with `serde_json`, which reads each value twice. The tests compare [`super::object`] with it.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The keys and the texts of their values.
+/// Returns the keys and the texts of their values.
 pub(super) fn object(text: &str) -> serde_json::Result<Vec<(String, String)>> {
     let mut json = serde_json::Deserializer::from_str(text);
     let entries = json.deserialize_map(Members)?;
@@ -16,7 +16,7 @@ pub(super) fn object(text: &str) -> serde_json::Result<Vec<(String, String)>> {
     Ok(entries)
 }
 
-/// Only an array or an object can hide depth or a repeated key.
+/// Checks depth and repeated keys, which only an array or an object can have.
 pub(super) fn check_value(text: &str) -> serde_json::Result<()> {
     if !text.starts_with(['{', '[']) {
         return Ok(());
@@ -44,7 +44,7 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// Borrows a key where the text has it as it is.
+/// A key, which is borrowed from the text if it has no escapes.
 struct CowKey<'a>(Cow<'a, str>);
 
 impl<'de> serde::Deserialize<'de> for CowKey<'de> {
@@ -66,7 +66,7 @@ impl<'de> serde::Deserialize<'de> for CowKey<'de> {
     }
 }
 
-/// Walks a value, counting the levels that are left.
+/// Reads a value and counts the levels that are left.
 #[derive(Clone, Copy)]
 struct Strict {
     levels: u8,

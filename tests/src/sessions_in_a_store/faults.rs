@@ -192,7 +192,7 @@ async fn the_log_says_what_failed_and_the_browser_hears_a_calm_sentence() {
     let (_, body) = site.get("/get/a").await;
     assert_eq!(body, "Something went wrong with your session. Please try again.");
     let lines = logs.take();
-    let is_cause = |line: &&String| line.contains("the session store refuses to work: no such table");
+    let is_cause = |line: &&String| line.contains("the session store refused the operation: no such table");
     assert_eq!(lines.iter().filter(is_cause).count(), 1, "{lines:?}");
     let secret = site.cookie().unwrap();
     assert!(!lines.iter().any(|line| line.contains(&secret[..40])));
