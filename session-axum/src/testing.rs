@@ -185,7 +185,7 @@ impl Client {
     fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("{path:?} is no path: {error}"));
+        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("{path:?} is not a valid path: {error}"));
         request
     }
 
@@ -276,7 +276,7 @@ impl TestResponse {
     /// Its body as text.
     #[must_use]
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or("(the body is no text)")
+        std::str::from_utf8(&self.body).unwrap_or("(the body is not UTF-8 text)")
     }
 
     async fn read(response: Response) -> Self {
@@ -343,7 +343,7 @@ impl TestSession {
     /// When the value cannot be written as JSON.
     #[must_use]
     pub fn insert(mut self, key: &str, value: impl Serialize) -> Self {
-        let text = encode(&value).unwrap_or_else(|error| panic!("the value for {key:?}: {error}"));
+        let text = encode(&value).unwrap_or_else(|error| panic!("the value for {key:?} cannot be stored: {error}"));
         self.entries.insert(key.to_owned(), text);
         self
     }
@@ -377,7 +377,7 @@ impl TestSession {
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let text = self.entries.get(key)?;
-        Some(decode(text).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
+        Some(decode(text).unwrap_or_else(|error| panic!("the value of {key:?} cannot be read: {error}")))
     }
 
     /// All keys.
@@ -419,7 +419,7 @@ impl TestSession {
     pub fn request(&self, method: Method, path: &str) -> Request<Body> {
         let pairs: Vec<_> = self.cookies().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = Request::builder().method(method).uri(path).header(header::COOKIE, pairs.join("; "));
-        request.body(Body::empty()).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        request.body(Body::empty()).unwrap_or_else(|error| panic!("{path:?} is not a valid path: {error}"))
     }
 
     /// Its cookies: names and values.
@@ -491,7 +491,7 @@ fn at_once<T>(answer: impl Future<Output = Result<T, Error>>) -> T {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(answer).poll(&mut context) {
         Poll::Ready(Ok(answer)) => answer,
-        Poll::Ready(Err(error)) => panic!("the session store: {error}"),
+        Poll::Ready(Err(error)) => panic!("the session store failed: {error}"),
         Poll::Pending => panic!("`TestSession` needs a store that answers at once: use `MemoryStore` in this test"),
     }
 }
