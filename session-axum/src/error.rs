@@ -1,4 +1,4 @@
-//! Errors: why a session could not be read, changed or saved, and the response that the browser gets.
+//! Errors of sessions, keys and settings.
 
 use std::{fmt, sync::Arc};
 

@@ -60,11 +60,12 @@ impl SessionLayer {
     /// ```
     /// # use axum::{Router, routing::get};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
-    /// # async fn visit(session: Session) -> Result<String, Error> {
-    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
-    /// #     session.insert("visits", visits)?;
-    /// #     Ok(format!("visit {visits}"))
-    /// # }
+    /// async fn visit(session: Session) -> Result<String, Error> {
+    ///     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    ///     session.insert("visits", visits)?;
+    ///     Ok(format!("visit {visits}"))
+    /// }
+    ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let layer = SessionLayer::signed(Keys::generate());
@@ -98,7 +99,7 @@ impl SessionLayer {
     /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
     /// assert_eq!(client.get("/").await.text(), "visit 1");
     /// assert_eq!(client.get("/").await.text(), "visit 2");
-    /// assert!(client.cookie("__Host-session").unwrap().starts_with("2.")); // a signed cookie begins with `1.`
+    /// assert!(client.cookie("__Host-session").unwrap().starts_with("2.")); // signed: `1.`
     /// # }
     /// ```
     #[cfg(feature = "encrypted")]
@@ -523,7 +524,9 @@ impl SessionLayer {
     /// # async fn main() {
     /// let clock = ManualClock::at(1_700_000_000);
     /// let half_an_hour = Duration::from_secs(30 * 60);
-    /// let layer = SessionLayer::signed(Keys::generate()).idle_timeout(half_an_hour).clock(clock.clone());
+    /// let layer = SessionLayer::signed(Keys::generate())
+    ///     .idle_timeout(half_an_hour)
+    ///     .clock(clock.clone());
     /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
     /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
     /// clock.advance(Duration::from_secs(20 * 60));
@@ -610,7 +613,8 @@ impl SessionLayer {
     /// # async fn main() {
     /// let layer = SessionLayer::signed(Keys::generate()).persistent(true);
     /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
-    /// assert!(client.get("/").await.set_cookies()[0].contains("; Max-Age=86400")); // the idle timeout of 24 hours
+    /// let response = client.get("/").await;
+    /// assert!(response.set_cookies()[0].contains("; Max-Age=86400")); // the idle timeout, 24 hours
     /// client.close_browser();
     /// assert_eq!(client.cookie_names(), ["__Host-session"]);
     /// # }
@@ -658,7 +662,10 @@ impl SessionLayer {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let layer = SessionLayer::signed(Keys::generate()).flash_mode(FlashMode::NextRequest);
-    /// let app = Router::new().route("/save", get(save)).route("/", get(page)).route("/other", get(|| async {}));
+    /// let app = Router::new()
+    ///     .route("/save", get(save))
+    ///     .route("/other", get(|| async {}))
+    ///     .route("/", get(page));
     /// let client = Client::new(app.layer(layer));
     /// client.get("/save").await;
     /// client.get("/other").await; // does not read the message, and removes it

@@ -9,8 +9,8 @@ use crate::{error::Error, request::Request};
 
 /// The rejection of a route that has no usable [`SessionLayer`](crate::SessionLayer): a 500.
 ///
-/// It is a mistake in the application's set-up: the layer is missing, or two layers share a cookie name. The log has the
-/// cause and the remedy.
+/// It is a mistake in the application's set-up: the layer is missing, or two layers share a cookie name. The log has
+/// the cause and the remedy.
 ///
 /// # Examples
 ///
@@ -78,18 +78,18 @@ pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Resul
 /// A handler takes a `Result` to answer the rejection itself:
 ///
 /// ```
-/// # use axum::{Router, routing::get};
+/// # use axum::{Router, response::{IntoResponse, Response}, routing::get};
 /// # use session_axum::{Keys, Session, SessionData, SessionLayer, SessionRejection, testing::Client};
 /// #[derive(SessionData)]
 /// struct Member {
 ///     user: String,
 /// }
 ///
-/// async fn home(member: Result<Session<Member>, SessionRejection>) -> Result<String, SessionRejection> {
+/// async fn home(member: Result<Session<Member>, SessionRejection>) -> Response {
 ///     match member {
-///         Ok(member) => Ok(format!("Hello {}", member.user)),
-///         Err(SessionRejection::MissingField { key, .. }) => Ok(format!("There is no {key}")),
-///         Err(other) => Err(other),
+///         Ok(member) => format!("Hello {}", member.user).into_response(),
+///         Err(SessionRejection::MissingField { key, .. }) => format!("There is no {key}").into_response(),
+///         Err(other) => other.into_response(),
 ///     }
 /// }
 ///

@@ -1,4 +1,4 @@
-//! What [`SessionLayer`](crate::SessionLayer) makes of a service: every request gets a place for its session.
+//! The service that [`SessionLayer`](crate::SessionLayer) puts around the application, and its future.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,10 @@ use tower_service::Service;
 pub use crate::future::ResponseFuture;
 use crate::{config::Settings, request::Request as SessionRequest};
 
-/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+/// The service that [`SessionLayer`](crate::SessionLayer) puts around another one.
+///
+/// It prepares each request for [`Session`](crate::Session) and [`Flash`](crate::Flash). It saves the changes before
+/// the response is sent.
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,

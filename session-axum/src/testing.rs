@@ -150,11 +150,12 @@ impl Clock for ManualClock {
 /// ```
 /// # use axum::{Router, routing::get};
 /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
-/// # async fn visit(session: Session) -> Result<String, Error> {
-/// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
-/// #     session.insert("visits", visits)?;
-/// #     Ok(format!("visit {visits}"))
-/// # }
+/// async fn visit(session: Session) -> Result<String, Error> {
+///     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+///     session.insert("visits", visits)?;
+///     Ok(format!("visit {visits}"))
+/// }
+///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let layer = SessionLayer::signed(Keys::generate());
@@ -292,7 +293,9 @@ impl Client {
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// let app = Router::new().route("/", get(visit)).route("/log-out", post(|| async { "Bye".with_new_session() }));
+    /// let app = Router::new()
+    ///     .route("/", get(visit))
+    ///     .route("/log-out", post(|| async { "Bye".with_new_session() }));
     /// let client = Client::new(app.layer(SessionLayer::signed(Keys::generate())));
     /// client.get("/").await;
     /// assert_eq!(client.post("/log-out").await.text(), "Bye");
