@@ -80,6 +80,7 @@ impl Settings {
             let names = [session_cookie.spec.name().to_owned(), flash_cookie.spec.name().to_owned()];
             names.into_iter().filter(move |_| has_cookies)
         };
+        // Flash cookies and the pieces of a session are named `name.suffix`, so `shop` and `shop.1` overlap too.
         let within = |whole: &str, start: &str| {
             whole.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };

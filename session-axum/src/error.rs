@@ -16,8 +16,7 @@ pub use session_core::{
 /// The error of a session that could not be read, changed or saved.
 ///
 /// A handler can return it: it implements [`IntoResponse`], and the layer's
-/// [`on_error`](crate::SessionLayer::on_error) makes the response. It never contains a value from the session, so it is
-/// safe to log.
+/// [`on_error`](crate::SessionLayer::on_error) makes the response. It never contains a value from the session.
 ///
 /// # Examples
 ///

@@ -766,12 +766,14 @@ impl SessionLayer {
         }
     }
 
+    /// Changes the settings and checks them again.
     fn with(self, change: impl FnOnce(&mut Config)) -> Result<Self, SettingsError> {
         let mut config = Arc::unwrap_or_clone(self.settings).config;
         change(&mut config);
         Ok(Self { settings: Arc::new(Settings::new(config)?) })
     }
 
+    /// Changes the settings of the session cookie and of the flash cookies alike.
     fn with_both(self, change: impl Fn(CookieSettings) -> CookieSettings) -> Result<Self, SettingsError> {
         self.with(|config| {
             config.session = change(config.session.clone());
@@ -779,6 +781,7 @@ impl SessionLayer {
         })
     }
 
+    /// Changes the settings of the layer's store, if it has one.
     fn with_store(self, change: impl FnOnce(&mut StoreClient)) -> Self {
         self.with_safe(|config| {
             if let Some(store) = config.engine.store_mut() {
@@ -787,7 +790,7 @@ impl SessionLayer {
         })
     }
 
-    /// For settings that cannot conflict with others.
+    /// Changes a setting that cannot conflict with others.
     fn with_safe(self, change: impl FnOnce(&mut Config)) -> Self {
         match self.with(change) {
             Ok(layer) => layer,

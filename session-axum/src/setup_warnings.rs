@@ -76,6 +76,7 @@ impl SetupWarnings {
             return;
         }
         let issued = self.issued.fetch_add(1, Relaxed) + 1;
+        // A first visitor may never return. A request from a page of this site should carry a cookie from that page.
         if issued >= NEVER_BACK || (issued > 1 && origin == Some(Origin::SameSite)) {
             self.never_back.run(|| {
                 tracing::warn!(
@@ -113,6 +114,7 @@ impl Origin {
         let forwarded = text(HeaderName::from_static("x-forwarded-proto"));
         let page = text(header::ORIGIN).or_else(|| text(header::REFERER)).and_then(|page| page.parse::<Uri>().ok());
         let host = text(header::HOST).or_else(|| uri.host());
+        // A proxy that ends TLS forwards plain HTTP, so its header decides before the scheme of the request.
         let is_plain = |uri: &Uri| uri.scheme_str() == Some("http") && !uri.host().is_some_and(is_loopback);
         if forwarded == Some("http") || (forwarded.is_none() && (is_plain(uri) || page.as_ref().is_some_and(is_plain)))
         {
