@@ -1,4 +1,4 @@
-//! A layer's settings, checked and derived once: layer, service and future share one of these.
+//! A layer's settings. They are checked once, and the layer, its services and all requests share them.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     wire::{flash_cookies::FlashCookie, request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
-/// All that requests need to know, and how it came to be.
+/// The checked settings, and what is derived from them for requests.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) config: Config,
@@ -49,7 +49,7 @@ impl Settings {
         &self.config.engine
     }
 
-    /// What decisions go by. `saves`: whether the response saves.
+    /// Returns the rules by which the outcome of a session is decided. `saves` is whether the response saves changes.
     pub(crate) const fn rules(&self, saves: bool) -> Rules {
         let Config { limits, engine, is_persistent, .. } = &self.config;
         Rules {
@@ -61,23 +61,24 @@ impl Settings {
         }
     }
 
-    /// What the engine gets for a request with these cookies.
+    /// Returns what the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
         let Self { config: Config { limits, clock, .. }, session_cookie, setup_warnings, .. } = self;
         Context { cookie: session_cookie, cookies, limits: *limits, clock, setup_warnings, now }
     }
 
-    /// How long one request may keep trying to write to the store.
+    /// Returns how long one request may retry a write to the store.
     pub(crate) fn store_timeout(&self) -> Duration {
         self.engine().records().map_or(Duration::ZERO, |store| store.timeout)
     }
 
-    /// The time now, in seconds since 1970.
+    /// Returns the time now, in seconds since 1970.
     pub(crate) fn now(&self) -> u64 {
         unix_seconds(self.config.clock.now())
     }
 
-    /// Whether a cookie of the other layer could be taken for one of this layer's. A layer without cookies has none.
+    /// Returns whether a cookie of the other layer could be taken for one of this layer. A layer without cookies shares
+    /// none.
     pub(crate) fn shares_a_cookie_with(&self, other: &Self) -> bool {
         let names = |settings: &Self| {
             let Self { session_cookie, flash_cookie, .. } = settings;
@@ -85,6 +86,7 @@ impl Settings {
             let names = [session_cookie.spec.name().to_owned(), flash_cookie.spec.name().to_owned()];
             names.into_iter().filter(move |_| has_cookies)
         };
+        // Flash cookies and the pieces of a session are named `name.suffix`, so `shop` and `shop.1` overlap too.
         let within = |whole: &str, start: &str| {
             whole.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
@@ -102,21 +104,21 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// What the builder was given. Each of its steps makes new [`Settings`] of it.
+/// The settings as the application gave them. Each builder method of the layer makes new [`Settings`] from it.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) sealing: Option<Sealing>,
     pub(crate) engine: Engine,
     pub(crate) session: cookie::Settings,
     pub(crate) flash: cookie::Settings,
-    /// Whether the flash's cookies have a name of their own, instead of one that follows the session's.
+    /// Whether `flash_name` was called. Otherwise the name of the flash cookies follows the session cookie's.
     pub(crate) flash_has_name: bool,
     pub(crate) application: String,
     pub(crate) limits: Limits,
     pub(crate) flash_lifetime: u64,
     pub(crate) flash_mode: FlashMode,
     pub(crate) is_persistent: bool,
-    /// How many cookies one session may take.
+    /// How many cookies one session may use.
     pub(crate) most_pieces: usize,
     pub(crate) save_on_server_error: bool,
     pub(crate) on_error: OnError,
@@ -143,7 +145,7 @@ impl Config {
         }
     }
 
-    /// The flash's cookies are named after the session's, if that has a name of its own.
+    /// Returns the flash cookies' settings. Their name follows the session cookie's if only the latter was set.
     fn flash_settings(&self, session: &str) -> cookie::Settings {
         if self.flash_has_name || !self.session.has_name() {
             return self.flash.clone();
@@ -157,23 +159,43 @@ impl Config {
     }
 }
 
-/// Makes the response to a request whose session could not be read or saved.
+/// The function that makes the response if a session cannot be read or saved.
 pub(crate) type OnError = Arc<dyn Fn(&Error) -> Response + Send + Sync>;
 
-/// The secrets, and how tokens protect what they carry.
+/// The keys, and whether they sign or encrypt.
 #[derive(Clone)]
 pub(crate) struct Sealing {
     pub(crate) keys: Keys,
     pub(crate) protection: Protection,
 }
 
-/// When a flash message is gone.
+/// When a flash message is removed.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Flash, FlashMode, Keys, SessionLayer, testing::{Client, TestSession}};
+/// # async fn page(flash: Flash) -> String { flash.get("success").unwrap_or("no message").to_owned() }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// for (mode, text) in [(FlashMode::UntilRead, "Saved"), (FlashMode::NextRequest, "no message")] {
+///     let layer = SessionLayer::signed(Keys::generate()).flash_mode(mode);
+///     let app = Router::new().route("/", get(page)).route("/poll", get(|| async { "not read" }));
+///     let client = Client::new(app.layer(layer.clone()));
+///     client.enter(&TestSession::new(&layer).flash("success", "Saved"));
+///     client.get("/poll").await;
+///     assert_eq!(client.get("/").await.text(), text);
+/// }
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlashMode {
-    /// When a page that a person saw has read it. Images, polls, redirects and failed requests leave it alone.
+    /// After a handler has read it and the response shows a page: a 2xx or 4xx with a body. A redirect, a server error
+    /// and a request that does not read the message keep it.
     #[default]
     UntilRead,
-    /// With the next response, read or not and whatever its status: the rule of Play and Revel.
+    /// With the next response, whether or not a handler has read it, and with any status. Play and Revel do the same.
     NextRequest,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a session, and what the browser hears of it.
+//! Errors of sessions, keys and settings.
 
 use std::{fmt, sync::Arc};
 
@@ -13,58 +13,116 @@ pub use session_core::{
     cookie::{SettingsError, TooLarge},
 };
 
-/// A session that could not be read, changed or saved.
+/// The error of a session that could not be read, changed or saved.
 ///
-/// It is an answer: return it from a handler, and the layer's [`on_error`](crate::SessionLayer::on_error) makes the
-/// response. It never holds a value out of the session.
+/// A handler can return it: it implements [`IntoResponse`], and the layer's
+/// [`on_error`](crate::SessionLayer::on_error) makes the response. It never contains a value from the session.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, http::StatusCode, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+/// async fn save(session: Session) -> Result<&'static str, Error> {
+///     session.insert("photo", "x".repeat(5_000))?; // more than one cookie holds
+///     Ok("Saved")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let layer = SessionLayer::signed(Keys::generate());
+/// let client = Client::new(Router::new().route("/", get(save)).layer(layer));
+/// let response = client.get("/").await;
+/// assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// assert_eq!(response.text(), "Something went wrong with your session. Please try again.");
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// What went wrong.
+/// The reason of an [`Error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The value under a key is there but is not of the type that was asked for.
+    /// The session has a value for the key, but the value cannot be read as the requested type.
     Decode {
         /// The key.
         key: String,
     },
-    /// A value has no JSON text that could be read back.
+    /// The value for the key cannot be stored as JSON that can be read back.
     Encode {
         /// The key.
         key: String,
     },
-    /// Keys that begin with `$` are not the application's.
+    /// The key begins with `$`. Such keys are reserved for the session's own metadata.
     ReservedKey {
         /// The key.
         key: String,
     },
-    /// The cookie would be larger than browsers keep. It was not sent, and the previous one stays.
+    /// The cookie would be larger than browsers accept. The layer did not send it, and the browser keeps its previous
+    /// cookie.
     TooLarge(TooLarge),
-    /// The response has left: what is changed now would be lost.
+    /// The response has already been sent, so this change would be lost.
     Closed,
-    /// The operating system gave no randomness for an id or a nonce.
+    /// The operating system returned no random bytes for an id or a nonce.
     NoRandomness,
-    /// The session store did not do what it was asked to. What was asked may have happened.
+    /// The session store failed. It may have carried out the operation all the same, for example when only its reply
+    /// was lost.
     Store(StoreErrorKind),
-    /// The session ended while its request ran, by a log-out elsewhere or by its limits: nothing brings it back.
+    /// The session ended while its request ran: the visitor logged out elsewhere, or the session expired. It cannot be
+    /// saved any more.
     Gone,
-    /// The layer has no store, so that there is no list of sessions to ask.
+    /// The layer has no session store, so it has no list of sessions.
     NoStore,
 }
 
 impl Error {
-    /// What went wrong.
+    /// Returns the reason of the error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "ada")?;
+    ///     let error = session.get::<u32>("user").unwrap_err();
+    ///     assert_eq!(error.kind(), &ErrorKind::Decode { key: "user".to_owned() });
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let layer = SessionLayer::signed(Keys::generate());
+    /// # assert_eq!(Client::new(Router::new().route("/", get(page)).layer(layer)).get("/").await.status(), 200);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// The status of the answer unless the application chooses another: 503 while a store is not available, 409 when
-    /// the session is gone, 500 otherwise.
+    /// Returns the status of the default response: 503 if a store is unavailable, 409 if the session ended while its
+    /// request ran ([`ErrorKind::Gone`]), 500 otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, http::StatusCode, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     let error = session.insert("$user", "ada").unwrap_err(); // keys with `$` are reserved
+    ///     assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let layer = SessionLayer::signed(Keys::generate());
+    /// # assert_eq!(Client::new(Router::new().route("/", get(page)).layer(layer)).get("/").await.status(), 200);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match &self.kind {
@@ -74,12 +132,12 @@ impl Error {
         }
     }
 
-    /// Whether a store failed, which is then not asked again for the same request.
+    /// Returns whether a store failed. The layer does not ask that store again for the same request.
     pub(crate) const fn is_about_the_store(&self) -> bool {
         matches!(self.kind, ErrorKind::Store(_))
     }
 
-    /// Whether what was asked of the store may have happened all the same.
+    /// Returns whether the store may have carried out the failed operation all the same.
     pub(crate) const fn may_have_happened(&self) -> bool {
         matches!(self.kind, ErrorKind::Store(StoreErrorKind::Unavailable))
     }
@@ -108,7 +166,7 @@ impl Error {
         Self { kind: ErrorKind::NoStore, source: None }
     }
 
-    /// Names the largest of `entries` if the error is that they are too large.
+    /// Adds the largest keys of `entries` to the sentence, if the error is that the cookie is too large.
     pub(crate) fn naming<'a>(self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         match self.kind {
             ErrorKind::TooLarge(error) => error.naming(entries).into(),
@@ -116,7 +174,7 @@ impl Error {
         }
     }
 
-    /// What the browser hears: nothing of the detail.
+    /// Makes the default response. It contains none of the error's details.
     pub(crate) fn calm_response(&self) -> Response {
         Self::calm_answer(self.status())
     }
@@ -147,33 +205,45 @@ impl From<StoreError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ErrorKind::Decode { key } => write!(f, "the session's `{key}` is not of the type that was asked for"),
-            ErrorKind::Encode { key } => write!(f, "the value for the session's `{key}` cannot be written as JSON"),
+            ErrorKind::Decode { key } => write!(
+                f,
+                "the session's value for `{key}` cannot be read as the requested type: use the type that was \
+                 inserted, or remove the key"
+            ),
+            ErrorKind::Encode { key } => write!(
+                f,
+                "the value for the session key `{key}` cannot be stored as JSON: use text as map keys, nest at most 32 \
+                 levels, and repeat no key"
+            ),
             ErrorKind::ReservedKey { key } => {
-                write!(f, "the key `{key}` begins with `$`, which is reserved: choose another")
+                write!(f, "the key `{key}` begins with `$`, which is reserved: choose another key")
             }
             ErrorKind::TooLarge(error) => {
-                write!(f, "{error}; keep less in it, or let a session spread over several cookies with `chunked`")
+                write!(f, "{error}; store less, or let a session use several cookies with `SessionLayer::chunked`")
             }
             ErrorKind::Closed => f.write_str(
-                "the response has already left, so this change would be lost: change the session before the handler \
-                 returns, not in a spawned task or a streamed body",
+                "the response has already been sent, so this change would be lost: change the session before the \
+                 handler returns, not in a spawned task or a streamed body",
             ),
-            ErrorKind::NoRandomness => f.write_str("the operating system gave no randomness"),
+            ErrorKind::NoRandomness => f.write_str(
+                "the operating system returned no random bytes: check that a sandbox does not forbid the call",
+            ),
             ErrorKind::Store(_) => match &self.source {
                 Some(error) => error.fmt(f),
                 None => f.write_str("the session store failed"),
             },
-            ErrorKind::Gone => f.write_str("the session ended while its request ran, so this change is lost"),
+            ErrorKind::Gone => f.write_str(
+                "the session ended while its request ran, so its changes are lost: ask the visitor to start again",
+            ),
             ErrorKind::NoStore => f.write_str(
-                "sessions can only be listed and ended from outside where they are in a store: use \
-                 `SessionLayer::stored(store, keys)`",
+                "this layer has no session store, so sessions cannot be listed or ended from outside their requests: \
+                 use `SessionLayer::stored(store, keys)`",
             ),
         }
     }
 }
 
-/// An error with all its causes, on one line of the log.
+/// Prints an error with all its sources, on one line of the log.
 pub(crate) struct Chain<'a>(pub(crate) &'a Error);
 
 impl fmt::Display for Chain<'_> {
@@ -190,7 +260,7 @@ impl fmt::Display for Chain<'_> {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The store's error is this error; its source is what the database said.
+        // `Display` prints the store's error itself, so the next source is the error of the database.
         if self.is_about_the_store() {
             return self.source.as_deref()?.source();
         }
@@ -206,9 +276,10 @@ impl IntoResponse for Error {
     }
 }
 
-/// What the browser hears of any failure.
+/// The body of the default response to every error.
 const CALM: &str = "Something went wrong with your session. Please try again.";
 
-/// Travels with the response of a failed handler, so that the layer can let the application answer.
+/// The error that a handler returned. It is an extension of the response, where the layer finds it and calls
+/// [`on_error`](crate::SessionLayer::on_error).
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Error);

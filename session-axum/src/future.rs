@@ -1,4 +1,4 @@
-//! The handler's own future, and the saving after it.
+//! The future of one request: it runs the handler, and then saves the session.
 
 use std::{
     pin::{Pin, pin},
@@ -13,7 +13,7 @@ use http::Response as HttpResponse;
 use crate::{finish::Finish, request::Request};
 
 pin_project_lite::pin_project! {
-    /// The future of [`SessionService`](crate::service::SessionService).
+    /// The future that [`SessionService`](crate::service::SessionService) returns.
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
@@ -45,7 +45,7 @@ where
         let Some(request) = this.request.take() else { return Poll::Ready(Ok(response)) };
         let Some(finish) = Finish::begin(&request, &mut response) else { return Poll::Ready(Ok(response)) };
         if request.settings.engine().never_waits() {
-            // It ends where it begins, and needs no box.
+            // Such an engine never returns `Pending`, so the future ends at its first poll and needs no box.
             return pin!(finish.run(request, response)).poll(context).map(Ok);
         }
         let saving = this.saving.insert(Box::pin(finish.run(request, response)));

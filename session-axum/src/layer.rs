@@ -1,4 +1,4 @@
-//! `SessionLayer`: one line that says where sessions live, and the settings of their cookies.
+//! `SessionLayer`: the choice of where sessions are kept, and the settings of their cookies.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,12 +22,17 @@ use crate::{
 
 /// The layer that gives every request below it a [`Session`](crate::Session) and a [`Flash`](crate::Flash).
 ///
-/// It is its own builder, and every step leaves a valid layer. What a browser would refuse is an error at once, when
-/// the application starts.
+/// A constructor chooses where sessions are kept: [`signed`](Self::signed), `encrypted`, [`stored`](Self::stored) or
+/// [`null`](Self::null). The other methods change one setting each. A setting that a browser would refuse is an error
+/// at once, when the application starts.
 ///
-/// The defaults are right for production: the cookies are `__Host-session` and `__Host-flash`, Secure, `HttpOnly`,
-/// `SameSite=Lax`, `Path=/`, without Domain; a session ends after 24 hours without a visit, after 30 days in any case,
-/// and when the browser closes.
+/// The defaults are right for production:
+///
+/// - The cookies are `__Host-session` and `__Host-flash`, with Secure, `HttpOnly`, `SameSite=Lax`, `Path=/`, and
+///   without Domain.
+/// - A session ends after 24 hours without a visit, after 30 days in any case, and when the browser closes.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,6 +43,7 @@ use crate::{
 ///     .name("__Host-shop")?
 ///     .idle_timeout(Duration::from_secs(30 * 60))
 ///     .lifetime(Duration::from_secs(12 * 60 * 60));
+/// assert!(layer.domain("example.com").is_err()); // browsers refuse `__Host-` with a domain
 /// # Ok(())
 /// # }
 /// ```
@@ -47,42 +53,124 @@ pub struct SessionLayer {
 }
 
 impl SessionLayer {
-    /// Sessions whose data travels in a signed cookie: the browser can read it and cannot change it.
+    /// Keeps each session in a signed cookie. The browser can read the data and cannot change it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn visit(session: Session) -> Result<String, Error> {
+    ///     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    ///     session.insert("visits", visits)?;
+    ///     Ok(format!("visit {visits}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// assert_eq!(client.get("/").await.text(), "visit 1");
+    /// assert_eq!(client.get("/").await.text(), "visit 2");
+    /// client.set_cookie("__Host-session", "forged"); // a cookie without our signature is ignored
+    /// assert_eq!(client.get("/").await.text(), "visit 1");
+    /// # }
+    /// ```
     #[must_use]
     pub fn signed(keys: Keys) -> Self {
         Self::of(Some(Sealing { keys, protection: Protection::Signed }), Engine::Cookie)
     }
 
-    /// Sessions whose data travels in an encrypted cookie: the browser can neither read nor change it.
+    /// Keeps each session in an encrypted cookie. The browser can neither read nor change the data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::encrypted(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// assert_eq!(client.get("/").await.text(), "visit 1");
+    /// assert_eq!(client.get("/").await.text(), "visit 2");
+    /// assert!(client.cookie("__Host-session").unwrap().starts_with("2.")); // signed: `1.`
+    /// # }
+    /// ```
     #[cfg(feature = "encrypted")]
     #[must_use]
     pub fn encrypted(keys: Keys) -> Self {
         Self::of(Some(Sealing { keys, protection: Protection::Encrypted }), Engine::Cookie)
     }
 
-    /// Sessions that stay in a store while a signed id travels: for what outgrows a cookie, and for log-outs that hold
-    /// everywhere.
+    /// Keeps each session in a store. The cookie carries only a signed id.
     ///
-    /// The crate `session-stores` has stores in memory, in `SQLite`, Postgres and Redis; `store` can also be an
-    /// `Arc<dyn SessionStore>` that is chosen while the application starts. Expired records are removed in the
-    /// background: see [`SessionLayer::sweep_every`].
+    /// Use it for sessions that are too large for a cookie, and for log-outs that also end copies of the cookie. The
+    /// crate `session-stores` has stores for memory, `SQLite`, Postgres and Redis. An application that chooses the store
+    /// when it starts passes an `Arc<dyn SessionStore>`.
+    ///
+    /// The layer removes expired records in the background: see [`SessionLayer::sweep_every`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// fn app(store: impl SessionStore, keys: Keys) -> Router {
+    ///     let layer = SessionLayer::stored(store, keys);
+    ///     Router::new().route("/", get(log_in)).layer(layer)
+    /// }
+    /// ```
     #[must_use]
     pub fn stored(store: impl SessionStore, keys: Keys) -> Self {
         Self::of(Some(Sealing { keys, protection: Protection::Signed }), Engine::Store(StoreClient::new(store)))
     }
 
-    /// For APIs: every session is empty and nothing is written, whatever the handlers do.
+    /// Gives every request an empty session and never saves one. Use it for APIs that share handlers with a site.
+    ///
+    /// The layer neither reads nor sets a cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::null();
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert_eq!(response.status(), 200);
+    /// assert!(response.set_cookies().is_empty());
+    /// # }
+    /// ```
     #[must_use]
     pub fn null() -> Self {
         Self::of(None, Engine::Null)
     }
 
-    /// Keeps the ids of sessions whose data travels and that ended early, so that a copied cookie is dead after a
-    /// log-out. A read then asks this store once.
+    /// Keeps a list of ended sessions in `store`, so that a copy of a cookie stops working after a log-out. Use it with
+    /// [`SessionLayer::signed`] or `SessionLayer::encrypted`.
     ///
-    /// While the list cannot be read, a request that uses its session is refused with a 503, unless
-    /// [`SessionLayer::insecure_trust_when_unavailable`] says otherwise. With [`SessionLayer::stored`] and
-    /// [`SessionLayer::null`] there is nothing to revoke, and it changes nothing.
+    /// A request that uses its session then asks the store once. If the store does not answer, the request fails with a
+    /// 503, unless [`SessionLayer::insecure_trust_when_unavailable`] is set. With [`SessionLayer::stored`] and
+    /// [`SessionLayer::null`] this setting has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(keys: Keys, list: impl SessionStore) -> SessionLayer {
+    ///     SessionLayer::signed(keys).revocations(list)
+    /// }
+    /// ```
     #[must_use]
     pub fn revocations(self, store: impl SessionStore) -> Self {
         self.with_safe(|config| {
@@ -93,7 +181,18 @@ impl SessionLayer {
         })
     }
 
-    /// Believes sessions while the list of [`SessionLayer::revocations`] cannot be read: also those that were ended.
+    /// Accepts sessions while the list of [`SessionLayer::revocations`] cannot be read, also those that have ended.
+    ///
+    /// Call it after `revocations`. Without a list it has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(keys: Keys, list: impl SessionStore) -> SessionLayer {
+    ///     SessionLayer::signed(keys).revocations(list).insecure_trust_when_unavailable()
+    /// }
+    /// ```
     #[must_use]
     pub fn insecure_trust_when_unavailable(self) -> Self {
         self.with_safe(|config| {
@@ -103,42 +202,125 @@ impl SessionLayer {
         })
     }
 
-    /// How long an operation of the store may take before it counts as failed: 2 seconds unless told otherwise,
-    /// 1 millisecond to 1 minute.
+    /// Sets how long one operation of the store may take before it fails: 2 seconds by default, 1 millisecond to 1
+    /// minute.
+    ///
+    /// It applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]: call it after them.
+    /// Without a store it has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).store_timeout(Duration::from_millis(500))
+    /// }
+    /// ```
     #[must_use]
     pub fn store_timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(Duration::from_millis(1), ONE_MINUTE);
         self.with_store(|store| store.timeout = timeout)
     }
 
-    /// How often expired records are removed from the store: every 5 minutes unless told otherwise, 1 second to 1 day.
+    /// Sets how often the layer removes expired records from the store: every 5 minutes by default, 1 second to 1 day.
+    ///
+    /// It applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]: call it after them.
+    /// Without a store it has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).sweep_every(Duration::from_secs(60 * 60))
+    /// }
+    /// ```
     #[must_use]
     pub fn sweep_every(self, interval: Duration) -> Self {
         let interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(ONE_DAY));
         self.with_store(|store| store.sweep_every = interval)
     }
 
-    /// The sessions of every visitor, to list and to end them: what the extractor [`Sessions`] gives to handlers.
+    /// Returns the sessions of all visitors, to list and to end them outside of requests, for example in a job.
+    /// Handlers use the extractor [`Sessions`] instead.
+    ///
+    /// It needs [`SessionLayer::stored`]. With other layers each method of [`Sessions`] returns
+    /// [`ErrorKind::NoStore`](crate::ErrorKind::NoStore).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{Error, ErrorKind, Keys, SessionLayer};
+    /// /// Logs a user out on all devices.
+    /// async fn close_account(layer: &SessionLayer, user: &str) -> Result<u64, Error> {
+    ///     layer.sessions().destroy_all(user).await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()); // sessions in cookies: no store to ask
+    /// let error = close_account(&layer, "ada").await.unwrap_err();
+    /// assert_eq!(error.kind(), &ErrorKind::NoStore);
+    /// # }
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions::new(Arc::clone(&self.settings))
     }
 
-    /// The session cookie's name instead of `__Host-session`. The flash cookies are named after it: `__Host-shop` gives
-    /// `__Host-shop-flash`, unless [`SessionLayer::flash_name`] gives them a name of their own.
+    /// Sets the name of the session cookie: `__Host-session` by default.
+    ///
+    /// The name of the flash cookies follows it: with `__Host-shop` it is `__Host-shop-flash`.
+    /// [`SessionLayer::flash_name`] sets another.
     ///
     /// # Errors
     ///
-    /// When it is no cookie's name, when its prefix contradicts another setting, or when it is the flash's name.
+    /// If `name` is not a valid cookie name, if its prefix conflicts with another setting, or if it overlaps with the
+    /// name of the flash cookies.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate()).name("__Host-shop")?;
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// client.get("/").await;
+    /// assert_eq!(client.cookie_names(), ["__Host-shop"]);
+    /// assert!(SessionLayer::signed(Keys::generate()).name("my shop").is_err()); // a space
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn name(self, name: &str) -> Result<Self, SettingsError> {
         self.with(|config| config.session = config.session.clone().name(name))
     }
 
-    /// The flash cookies' name, before the dot, instead of `__Host-flash`.
+    /// Sets the name of the flash cookies: `__Host-flash` by default. Each cookie's name is this name, a dot and an id.
     ///
     /// # Errors
     ///
     /// As [`SessionLayer::name`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn save(flash: Flash) { flash.success("Saved") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate()).flash_name("__Host-notes")?;
+    /// let client = Client::new(Router::new().route("/", get(save)).layer(layer));
+    /// client.get("/").await;
+    /// assert!(client.cookie_names()[0].starts_with("__Host-notes."));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn flash_name(self, name: &str) -> Result<Self, SettingsError> {
         self.with(|config| {
             config.flash = config.flash.clone().name(name);
@@ -146,38 +328,113 @@ impl SessionLayer {
         })
     }
 
-    /// Cookies for a domain and all its subdomains. The default names become `__Secure-session` and `__Secure-flash`.
+    /// Sends the cookies to a domain and all its subdomains. By default they are sent to the host that set them only.
     ///
-    /// Every subdomain can then read, drop and replace the cookies (though not forge them).
+    /// The default names become `__Secure-session` and `__Secure-flash`. Every subdomain can then read, delete and
+    /// replace the cookies, though not forge them.
     ///
     /// # Errors
     ///
-    /// When it is no host name, or when a name that begins with `__Host-` was asked for.
+    /// If `domain` is not a host name, or if a cookie has a name that begins with `__Host-`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate()).domain("example.com")?;
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert!(response.set_cookies()[0].starts_with("__Secure-session="));
+    /// assert!(response.set_cookies()[0].contains("; Domain=example.com"));
+    /// assert!(SessionLayer::signed(Keys::generate()).domain("https://example.com").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn domain(self, domain: &str) -> Result<Self, SettingsError> {
         self.with_both(|cookie| cookie.domain(domain))
     }
 
-    /// Cookies for a path and what is below it. The default names become `__Secure-session` and `__Secure-flash`.
+    /// Sends the cookies only with requests for `path` and the paths below it: `/` by default.
+    ///
+    /// The default names become `__Secure-session` and `__Secure-flash`.
     ///
     /// # Errors
     ///
-    /// When it does not begin with `/` or cannot stand in a cookie, or when a name with `__Host-` was asked for.
+    /// If `path` does not begin with `/`, if it has a character that a cookie cannot carry, or if a cookie has a name
+    /// that begins with `__Host-`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate()).path("/shop")?;
+    /// let client = Client::new(Router::new().route("/shop", get(log_in)).layer(layer));
+    /// let response = client.get("/shop").await;
+    /// assert!(response.set_cookies()[0].starts_with("__Secure-session="));
+    /// assert!(response.set_cookies()[0].contains("; Path=/shop"));
+    /// assert!(SessionLayer::signed(Keys::generate()).path("shop").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn path(self, path: &str) -> Result<Self, SettingsError> {
         self.with_both(|cookie| cookie.path(path))
     }
 
-    /// Which requests from other sites carry the cookies: `Lax` unless told otherwise.
+    /// Sets which requests from other sites carry the cookies: [`SameSite::Lax`] by default.
     ///
-    /// With `None` every site can make a visitor's browser send requests in their session: protect each form.
+    /// With [`SameSite::None`] any site can make a browser send requests with the visitor's session. Protect each form
+    /// against cross-site requests then.
     ///
     /// # Errors
     ///
-    /// `SameSite=None` together with [`SessionLayer::insecure_over_http`].
+    /// If it is [`SameSite::None`] and [`SessionLayer::insecure_over_http`] was called before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, SameSite, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate()).same_site(SameSite::Strict)?;
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// assert!(client.get("/").await.set_cookies()[0].contains("; SameSite=Strict"));
+    /// let on_a_laptop = SessionLayer::signed(Keys::generate()).insecure_over_http();
+    /// assert!(on_a_laptop.same_site(SameSite::None).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn same_site(self, same_site: SameSite) -> Result<Self, SettingsError> {
         self.with_both(|cookie| cookie.same_site(same_site))
     }
 
-    /// A jar of its own under every top-level site that embeds this one (CHIPS). Without Secure it stays off.
+    /// Gives the cookies the attribute `Partitioned` (CHIPS): off by default.
+    ///
+    /// The browser then keeps separate cookies for each top-level site that embeds this one. The attribute needs Secure
+    /// cookies: after [`SessionLayer::insecure_over_http`] this setting has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).partitioned(true);
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// assert!(client.get("/").await.set_cookies()[0].contains("; Partitioned"));
+    /// # }
+    /// ```
     #[must_use]
     pub fn partitioned(self, partitioned: bool) -> Self {
         self.with_safe(|config| {
@@ -187,14 +444,31 @@ impl SessionLayer {
         })
     }
 
-    /// For a laptop: cookies without Secure, and so without the prefix of their names, that also travel over HTTP.
+    /// Sends the cookies over plain HTTP too, for development without HTTPS. The log warns about it.
     ///
-    /// Whoever is on the network can then take over a session. `SameSite=None` becomes `Lax`. It says so in the log.
+    /// An attacker on the network can then take over a session. The cookies lose the attribute Secure and the prefix of
+    /// their names, `SameSite=None` becomes `Lax`, and `Partitioned` is turned off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert!(response.set_cookies()[0].starts_with("session=")); // not `__Host-session=`
+    /// assert!(!response.set_cookies()[0].contains("; Secure"));
+    /// # }
+    /// ```
     #[must_use]
     pub fn insecure_over_http(self) -> Self {
         tracing::warn!(
-            "session cookies travel over plain HTTP (insecure_over_http): anybody on the network can take a session \
-             over; use HTTPS and drop this setting in production"
+            "session cookies are also sent over plain HTTP (`insecure_over_http`), so an attacker on the network can \
+             take a session over: use HTTPS and remove this setting in production"
         );
         self.with_safe(|config| {
             for cookie in [&mut config.session, &mut config.flash] {
@@ -203,68 +477,278 @@ impl SessionLayer {
         })
     }
 
-    /// Keeps two applications with one secret apart: neither opens the other's cookies. Empty unless told otherwise.
+    /// Sets the name of the application, so that two applications with the same secret do not accept each other's
+    /// cookies. It is empty by default.
+    ///
+    /// Changing it ends all sessions: no cookie from before is accepted any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let keys = Keys::generate();
+    /// let shop = SessionLayer::signed(keys.clone()).application("shop");
+    /// let forum = SessionLayer::signed(keys).application("forum");
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(forum));
+    /// client.enter(&TestSession::new(&shop).insert("user", "ada"));
+    /// assert_eq!(client.get("/").await.text(), "Hello stranger");
+    /// # }
+    /// ```
     #[must_use]
     pub fn application(self, application: &str) -> Self {
         self.with_safe(|config| application.clone_into(&mut config.application))
     }
 
-    /// The longest time between two visits: 24 hours unless told otherwise, 1 second to 10 years.
+    /// Sets the longest time between two visits of a session: 24 hours by default, 1 second to 10 years, in whole
+    /// seconds.
     ///
-    /// A visit counts when the session is used. The cookie is renewed for it after an eighth of this time.
+    /// A visit is a request that uses the session. The layer notes a visit only after an eighth of this time since the
+    /// last noted one, so a session can end up to an eighth early.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let half_an_hour = Duration::from_secs(30 * 60);
+    /// let layer = SessionLayer::signed(Keys::generate())
+    ///     .idle_timeout(half_an_hour)
+    ///     .clock(clock.clone());
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// clock.advance(Duration::from_secs(20 * 60));
+    /// assert_eq!(client.get("/").await.text(), "Hello ada");
+    /// clock.advance(Duration::from_secs(31 * 60));
+    /// assert_eq!(client.get("/").await.text(), "Hello stranger");
+    /// # }
+    /// ```
     #[must_use]
     pub fn idle_timeout(self, timeout: Duration) -> Self {
         self.with_safe(|config| config.limits = Limits { idle: seconds(timeout, TEN_YEARS), ..config.limits })
     }
 
-    /// The longest time from the beginning of a session, whatever its activity: 30 days unless told otherwise,
-    /// 1 second to 10 years.
+    /// Sets the longest time from the beginning of a session, even if the visitor is active: 30 days by default, 1
+    /// second to 10 years, in whole seconds.
+    ///
+    /// A session can set its own with [`Session::set_lifetime`](crate::Session::set_lifetime).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let an_hour = Duration::from_secs(60 * 60);
+    /// let layer = SessionLayer::signed(Keys::generate()).lifetime(an_hour).clock(clock.clone());
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// clock.advance(Duration::from_secs(50 * 60));
+    /// assert_eq!(client.get("/").await.text(), "Hello ada");
+    /// clock.advance(Duration::from_secs(11 * 60)); // 61 minutes after the session began
+    /// assert_eq!(client.get("/").await.text(), "Hello stranger");
+    /// # }
+    /// ```
     #[must_use]
     pub fn lifetime(self, lifetime: Duration) -> Self {
         self.with_safe(|config| config.limits = Limits { lifetime: seconds(lifetime, TEN_YEARS), ..config.limits })
     }
 
-    /// How long an unread flash message waits: 5 minutes unless told otherwise, 1 second to 1 day.
+    /// Sets how long an unread flash message is kept: 5 minutes by default, 1 second to 1 day, in whole seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::{Client, ManualClock}};
+    /// # async fn save(flash: Flash) { flash.success("Saved") }
+    /// # async fn page(flash: Flash) -> String { flash.get("success").unwrap_or("no message").to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let a_minute = Duration::from_secs(60);
+    /// let layer = SessionLayer::signed(Keys::generate()).flash_lifetime(a_minute).clock(clock.clone());
+    /// let app = Router::new().route("/save", get(save)).route("/", get(page)).layer(layer);
+    /// let client = Client::new(app);
+    /// client.get("/save").await;
+    /// clock.advance(Duration::from_secs(61));
+    /// assert_eq!(client.get("/").await.text(), "no message");
+    /// # }
+    /// ```
     #[must_use]
     pub fn flash_lifetime(self, lifetime: Duration) -> Self {
         self.with_safe(|config| config.flash_lifetime = seconds(lifetime, ONE_DAY))
     }
 
-    /// Cookies that outlive the browser: `Max-Age` is what is left of the nearer limit, at most 400 days.
+    /// Lets the cookies outlive the browser: off by default, so that a session ends when the browser closes.
+    ///
+    /// `Max-Age` is then what is left of the idle timeout or the lifetime, whichever is nearer, at most 400 days.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).persistent(true);
+    /// let client = Client::new(Router::new().route("/", get(log_in)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert!(response.set_cookies()[0].contains("; Max-Age=86400")); // the idle timeout, 24 hours
+    /// client.close_browser();
+    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
+    /// # }
+    /// ```
     #[must_use]
     pub fn persistent(self, persistent: bool) -> Self {
         self.with_safe(|config| config.is_persistent = persistent)
     }
 
-    /// Lets a session that is too large for one cookie spread over up to `most` of them, 1 to 8.
+    /// Lets a session that is too large for one cookie use up to `most` cookies: 1 by default, at most 8.
     ///
-    /// Each costs up to 4 KiB with every request, and servers commonly refuse headers of more than 8 to 16 KiB.
+    /// Each cookie adds up to 4 KiB to every request. Many servers refuse headers of more than 8 to 16 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn write(session: Session) -> Result<(), Error> {
+    ///     session.insert("note", "x".repeat(4_000)) // more than one cookie holds
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).chunked(2);
+    /// let client = Client::new(Router::new().route("/", get(write)).layer(layer));
+    /// assert_eq!(client.get("/").await.status(), 200);
+    /// assert_eq!(client.cookie_names().len(), 2);
+    /// # }
+    /// ```
     #[must_use]
     pub fn chunked(self, most: usize) -> Self {
         self.with_safe(|config| config.most_pieces = most.clamp(1, 8))
     }
 
-    /// When a flash message is gone: [`FlashMode::UntilRead`] unless told otherwise.
+    /// Sets when a flash message is removed: [`FlashMode::UntilRead`] by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, FlashMode, Keys, SessionLayer, testing::Client};
+    /// # async fn save(flash: Flash) { flash.success("Saved") }
+    /// # async fn page(flash: Flash) -> String { flash.get("success").unwrap_or("no message").to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).flash_mode(FlashMode::NextRequest);
+    /// let app = Router::new()
+    ///     .route("/save", get(save))
+    ///     .route("/other", get(|| async {}))
+    ///     .route("/", get(page));
+    /// let client = Client::new(app.layer(layer));
+    /// client.get("/save").await;
+    /// client.get("/other").await; // does not read the message, and removes it
+    /// assert_eq!(client.get("/").await.text(), "no message");
+    /// # }
+    /// ```
     #[must_use]
     pub fn flash_mode(self, mode: FlashMode) -> Self {
         self.with_safe(|config| config.flash_mode = mode)
     }
 
-    /// Saves what handlers did even when the answer is a 5xx. Unless told so, that is rolled back.
+    /// Saves what a handler changed even if the response is a server error (5xx): off by default, so that such changes
+    /// are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, http::StatusCode, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn fail(session: Session) -> Result<StatusCode, Error> {
+    ///     session.insert("attempts", 1)?;
+    ///     Ok(StatusCode::BAD_GATEWAY)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).save_on_server_error(true);
+    /// let client = Client::new(Router::new().route("/", get(fail)).layer(layer));
+    /// assert_eq!(client.get("/").await.set_cookies().len(), 1); // none without the setting
+    /// # }
+    /// ```
     #[must_use]
     pub fn save_on_server_error(self, save: bool) -> Self {
         self.with_safe(|config| config.save_on_server_error = save)
     }
 
-    /// Makes the response when a session cannot be read or saved, and for an [`Error`] that a handler returns.
+    /// Sets the function that makes the response if a session cannot be read or saved, or if a handler returns an
+    /// [`Error`].
     ///
-    /// Unless told otherwise it is one calm sentence, with a 503 while a store is not available and a 500 otherwise.
+    /// By default the response is one calm sentence with the status of [`Error::status`]: 503 if a store is
+    /// unavailable, 409 if the session ended while its request ran, 500 otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, response::IntoResponse, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn fail(session: Session) -> Result<(), Error> { session.insert("$reserved", 1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate())
+    ///     .on_error(|error| (error.status(), "Our sessions need a break.").into_response());
+    /// let client = Client::new(Router::new().route("/", get(fail)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert_eq!(response.status(), 500);
+    /// assert_eq!(response.text(), "Our sessions need a break.");
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_error(self, respond: impl Fn(&Error) -> Response + Send + Sync + 'static) -> Self {
         self.with_safe(|config| config.on_error = Arc::new(respond))
     }
 
-    /// Where time comes from: the system's clock unless told otherwise.
+    /// Sets the clock that all limits are measured with: [`SystemClock`](crate::SystemClock) by default. Tests use a
+    /// `ManualClock`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::UNIX_EPOCH;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::{Client, ManualClock}};
+    /// async fn began(session: Session) -> String {
+    ///     session.created_at().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).clock(ManualClock::at(1_700_000_000));
+    /// let client = Client::new(Router::new().route("/", get(began)).layer(layer));
+    /// assert_eq!(client.get("/").await.text(), "1700000000");
+    /// # }
+    /// ```
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
         self.with_safe(|config| config.clock = Arc::new(clock))
@@ -282,12 +766,14 @@ impl SessionLayer {
         }
     }
 
+    /// Changes the settings and checks them again.
     fn with(self, change: impl FnOnce(&mut Config)) -> Result<Self, SettingsError> {
         let mut config = Arc::unwrap_or_clone(self.settings).config;
         change(&mut config);
         Ok(Self { settings: Arc::new(Settings::new(config)?) })
     }
 
+    /// Changes the settings of the session cookie and of the flash cookies alike.
     fn with_both(self, change: impl Fn(CookieSettings) -> CookieSettings) -> Result<Self, SettingsError> {
         self.with(|config| {
             config.session = change(config.session.clone());
@@ -295,6 +781,7 @@ impl SessionLayer {
         })
     }
 
+    /// Changes the settings of the layer's store, if it has one.
     fn with_store(self, change: impl FnOnce(&mut StoreClient)) -> Self {
         self.with_safe(|config| {
             if let Some(store) = config.engine.store_mut() {
@@ -303,11 +790,11 @@ impl SessionLayer {
         })
     }
 
-    /// For settings that cannot conflict with others.
+    /// Changes a setting that cannot conflict with others.
     fn with_safe(self, change: impl FnOnce(&mut Config)) -> Self {
         match self.with(change) {
             Ok(layer) => layer,
-            Err(error) => unreachable!("this setting cannot contradict another: {error}"),
+            Err(error) => unreachable!("this setting cannot conflict with another: {error}"),
         }
     }
 }

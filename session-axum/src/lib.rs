@@ -1,5 +1,6 @@
-//! Session and flash scopes for axum: `Session` and `Flash` as extractors, `.with_session()` and `.flashing()` on
-//! responses. Data travels in a signed or encrypted cookie or stays in a store, and a struct can be the session.
+//! Sessions and flash messages for [axum](https://docs.rs/axum), as Rails and Django have them: one layer, extractors
+//! in handlers, helpers on responses. The data is kept in a signed or encrypted cookie, or in a store on the server. A
+//! struct can be the session.
 //!
 //! ```
 //! use axum::{Router, response::{IntoResponse, Redirect}, routing::{get, post}};
@@ -13,7 +14,7 @@
 //! }
 //!
 //! async fn home(mut visitor: Session<Visitor>, flash: Flash) -> impl IntoResponse {
-//!     visitor.visits += 1; // staged; saved with the response
+//!     visitor.visits += 1; // saved with the response
 //!     format!("{} Visit {}.", flash.get("success").unwrap_or("Welcome!"), visitor.visits)
 //! }
 //!
@@ -27,55 +28,56 @@
 //!     .layer(SessionLayer::signed(Keys::generate()));
 //! ```
 //!
-//! # The journey of a session
+//! # From request to response
 //!
-//! 1. [`SessionLayer`] gives every request a place for its session. It reads nothing yet.
-//! 2. The first [`Session`] or [`Flash`] that is extracted reads the cookies: the token's shape, its key, its signature,
-//!    its times, and only then its entries. What fails on the way is no session, and no error. Where
-//!    [sessions are stored](SessionLayer::stored), an authentic cookie is an id, and the store is asked once: if it does
-//!    not answer, that is an error, and never an empty session.
-//! 3. Handlers and middleware read and change what they like. Every handle of one request sees the same state.
-//!    [`Session<T>`](Session) shows it as a struct that derives [`SessionData`].
-//! 4. The response passes the layer: first what the extractors did, then what the helpers of [`SessionResponseExt`] say,
-//!    in their order. If the session differs from the one that arrived, a `Set-Cookie` header carries it, or the store
-//!    is told of the difference; if it cannot be saved, [`on_error`](SessionLayer::on_error) answers instead.
+//! 1. [`SessionLayer`] prepares each request. It reads nothing yet.
+//! 2. The first [`Session`] or [`Flash`] that a handler or middleware extracts reads the cookies. The layer checks a
+//!    cookie's signature before it decodes the data. A forged or expired cookie counts as no session. With
+//!    [`SessionLayer::stored`], the layer then loads the session from the store. If the store does not answer, the
+//!    request fails; it never gets an empty session instead.
+//! 3. Handlers and middleware read and change the session. All of them see the same values. [`Session<T>`](Session)
+//!    shows them as a struct that derives [`SessionData`].
+//! 4. The layer saves the changes before the response is sent: first those made through extractors, then those of the
+//!    helpers in [`SessionResponseExt`], in the order of the calls. It sets a cookie or writes to the store only if
+//!    something changed. If saving fails, [`on_error`](SessionLayer::on_error) makes the response instead.
 //!
-//! # What is enforced
+//! # What you can rely on
 //!
-//! - Nothing in a cookie is decoded before it is authentic, and nothing that a client sends is an error.
-//! - Idle timeout and lifetime hold whatever the browser does: [`SessionLayer::idle_timeout`],
-//!   [`SessionLayer::lifetime`], [`Session::set_lifetime`].
-//! - A 5xx, an [`Error`] that a handler returns, and a panic save nothing; [`Session::destroy`] and the helpers on the
-//!   response itself still hold.
-//! - A cookie that browsers would not keep is an error that names the largest keys, before anything is sent.
-//! - A store loses no update of requests that run at once, and nothing brings an ended session back.
-//! - A flash message is gone once somebody saw it, not before: see [`Flash`] and [`FlashMode`].
-//! - `Vary: Cookie` where the session was read; `Cache-Control: no-store` where a cookie is set.
+//! - A forged, expired or unreadable cookie is an empty session, never an error.
+//! - The server enforces the idle timeout and the lifetime: [`SessionLayer::idle_timeout`], [`SessionLayer::lifetime`],
+//!   [`Session::set_lifetime`].
+//! - A 5xx response, an [`Error`] that a handler returns, and a panic save nothing. [`Session::destroy`] and the
+//!   helpers on the response still take effect.
+//! - A session that is too large for its cookie is an error that names the largest keys. The cookie is not sent.
+//! - With a store, requests that run at the same time lose no update. No late request brings an ended session back.
+//! - A flash message is removed after a page has shown it, not before: see [`Flash`] and [`FlashMode`].
+//! - A response that depends on a cookie has `Vary: Cookie`. A response that sets one has `Cache-Control: no-store`.
 //!
-//! # Before a deployment
+//! # Before you deploy
 //!
-//! - Make a secret (`openssl rand -base64 48`) and read it with [`Keys::from_env`]. Rotate it with
-//!   [`Keys::with_fallback`].
-//! - The cookies are Secure. On a laptop without HTTPS use [`SessionLayer::insecure_over_http`].
+//! - Create a secret with `openssl rand -base64 48` and read it with [`Keys::from_env`]. Change it with
+//!   [`Keys::with_fallback`], so that sessions continue.
+//! - Browsers send the cookies over HTTPS only. For development without HTTPS, use
+//!   [`SessionLayer::insecure_over_http`].
 //! - Call [`Session::renew`] when a visitor logs in or gets more rights.
-//! - Where the data travels with the cookie, a copy of the cookie outlives a log-out until its limits end it, and brings
-//!   back what it held: see [`Destroyed`]. [`SessionLayer::revocations`] ends copies with the log-out; with
-//!   [`SessionLayer::stored`] they also bring nothing back, and [`Sessions`] logs a user out everywhere.
-//! - With a store, let the answer to a 503 be an error page: after a log-out that failed, the session may live on.
+//! - A copy of a signed or encrypted cookie still works after a log-out, until the session would have ended: see
+//!   [`Destroyed`]. [`SessionLayer::revocations`] and [`SessionLayer::stored`] end the copies too. With a store,
+//!   [`Sessions`] also logs a user out on all devices.
+//! - With a store, show an error page for a 503. If it was the response to a log-out, the session may still be alive.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `encrypted` | `SessionLayer::encrypted`: the same cookie, unreadable for the browser |
-//! | `validator`, `garde` | `.with_errors(report)`: what these crates found wrong with a form |
-//! | `testing` | `session_axum::testing`: a client that keeps cookies, forged sessions, a clock to move |
+//! | `encrypted` | `SessionLayer::encrypted`: a cookie that the browser cannot read |
+//! | `validator`, `garde` | `.with_errors(report)` for the form errors of these crates |
+//! | `testing` | `session_axum::testing`: a client with cookies, ready-made sessions, a clock to move |
 //!
-//! The stores are in the crate `session-stores`, a feature each.
+//! The stores are in the crate `session-stores`, one feature each.
 //!
 //! # What it does not do
 //!
-//! It logs nobody in, checks no permissions, makes no CSRF tokens, and limits no rates.
+//! It does not log users in, check permissions, protect forms against cross-site requests (CSRF), or limit rates.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -101,7 +103,9 @@ mod state;
 pub mod testing;
 mod wire;
 
-/// For what is said to a store, and for stores of your own: `session_core::store` has the whole contract.
+/// The trait of session stores, and its errors.
+///
+/// An author of a store finds all other types in the module `store` of the crate `session-core`.
 pub mod store {
     pub use session_core::store::{SessionStore, StoreError, StoreErrorKind};
 }
@@ -110,10 +114,13 @@ pub use config::FlashMode;
 #[doc(no_inline)]
 pub use cookie::SameSite;
 pub use devices::{LiveSession, Sessions};
+#[doc(inline)]
 pub use error::{Error, ErrorKind};
+#[doc(inline)]
 pub use flash::Flash;
 pub use layer::SessionLayer;
 pub use rejection::{MissingLayer, SessionRejection};
+#[doc(inline)]
 pub use response::SessionResponseExt;
 #[doc(hidden)]
 pub use session::Untyped;

@@ -1,4 +1,4 @@
-//! What a caller gets when extraction cannot work.
+//! Rejections: the responses of a route whose extractor fails.
 
 use std::{fmt, sync::Arc};
 
@@ -7,8 +7,24 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 
 use crate::{error::Error, request::Request};
 
-/// No usable [`SessionLayer`](crate::SessionLayer) is around the route: a mistake in the application's set-up, and a
-/// 500.
+/// The rejection of a route that has no usable [`SessionLayer`](crate::SessionLayer): a 500.
+///
+/// It is a mistake in the application's set-up: the layer is missing, or two layers share a cookie name. The log has
+/// the cause and the remedy.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, http::StatusCode, routing::get};
+/// # use session_axum::{Flash, testing::Client};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = Router::new().route("/", get(|_: Flash| async {})); // no `.layer(..)`
+/// let response = Client::new(app).get("/").await;
+/// assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// assert!(response.text().contains("add `.layer(SessionLayer::signed(keys))`"));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MissingLayer {
     extractor: &'static str,
@@ -26,12 +42,14 @@ impl MissingLayer {
 impl fmt::Display for MissingLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.clashes {
-            return f.write_str("two different session layers around this route share a cookie name");
+            return f.write_str(
+                "two different session layers around this route share a cookie name: give one of them another `name`",
+            );
         }
         write!(
             f,
-            "`{}` was extracted and no session layer is around this route: add `.layer(SessionLayer::signed(keys))` to \
-             the router, after the route",
+            "`{}` was extracted, but this route has no session layer: add `.layer(SessionLayer::signed(keys))` to the \
+             router, after the route",
             self.extractor
         )
     }
@@ -46,27 +64,56 @@ impl IntoResponse for MissingLayer {
     }
 }
 
-/// Returns what the layer put into a request, for `extractor`.
+/// Returns the state that the layer added to the request. `extractor` is the name for the error text.
 pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
     let request = parts.extensions.get::<Arc<Request>>().ok_or_else(|| MissingLayer::of(extractor))?;
-    // The layer has logged why.
+    // The layer has logged the cause already.
     if request.clashes { Err(MissingLayer { extractor, clashes: true }) } else { Ok(request) }
 }
 
-/// Why a handler did not get its [`Session`](crate::Session).
+/// The rejection of a route whose [`Session`](crate::Session) could not be extracted.
+///
+/// # Examples
+///
+/// A handler takes a `Result` to answer the rejection itself:
+///
+/// ```
+/// # use axum::{Router, response::{IntoResponse, Response}, routing::get};
+/// # use session_axum::{Keys, Session, SessionData, SessionLayer, SessionRejection, testing::Client};
+/// #[derive(SessionData)]
+/// struct Member {
+///     user: String,
+/// }
+///
+/// async fn home(member: Result<Session<Member>, SessionRejection>) -> Response {
+///     match member {
+///         Ok(member) => format!("Hello {}", member.user).into_response(),
+///         Err(SessionRejection::MissingField { key, .. }) => format!("There is no {key}").into_response(),
+///         Err(other) => other.into_response(),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let layer = SessionLayer::signed(Keys::generate());
+/// let client = Client::new(Router::new().route("/", get(home)).layer(layer));
+/// assert_eq!(client.get("/").await.text(), "There is no user");
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionRejection {
-    /// No usable layer is around the route: 500.
+    /// The route has no usable session layer. The response is a 500.
     MissingLayer(MissingLayer),
-    /// The visitor's session lacks a field that the struct requires: 401, or the struct's redirect.
+    /// The session has no readable value for a field that the struct requires. The response is a 401, or the struct's
+    /// redirect.
     MissingField {
         /// The field's key.
         key: &'static str,
-        /// Where the struct sends such a visitor.
+        /// The path of the struct's `#[session(redirect = "..")]`, if it has one.
         redirect: Option<&'static str>,
     },
-    /// The session could not be read: what [`on_error`](crate::SessionLayer::on_error) answers.
+    /// The session could not be read. [`on_error`](crate::SessionLayer::on_error) makes the response.
     Failed(Error),
 }
 
@@ -74,7 +121,9 @@ impl fmt::Display for SessionRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingLayer(error) => error.fmt(f),
-            Self::MissingField { key, .. } => write!(f, "the session has no readable `{key}`"),
+            Self::MissingField { key, .. } => {
+                write!(f, "the session has no readable value for the required field `{key}`")
+            }
             Self::Failed(error) => error.fmt(f),
         }
     }

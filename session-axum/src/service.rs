@@ -1,4 +1,4 @@
-//! What [`SessionLayer`](crate::SessionLayer) makes of a service: every request gets a place for its session.
+//! The service that [`SessionLayer`](crate::SessionLayer) puts around the application, and its future.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,10 @@ use tower_service::Service;
 pub use crate::future::ResponseFuture;
 use crate::{config::Settings, request::Request as SessionRequest};
 
-/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+/// The service that [`SessionLayer`](crate::SessionLayer) puts around another one.
+///
+/// It prepares each request for [`Session`](crate::Session) and [`Flash`](crate::Flash). It saves the changes before
+/// the response is sent.
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,
@@ -42,6 +45,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let outer = request.extensions().get::<Arc<SessionRequest>>().cloned();
+        // The same layer twice is harmless: the outer service saves, and this one only passes the request on.
         if let Some(outer) = &outer
             && outer.layers().any(|layer| Arc::ptr_eq(&layer.settings, &self.settings))
         {
@@ -54,6 +58,7 @@ where
         if clash {
             self.settings.setup_warnings.clashing_layers(self.settings.session_cookie.spec.name());
         }
+        // Extractors find the innermost layer here. It keeps the outer ones, so that a third layer is compared with all.
         let here = Arc::new(SessionRequest::new(&self.settings, &request, outer, clash));
         request.extensions_mut().insert(Arc::clone(&here));
         ResponseFuture::new(self.inner.call(request), Some(here))

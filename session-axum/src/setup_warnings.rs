@@ -1,10 +1,10 @@
-//! Set-up that cannot work, said once and with the remedy.
+//! Warnings about a set-up that cannot work. Each is logged once for a layer, with the remedy.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use http::{HeaderMap, HeaderName, Uri, header};
 
-/// What one layer has already said, and what it has seen of its cookies.
+/// The warnings that one layer has already logged, and what it has counted for them.
 #[derive(Debug, Default)]
 pub(crate) struct SetupWarnings {
     two_layers: Once,
@@ -22,8 +22,8 @@ impl SetupWarnings {
         self.two_layers.run(|| {
             tracing::error!(
                 cookie,
-                "two session layers with one cookie name are around one route; they are the same layer, and the inner \
-                 one is ignored: keep one of them"
+                "the same session layer was added twice around one route, and the inner one is ignored: keep one of \
+                 them"
             );
         });
     }
@@ -32,8 +32,9 @@ impl SetupWarnings {
         self.two_layers.run(|| {
             tracing::error!(
                 cookie,
-                "two different session layers around one route share a cookie name, and every session below them is \
-                 refused: give one of them another `name` (its flash cookie is named after it), or keep one of them"
+                "two different session layers around one route share a cookie name, so every extractor and helper \
+                 below them answers with a 500: give one of them another `name` (the name of its flash cookie \
+                 follows), or keep one of them"
             );
         });
     }
@@ -41,13 +42,13 @@ impl SetupWarnings {
     pub(crate) fn owner_without_store(&self) {
         self.owner_without_store.run(|| {
             tracing::warn!(
-                "a session's owner or label was set and there is no store to keep it: use \
+                "a session's owner or label was set, but this layer has no session store to keep it: use \
                  `SessionLayer::stored(store, keys)`"
             );
         });
     }
 
-    /// A request brought valid cookies of different sessions, or more candidates than are verified.
+    /// Warns about cookies of different sessions in one request, or more candidates than are verified.
     pub(crate) fn rival_cookies(&self, cookie: &str, now: u64) {
         self.rivals.run(now, || {
             tracing::warn!(
@@ -58,7 +59,7 @@ impl SetupWarnings {
         });
     }
 
-    /// Looks at where a request comes from, as long as the set-up is young: later requests cost nothing.
+    /// Returns where a request comes from, for the first [`WATCHED`] requests. Later requests cost nothing.
     pub(crate) fn watch(&self, look: impl FnOnce() -> Origin) -> Option<Origin> {
         if self.requests.load(Relaxed) >= WATCHED {
             return None;
@@ -67,19 +68,19 @@ impl SetupWarnings {
         Some(look())
     }
 
-    /// A cookie of ours came with a request.
+    /// Notes that a request carried a cookie of this layer.
     pub(crate) fn saw_cookie(&self) {
         self.came_back.store(true, Relaxed);
     }
 
-    /// A cookie leaves for a browser that had none.
+    /// Notes that a response sets a cookie in a browser that had none. Warns if the browser cannot keep it.
     pub(crate) fn issued(&self, cookie: &str, secure: bool, origin: Option<Origin>) {
         if secure && origin == Some(Origin::PlainHttp) {
             self.plain_http.run(|| {
                 tracing::warn!(
                     cookie,
-                    "a Secure cookie was set on a page that came over plain HTTP, and the browser will not keep it: \
-                     serve the site over HTTPS, or use `insecure_over_http` on a laptop"
+                    "a Secure cookie was set on a page over plain HTTP, so the browser drops it: serve the site over \
+                     HTTPS, or use `SessionLayer::insecure_over_http` on a laptop"
                 );
             });
         }
@@ -87,33 +88,35 @@ impl SetupWarnings {
             return;
         }
         let issued = self.issued.fetch_add(1, Relaxed) + 1;
+        // A first visitor may never return. A request from a page of this site should carry a cookie from that page.
         if issued >= NEVER_BACK || (issued > 1 && origin == Some(Origin::SameSite)) {
             self.never_back.run(|| {
                 tracing::warn!(
                     cookie,
                     issued,
-                    "session cookies were set and none has come back: the site may be served over plain HTTP (see \
-                     `insecure_over_http`), under another host or path than `domain` and `path` say, or embedded in \
-                     another site (see `same_site` and `partitioned`)"
+                    "session cookies were set, but none has come back. Check three things: is the site served over \
+                     plain HTTP (see `insecure_over_http`)? Do `domain` and `path` match the site's host and path? Is \
+                     the site embedded in another site (see `same_site` and `partitioned`)?"
                 );
             });
         }
     }
 }
 
-/// How many cookies may leave, none coming back, before that is odd.
+/// How many cookies a layer may set before it warns that none has come back.
 const NEVER_BACK: u32 = 16;
 
-/// How many requests are looked at.
+/// How many requests are checked for where they come from.
 const WATCHED: u32 = 1_000;
 
-/// Where a request says that it comes from.
+/// Where a request comes from, by its own headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// From a page over plain HTTP, on a host where browsers do not keep Secure cookies.
+    /// A page over plain HTTP, on a host for which browsers drop Secure cookies.
     PlainHttp,
-    /// From a page of this very site.
+    /// A page of the same site.
     SameSite,
+    /// The headers do not tell.
     Unknown,
 }
 
@@ -123,6 +126,7 @@ impl Origin {
         let forwarded = text(HeaderName::from_static("x-forwarded-proto"));
         let page = text(header::ORIGIN).or_else(|| text(header::REFERER)).and_then(|page| page.parse::<Uri>().ok());
         let host = text(header::HOST).or_else(|| uri.host());
+        // A proxy that ends TLS forwards plain HTTP, so its header decides before the scheme of the request.
         let is_plain = |uri: &Uri| uri.scheme_str() == Some("http") && !uri.host().is_some_and(is_loopback);
         if forwarded == Some("http") || (forwarded.is_none() && (is_plain(uri) || page.as_ref().is_some_and(is_plain)))
         {
@@ -134,7 +138,7 @@ impl Origin {
     }
 }
 
-/// Browsers keep Secure cookies of these over plain HTTP as well.
+/// Returns whether browsers keep Secure cookies of this host over plain HTTP as well.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
@@ -152,13 +156,14 @@ impl OncePerMinute {
     }
 }
 
+/// Runs a closure at most once.
 #[derive(Debug, Default)]
 struct Once(AtomicBool);
 
 impl Once {
-    fn run(&self, say: impl FnOnce()) {
+    fn run(&self, warn: impl FnOnce()) {
         if !self.0.swap(true, Relaxed) {
-            say();
+            warn();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! For the tests of an application: a client that keeps cookies, sessions to forge and to read, a clock to move.
+//! The testing kit: a client that keeps cookies, sessions to prepare and to read, a clock to move.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -54,23 +54,82 @@ use crate::{
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
 };
 
-/// A clock that stands still until it is moved. Its clones move together.
+/// A clock that stands still until a test moves it.
+///
+/// Pass it to [`SessionLayer::clock`]. Its clones share one time: moving one moves all.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # use session_axum::{Clock, testing::ManualClock};
+/// # fn main() {
+/// let clock = ManualClock::at(1_700_000_000);
+/// let same = clock.clone();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(same.now(), UNIX_EPOCH + Duration::from_secs(1_700_000_060));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that shows this many seconds since 1970.
+    /// Creates a clock that shows this many seconds since 1970.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use session_axum::{Clock, testing::ManualClock};
+    /// # fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// assert_eq!(clock.now(), UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    /// # }
+    /// ```
     #[must_use]
     pub fn at(seconds: u64) -> Self {
         Self(Arc::new(AtomicU64::new(seconds)))
     }
 
-    /// Moves it on, by whole seconds.
+    /// Moves the clock forward by whole seconds. A fraction of a second is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let layer = SessionLayer::signed(Keys::generate()).clock(clock.clone());
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// assert_eq!(client.get("/").await.text(), "Hello ada");
+    /// clock.advance(Duration::from_secs(25 * 60 * 60)); // the idle timeout is 24 hours
+    /// assert_eq!(client.get("/").await.text(), "Hello stranger");
+    /// # }
+    /// ```
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
     }
 
-    /// Sets it to this many seconds since 1970.
+    /// Sets the clock to this many seconds since 1970. It may move backward.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use session_axum::{Clock, testing::ManualClock};
+    /// # fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// clock.set(1_600_000_000);
+    /// assert_eq!(clock.now(), UNIX_EPOCH + Duration::from_secs(1_600_000_000));
+    /// # }
+    /// ```
     pub fn set(&self, seconds: u64) {
         self.0.store(seconds, Ordering::SeqCst);
     }
@@ -82,7 +141,30 @@ impl Clock for ManualClock {
     }
 }
 
-/// A client that keeps cookies as a browser does, in process and over HTTPS. Its clones are tabs: they share one jar.
+/// A client that keeps cookies as a browser does, and calls the application in process.
+///
+/// It keeps Secure cookies too, as over HTTPS. Its clones are tabs of one browser: they share the cookies.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+/// async fn visit(session: Session) -> Result<String, Error> {
+///     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+///     session.insert("visits", visits)?;
+///     Ok(format!("visit {visits}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let layer = SessionLayer::signed(Keys::generate());
+/// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+/// let other_tab = client.clone();
+/// assert_eq!(client.get("/").await.text(), "visit 1");
+/// assert_eq!(other_tab.get("/").await.text(), "visit 2");
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     app: App,
@@ -112,15 +194,31 @@ impl CookieKey {
     }
 }
 
+/// A cookie of a client.
 #[derive(Clone)]
 struct Kept {
     value: String,
-    /// The second in which it is gone; `None` when the browser closes.
+    /// The second, by the client's clock, from which the cookie is dropped. `None` for a cookie without
+    /// `Max-Age`, which lasts until the browser closes.
     expires: Option<u64>,
 }
 
 impl Client {
-    /// A client of a router, or of another service that never fails.
+    /// Creates a client of a [`Router`](https://docs.rs/axum/0.8/axum/struct.Router.html), or of another service that
+    /// never fails. It has no cookies yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::testing::Client;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = Client::new(Router::new().route("/", get(|| async { "Hello" })));
+    /// assert_eq!(client.get("/").await.text(), "Hello");
+    /// assert!(client.cookie_names().is_empty());
+    /// # }
+    /// ```
     pub fn new<S>(app: S) -> Self
     where
         S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -137,23 +235,118 @@ impl Client {
         Self { app: Arc::new(call), jar: Arc::default(), clock: None }
     }
 
-    /// Drops cookies when their `Max-Age` is over by this clock.
+    /// Makes the client drop each cookie when its `Max-Age` has passed by this clock. Without a clock, cookies with a
+    /// `Max-Age` are kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, http::HeaderMap, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock}};
+    /// # async fn log_in(session: Session) -> Result<(), Error> { session.insert("user", "ada") }
+    /// async fn sends_cookies(headers: HeaderMap) -> String {
+    ///     headers.contains_key("cookie").to_string()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let layer = SessionLayer::signed(Keys::generate()).persistent(true).clock(clock.clone());
+    /// let app = Router::new().route("/log-in", get(log_in)).route("/", get(sends_cookies)).layer(layer);
+    /// let client = Client::new(app).with_clock(&clock);
+    /// client.get("/log-in").await;
+    /// assert_eq!(client.get("/").await.text(), "true");
+    /// clock.advance(Duration::from_secs(25 * 60 * 60)); // `Max-Age` is the idle timeout of 24 hours
+    /// assert_eq!(client.get("/").await.text(), "false");
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_clock(self, clock: &ManualClock) -> Self {
         Self { clock: Some(clock.clone()), ..self }
     }
 
-    /// Gets a page.
+    /// Sends a GET request.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not a valid path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// assert_eq!(client.get("/").await.text(), "visit 1");
+    /// assert_eq!(client.get("/").await.text(), "visit 2");
+    /// # }
+    /// ```
     pub async fn get(&self, path: &str) -> TestResponse {
         self.send(self.request(Method::GET, path, Body::empty())).await
     }
 
-    /// Posts nothing.
+    /// Sends a POST request with an empty body.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not a valid path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let app = Router::new()
+    ///     .route("/", get(visit))
+    ///     .route("/log-out", post(|| async { "Bye".with_new_session() }));
+    /// let client = Client::new(app.layer(SessionLayer::signed(Keys::generate())));
+    /// client.get("/").await;
+    /// assert_eq!(client.post("/log-out").await.text(), "Bye");
+    /// assert!(client.cookie_names().is_empty());
+    /// # }
+    /// ```
     pub async fn post(&self, path: &str) -> TestResponse {
         self.send(self.request(Method::POST, path, Body::empty())).await
     }
 
-    /// Posts a form, `application/x-www-form-urlencoded`.
+    /// Sends a POST request with a form, encoded as `application/x-www-form-urlencoded`.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not a valid path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::collections::HashMap;
+    /// # use axum::{Form, Router, routing::post};
+    /// # use session_axum::testing::Client;
+    /// async fn save(Form(form): Form<HashMap<String, String>>) -> String {
+    ///     format!("Saved {}", form["name"])
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = Client::new(Router::new().route("/", post(save)));
+    /// assert_eq!(client.post_form("/", &[("name", "Ada & Co")]).await.text(), "Saved Ada & Co");
+    /// # }
+    /// ```
     pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
         let mut request = self.request(Method::POST, path, Body::from(urlencode(fields)));
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -161,7 +354,28 @@ impl Client {
         self.send(request).await
     }
 
-    /// Sends any request, with the jar's cookies after its own.
+    /// Sends any request. The client's cookies follow those that the request has itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{body::Body, http::Request, Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// let request = Request::get("/").header("accept", "text/html").body(Body::empty())?;
+    /// assert_eq!(client.send(request).await.text(), "visit 1");
+    /// assert_eq!(client.get("/").await.text(), "visit 2");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(&self, mut request: Request<Body>) -> TestResponse {
         if let Some(cookies) = self.cookie_header(request.uri().path()) {
             request.headers_mut().append(header::COOKIE, cookies);
@@ -171,14 +385,52 @@ impl Client {
         response
     }
 
-    /// Puts a forged session, and its flash messages, into the jar.
+    /// Gives the client the cookies of `session`: its values and its flash messages.
+    ///
+    /// # Panics
+    ///
+    /// As [`TestSession::cookies`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// assert_eq!(client.get("/").await.text(), "Hello ada");
+    /// # }
+    /// ```
     pub fn enter(&self, session: &TestSession) {
         for (name, value) in session.cookies() {
             self.set_cookie(&name, &value);
         }
     }
 
-    /// Puts a cookie into the jar.
+    /// Gives the client a cookie for all paths, in place of one with the same name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, http::HeaderMap, routing::get};
+    /// # use session_axum::testing::Client;
+    /// async fn cookies(headers: HeaderMap) -> String {
+    ///     headers["cookie"].to_str().unwrap_or_default().to_owned()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = Client::new(Router::new().route("/", get(cookies)));
+    /// client.set_cookie("theme", "dark");
+    /// assert_eq!(client.get("/").await.text(), "theme=dark");
+    /// # }
+    /// ```
     pub fn set_cookie(&self, name: &str, value: &str) {
         let mut jar = self.jar();
         jar.retain(|key, _| key.name != name);
@@ -186,19 +438,79 @@ impl Client {
         jar.insert(key, Kept { value: value.to_owned(), expires: None });
     }
 
-    /// The value of a cookie.
+    /// Returns the value of a cookie; `None` if the client has no cookie with this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// assert_eq!(client.cookie("__Host-session"), None);
+    /// client.get("/").await;
+    /// assert!(client.cookie("__Host-session").is_some());
+    /// # }
+    /// ```
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.jar().iter().find(|(key, _)| key.name == name).map(|(_, kept)| kept.value.clone())
     }
 
-    /// The names of all cookies.
+    /// Returns the names of all cookies, sorted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// client.get("/").await;
+    /// client.set_cookie("theme", "dark");
+    /// assert_eq!(client.cookie_names(), ["__Host-session", "theme"]);
+    /// # }
+    /// ```
     #[must_use]
     pub fn cookie_names(&self) -> Vec<String> {
         self.jar().keys().map(|key| key.name.clone()).collect()
     }
 
-    /// Drops the cookies that have no `Max-Age`.
+    /// Drops all cookies without a `Max-Age`, as a browser does when it closes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// assert_eq!(client.get("/").await.text(), "visit 1");
+    /// client.close_browser();
+    /// assert_eq!(client.get("/").await.text(), "visit 1");
+    /// # }
+    /// ```
     pub fn close_browser(&self) {
         self.jar().retain(|_, kept| kept.expires.is_some());
     }
@@ -206,7 +518,7 @@ impl Client {
     fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("{path:?} is no path: {error}"));
+        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("{path:?} is not a valid path: {error}"));
         request
     }
 
@@ -251,7 +563,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Whether a cookie's path covers a request's (RFC 6265bis, section 5.1.4).
+/// Returns whether a cookie's path matches a request's path (RFC 6265bis, section 5.1.4).
 fn matches(cookie: &str, request: &str) -> bool {
     request.strip_prefix(cookie).is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }
@@ -267,7 +579,20 @@ fn urlencode(fields: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// A response, read to its end.
+/// A response with its whole body.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::testing::Client;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let client = Client::new(Router::new().route("/", get(|| async { "Hello" })));
+/// let response = client.get("/").await;
+/// assert_eq!((response.status().as_u16(), response.text()), (200, "Hello"));
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TestResponse {
     status: StatusCode,
@@ -276,28 +601,92 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    /// Its status.
+    /// Returns the status.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, http::StatusCode};
+    /// # use session_axum::testing::Client;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = Client::new(Router::new());
+    /// assert_eq!(client.get("/missing").await.status(), StatusCode::NOT_FOUND);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its headers.
+    /// Returns the headers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert_eq!(response.headers()["vary"], "Cookie");
+    /// assert_eq!(response.headers()["cache-control"], "no-store"); // it sets a cookie
+    /// # }
+    /// ```
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The values of its `Set-Cookie` headers.
+    /// Returns the values of the `Set-Cookie` headers, in their order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
+    /// let response = client.get("/").await;
+    /// assert!(response.set_cookies()[0].starts_with("__Host-session="));
+    /// assert!(response.set_cookies()[0].contains("; HttpOnly"));
+    /// # }
+    /// ```
     #[must_use]
     pub fn set_cookies(&self) -> Vec<&str> {
         self.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect()
     }
 
-    /// Its body as text.
+    /// Returns the body as text. A body that is not UTF-8 becomes a sentence that says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::testing::Client;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = Client::new(Router::new().route("/", get(|| async { "Hello" })));
+    /// assert_eq!(client.get("/").await.text(), "Hello");
+    /// # }
+    /// ```
     #[must_use]
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or("(the body is no text)")
+        std::str::from_utf8(&self.body).unwrap_or("(the body is not UTF-8 text)")
     }
 
     async fn read(response: Response) -> Self {
@@ -317,9 +706,31 @@ impl fmt::Debug for TestResponse {
     }
 }
 
-/// A session and its flash messages outside any request: to forge one that a layer will take, or to read what it sent.
+/// A session and its flash messages, outside of any request. Use it to prepare the session of a test, or to read what
+/// an application has set.
 ///
-/// Where sessions are in a store it needs one that answers at once, such as `MemoryStore`, and panics with another.
+/// It works with every layer but [`SessionLayer::null`], which has no sessions. With [`SessionLayer::stored`] it needs
+/// a store that answers at once, such as `MemoryStore`. With another store it panics.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+/// # async fn visit(session: Session) -> Result<String, Error> {
+/// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+/// #     session.insert("visits", visits)?;
+/// #     Ok(format!("visit {visits}"))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let layer = SessionLayer::signed(Keys::generate());
+/// let client = Client::new(Router::new().route("/", get(visit)).layer(layer.clone()));
+/// client.enter(&TestSession::new(&layer).insert("visits", 41));
+/// assert_eq!(client.get("/").await.text(), "visit 42");
+/// assert_eq!(TestSession::of_client(&layer, &client).get("visits"), Some(42));
+/// # }
+/// ```
 pub struct TestSession {
     settings: Arc<Settings>,
     id: SessionId,
@@ -328,18 +739,53 @@ pub struct TestSession {
 }
 
 impl TestSession {
-    /// An empty one, for this layer.
+    /// Creates an empty session for this layer.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// If the operating system returns no random bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{Keys, SessionLayer, testing::TestSession};
+    /// # fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// assert!(TestSession::new(&layer).keys().is_empty());
+    /// # }
+    /// ```
     #[must_use]
     pub fn new(layer: &SessionLayer) -> Self {
         let id = SessionId::random().unwrap_or_else(|error| panic!("{error}"));
         Self { settings: Arc::clone(layer.settings()), id, entries: BTreeMap::new(), flash: Batch::default() }
     }
 
-    /// What the cookies that a response sets hold: an empty one when it sets none.
+    /// Reads the session and the flash messages from the cookies that a response sets. It is empty if the response sets
+    /// none.
+    ///
+    /// # Panics
+    ///
+    /// If the layer's store fails or does not answer at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer.clone()));
+    /// let response = client.get("/").await;
+    /// let session = TestSession::of_response(&layer, response.headers());
+    /// assert_eq!(session.get("visits"), Some(1));
+    /// # }
+    /// ```
     #[must_use]
     pub fn of_response(layer: &SessionLayer, headers: &HeaderMap) -> Self {
         let cookies = headers.get_all(header::SET_COOKIE).iter().filter_map(|header| {
@@ -349,7 +795,31 @@ impl TestSession {
         Self::read(layer, &cookies.collect::<Vec<_>>().join("; "))
     }
 
-    /// What a client's jar holds.
+    /// Reads the session and the flash messages from the cookies of a client.
+    ///
+    /// # Panics
+    ///
+    /// If the layer's store fails or does not answer at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn visit(session: Session) -> Result<String, Error> {
+    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+    /// #     session.insert("visits", visits)?;
+    /// #     Ok(format!("visit {visits}"))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer.clone()));
+    /// client.get("/").await;
+    /// client.get("/").await;
+    /// assert_eq!(TestSession::of_client(&layer, &client).get("visits"), Some(2));
+    /// # }
+    /// ```
     #[must_use]
     pub fn of_client(layer: &SessionLayer, client: &Client) -> Self {
         let jar = client.jar();
@@ -357,97 +827,277 @@ impl TestSession {
         Self::read(layer, &pairs.join("; "))
     }
 
-    /// Puts a value in.
+    /// Puts a value under a key, in place of the one that was there.
     ///
     /// # Panics
     ///
-    /// When the value cannot be written as JSON.
+    /// If the value cannot be stored as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// assert_eq!(client.get("/").await.text(), "Hello ada");
+    /// # }
+    /// ```
     #[must_use]
     pub fn insert(mut self, key: &str, value: impl Serialize) -> Self {
-        let text = encode(&value).unwrap_or_else(|error| panic!("the value for {key:?}: {error}"));
+        let text = encode(&value).unwrap_or_else(|error| panic!("the value for {key:?} cannot be stored: {error}"));
         self.entries.insert(key.to_owned(), text);
         self
     }
 
     /// Adds a flash message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn page(flash: Flash) -> String { flash.get("success").unwrap_or("no message").to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(page)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).flash("success", "Saved"));
+    /// assert_eq!(client.get("/").await.text(), "Saved");
+    /// # }
+    /// ```
     #[must_use]
     pub fn flash(mut self, key: &str, text: &str) -> Self {
         self.flash.messages.add(key, text.to_owned());
         self
     }
 
-    /// Adds the values of a refused form.
+    /// Adds the values of a refused form, for [`Flash::input`](crate::Flash::input). Sensitive fields are [left
+    /// out](crate::response::WithInput#left-out).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn form(flash: Flash) -> String { flash.input().get("name").unwrap_or_default().to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(form)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).input(&[("name", "Ada")]));
+    /// assert_eq!(client.get("/").await.text(), "Ada");
+    /// # }
+    /// ```
     #[must_use]
     pub fn input<Kind>(mut self, form: &(impl FormValues<Kind> + ?Sized)) -> Self {
         self.flash.input.replace(form::fields(form, &Choice::Usual));
         self
     }
 
-    /// Adds what was wrong with it.
+    /// Adds the errors of a refused form, for [`Flash::errors`](crate::Flash::errors).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn form(flash: Flash) -> String { flash.errors().get("name").unwrap_or_default().to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(form)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).errors([("name", "is already taken")]));
+    /// assert_eq!(client.get("/").await.text(), "is already taken");
+    /// # }
+    /// ```
     #[must_use]
     pub fn errors<Kind>(mut self, errors: impl IntoErrors<Kind>) -> Self {
         self.flash.errors.extend(form::lists(errors));
         self
     }
 
-    /// The value under a key.
+    /// Returns the value under a key; `None` if there is none.
     ///
     /// # Panics
     ///
-    /// When the value is not a `T`.
+    /// If the value cannot be read as a `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{Keys, SessionLayer, testing::TestSession};
+    /// # fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let session = TestSession::new(&layer).insert("visits", 3);
+    /// assert_eq!(session.get("visits"), Some(3));
+    /// assert_eq!(session.get::<String>("user"), None);
+    /// # }
+    /// ```
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let text = self.entries.get(key)?;
-        Some(decode(text).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
+        Some(decode(text).unwrap_or_else(|error| panic!("the value of {key:?} cannot be read: {error}")))
     }
 
-    /// All keys.
+    /// Returns all keys, sorted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{Keys, SessionLayer, testing::TestSession};
+    /// # fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let session = TestSession::new(&layer).insert("user", "ada").insert("admin", true);
+    /// assert_eq!(session.keys(), ["admin", "user"]);
+    /// # }
+    /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         self.entries.keys().map(String::as_str).collect()
     }
 
-    /// The session's id.
+    /// Returns the session's id, as [`Session::id`](crate::Session::id) does in a handler.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn id(session: Session) -> String { session.id().to_string() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(id)).layer(layer.clone()));
+    /// let session = TestSession::new(&layer).insert("user", "ada");
+    /// client.enter(&session);
+    /// assert_eq!(client.get("/").await.text(), session.id().to_string());
+    /// # }
+    /// ```
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The flash messages.
+    /// Returns the flash messages, by key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, SessionLayer, SessionResponseExt, testing::{Client, TestSession}};
+    /// # async fn save() -> impl axum::response::IntoResponse { "".flashing(("success", "Saved")) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(save)).layer(layer.clone()));
+    /// client.get("/").await;
+    /// let session = TestSession::of_client(&layer, &client);
+    /// assert_eq!(session.messages().get("success"), Some("Saved"));
+    /// # }
+    /// ```
     #[must_use]
     pub const fn messages(&self) -> &Lists {
         &self.flash.messages
     }
 
-    /// The form's input that the flash carries.
+    /// Returns the values of the refused form that the flash carries, by field.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, SessionLayer, SessionResponseExt, testing::{Client, TestSession}};
+    /// # async fn save() -> impl axum::response::IntoResponse { "".with_input(&[("name", "Ada")]) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(save)).layer(layer.clone()));
+    /// client.get("/").await;
+    /// let session = TestSession::of_client(&layer, &client);
+    /// assert_eq!(session.form_input().get("name"), Some("Ada"));
+    /// # }
+    /// ```
     #[must_use]
     pub const fn form_input(&self) -> &Lists {
         &self.flash.input
     }
 
-    /// The form's errors that the flash carries.
+    /// Returns the errors of the refused form that the flash carries, by field.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, SessionLayer, SessionResponseExt, testing::{Client, TestSession}};
+    /// # async fn save() -> impl axum::response::IntoResponse { "".with_errors([("name", "is already taken")]) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(save)).layer(layer.clone()));
+    /// client.get("/").await;
+    /// let session = TestSession::of_client(&layer, &client);
+    /// assert_eq!(session.form_errors().get("name"), Some("is already taken"));
+    /// # }
+    /// ```
     #[must_use]
     pub const fn form_errors(&self) -> &Lists {
         &self.flash.errors
     }
 
-    /// A request that brings it.
+    /// Makes a request that carries the session's cookies. Use it for a service that is called without a [`Client`].
     ///
     /// # Panics
     ///
-    /// When `path` is no path.
+    /// If `path` is not a valid path, and as [`TestSession::cookies`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::http::{Method, header};
+    /// # use session_axum::{Keys, SessionLayer, testing::TestSession};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let request = TestSession::new(&layer).insert("user", "ada").request(Method::GET, "/account");
+    /// assert_eq!(request.uri(), "/account");
+    /// assert!(request.headers()[header::COOKIE].to_str()?.starts_with("__Host-session="));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn request(&self, method: Method, path: &str) -> Request<Body> {
         let pairs: Vec<_> = self.cookies().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = Request::builder().method(method).uri(path).header(header::COOKIE, pairs.join("; "));
-        request.body(Body::empty()).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        request.body(Body::empty()).unwrap_or_else(|error| panic!("{path:?} is not a valid path: {error}"))
     }
 
-    /// Its cookies: names and values.
+    /// Returns the names and values of the session's cookies. A session without values has no session cookie, and one
+    /// without messages no flash cookie.
+    ///
+    /// With [`SessionLayer::stored`] each call also writes the session to the store.
     ///
     /// # Panics
     ///
-    /// When the layer encrypts and the operating system has no randomness to give.
+    /// If the operating system returns no random bytes, or if the store fails or does not answer at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{Keys, SessionLayer, testing::TestSession};
+    /// # fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let session = TestSession::new(&layer).insert("user", "ada").flash("success", "Saved");
+    /// let cookies = session.cookies();
+    /// assert_eq!(cookies[0].0, "__Host-session");
+    /// assert!(cookies[1].0.starts_with("__Host-flash."));
+    /// # }
+    /// ```
     #[must_use]
     pub fn cookies(&self) -> Vec<(String, String)> {
         let Settings { session_cookie, flash_cookie, .. } = &*self.settings;
@@ -474,7 +1124,7 @@ impl TestSession {
         cookies
     }
 
-    /// Puts the session into the layer's store, under a secret of its own.
+    /// Writes the session to the layer's store and returns the secret that the cookie carries.
     fn store(&self, store: &StoreClient, now: u64) -> IdSecret {
         let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
         let mut changes = Changes::default();
@@ -499,12 +1149,12 @@ impl TestSession {
     }
 }
 
-/// The answer of a store that needs not wait for it.
+/// Returns the result of a store's operation that completes at its first poll.
 fn at_once<T>(answer: impl Future<Output = Result<T, Error>>) -> T {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(answer).poll(&mut context) {
         Poll::Ready(Ok(answer)) => answer,
-        Poll::Ready(Err(error)) => panic!("the session store: {error}"),
+        Poll::Ready(Err(error)) => panic!("the session store failed: {error}"),
         Poll::Pending => panic!("`TestSession` needs a store that answers at once: use `MemoryStore` in this test"),
     }
 }

@@ -342,7 +342,7 @@ async fn a_message_that_cannot_fit_is_an_error_and_changes_nothing() {
         (
             StatusCode::INSUFFICIENT_STORAGE,
             "the cookie __Host-flash would have 5476 bytes, but at most 4096 are allowed; the largest keys: k (4009 bytes); \
-             keep less in it, or let a session spread over several cookies with `chunked`"
+             store less, or let a session use several cookies with `SessionLayer::chunked`"
         )
     );
     assert_eq!(client.get("/").await.text(), SAVED);
@@ -392,7 +392,7 @@ async fn a_reserved_key_is_an_error_and_spoils_no_other_message() {
     client.post("/save").await;
     for (path, key) in [("/a", "$input"), ("/b", "$errors")] {
         let page = client.get(path).await;
-        let told = format!("the key `{key}` begins with `$`, which is reserved: choose another");
+        let told = format!("the key `{key}` begins with `$`, which is reserved: choose another key");
         assert_eq!((page.status(), page.text()), (StatusCode::IM_A_TEAPOT, told.as_str()));
     }
     assert_eq!(client.get("/").await.text(), SAVED);

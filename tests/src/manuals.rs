@@ -180,7 +180,8 @@ mod revel {
         let client = client(Router::new().route("/", get(both)).layer(layer()));
         assert_eq!(
             client.get("/").await.text(),
-            "None; the session's `fulluser` is not of the type that was asked for"
+            "None; the session's value for `fulluser` cannot be read as the requested type: use the type that was \
+             inserted, or remove the key"
         );
     }
 
@@ -364,7 +365,7 @@ mod buffalo {
             page.text(),
             "the cookie __Host-session would have 6801 bytes, but at most 4096 are allowed; \
              the largest keys: big (5009 bytes), small (10 bytes); \
-             keep less in it, or let a session spread over several cookies with `chunked`"
+             store less, or let a session use several cookies with `SessionLayer::chunked`"
         );
         assert_eq!(page.set_cookies(), [""; 0]);
     }

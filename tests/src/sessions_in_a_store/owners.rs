@@ -111,6 +111,6 @@ async fn an_owner_without_a_store_changes_nothing_and_is_said_once() {
     for _ in 0..3 {
         assert_eq!(client.get("/own/alice").await.set_cookies(), [""; 0]);
     }
-    let said = logs.take().into_iter().filter(|line| line.contains("no store to keep it")).count();
+    let said = logs.take().into_iter().filter(|line| line.contains("no session store to keep it")).count();
     assert_eq!((said, client.cookie(COOKIE)), (1, None));
 }
