@@ -56,6 +56,8 @@ impl Sessions {
     ///
     /// If there is no store, or if the store fails.
     ///
+    /// # Examples
+    ///
     /// ```no_run
     /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
     /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
@@ -79,6 +81,8 @@ impl Sessions {
     ///
     /// If there is no store, or if the store fails. The session may then live on.
     ///
+    /// # Examples
+    ///
     /// ```no_run
     /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
     /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
@@ -99,6 +103,8 @@ impl Sessions {
     /// # Errors
     ///
     /// If there is no store, or if the store fails. Some of the sessions may then live on.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};

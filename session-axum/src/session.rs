@@ -171,6 +171,8 @@ impl Session {
     ///
     /// If the value is not a `T`.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # use axum::{Router, routing::get};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
@@ -286,6 +288,8 @@ impl Session {
     /// If the value cannot be written as JSON that can be read back, if the key begins with `$`, or if the response has
     /// already been sent.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
@@ -344,6 +348,8 @@ impl Session {
     ///
     /// If the value is not a `T`. The value then stays in the session.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # use axum::{Router, routing::get};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
@@ -400,6 +406,8 @@ impl Session {
     /// If the current value is not a `T`, if the session has ended, if the store fails, or if other requests keep
     /// changing the session until the [store's timeout](crate::SessionLayer::store_timeout) is over. Also all errors of
     /// [`Session::insert`].
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use axum::{Router, routing::get};
@@ -497,6 +505,8 @@ impl Session {
     /// # Panics
     ///
     /// If the session has no id yet and the operating system provides no randomness.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use axum::{Router, routing::get};
@@ -671,6 +681,8 @@ impl Session {
     /// # Errors
     ///
     /// If the session is too large, if it has ended, if the store fails, or if the response has already been sent.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use axum::{Router, routing::get};
