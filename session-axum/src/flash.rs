@@ -626,6 +626,8 @@ impl Flash {
 
     /// Returns the refused forms, the newest first. Leaves out a form that the browser has sent again since.
     fn forms(&self) -> Vec<&Batch> {
+        // Two forms that share a field are one form: a value of the older version must not fill a gap in the newer one,
+        // for example a checkbox that the visitor has cleared.
         let mut forms: Vec<&Batch> = Vec::new();
         for batch in self.carried().chain([&self.now]).rev().filter(|batch| batch.has_form()) {
             if !forms.iter().any(|newer| newer.shares_a_field_with(batch)) {
@@ -646,6 +648,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Flash {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
         let request = request_of(parts, "Flash")?;
+        // Reads the cookies now, so that the layer adds `Vary: Cookie` even if the handler reads no message.
         request.incoming();
         let is_prefetch = request.settings.config.flash_mode == FlashMode::UntilRead && is_prefetch(&parts.headers);
         Ok(Self { request: Arc::clone(request), now: Batch::default(), is_prefetch })

@@ -151,6 +151,7 @@ fn add(fields: &mut Vec<(String, Texts)>, name: String, value: Value) {
         Value::Object(object) => {
             object.into_iter().for_each(|(key, value)| add(fields, format!("{name}[{key}]"), value));
         }
+        // A list of structs has an index in each name, so that the fields of one struct stay together.
         Value::Array(values) if values.iter().any(is_nested) => {
             let values = values.into_iter().enumerate();
             values.for_each(|(index, value)| add(fields, format!("{name}[{index}]"), value));

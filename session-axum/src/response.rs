@@ -49,8 +49,8 @@ use crate::{
 pub trait SessionResponseExt: IntoResponse + Sized {
     /// Ends the session, and begins a new one with these values.
     ///
-    /// Takes pairs of key and value, a struct that derives [`SessionData`], or a [`Session`]. The [`Session`] of this
-    /// request keeps its id, and its changes are then saved on a 5xx too.
+    /// Takes pairs of key and value, a struct that derives [`SessionData`], or a [`Session`]. If it is the
+    /// [`Session`] of this request, the session does not end, and its changes are saved on a 5xx too.
     ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};

@@ -28,8 +28,9 @@ use crate::{
 ///
 /// `Session` reads and changes values by key. `Session<T>`, for a `T` that derives [`SessionData`], shows the same
 /// session as a struct. Middleware and handlers extract either of them. The layer saves the session with the response,
-/// and only if something has changed. It saves nothing if the response is a 5xx, except the end of a session by
-/// [`Session::destroy`].
+/// and only if something has changed. If the response is a 5xx, only [`Session::destroy`] and the
+/// [response helpers](crate::SessionResponseExt) take effect, unless
+/// [`SessionLayer::save_on_server_error`](crate::SessionLayer::save_on_server_error) is set.
 ///
 /// `Session` never rejects a request because of what the client sent: with a missing, forged or expired cookie the
 /// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
@@ -869,6 +870,7 @@ impl<T: SessionData> Deref for Session<T> {
 
 impl<T: SessionData> DerefMut for Session<T> {
     fn deref_mut(&mut self) -> &mut T {
+        // If the fields cannot be written now, none of them counts as unchanged: the drop reports the error.
         if self.before.is_none() {
             self.before = Some(self.fields().unwrap_or_default());
         }
@@ -879,6 +881,7 @@ impl<T: SessionData> DerefMut for Session<T> {
 /// Stages the fields that have really changed.
 impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
+        // A handler that panics may have changed only some of the fields, so nothing is staged.
         let Some(before) = self.before.take().filter(|_| !std::thread::panicking()) else { return };
         let fields = self.fields().and_then(|fields| {
             let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
@@ -896,6 +899,7 @@ impl<T: SessionData> Drop for Session<T> {
 
 fn stage_fields(changes: &mut Changes, fields: Vec<Field>) {
     for field in fields {
+        // A field that is written moves to its own key, so that an old key does not hold another value.
         field.aliases.iter().for_each(|alias| changes.remove(alias));
         match field.text {
             Some(text) => changes.insert(field.key, text),
