@@ -1,4 +1,4 @@
-//! Sensitive fields: names of fields whose values must not be shown again or stored.
+//! Sensitive fields: the page must not show their values again, and no cookie may store them.
 
 /// Returns whether the name of a field shows that its value is sensitive.
 pub(super) fn is_sensitive(name: &str) -> bool {
