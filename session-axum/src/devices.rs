@@ -1,4 +1,4 @@
-//! `Sessions`: the list of a user's sessions, and the end of one or all of them.
+//! `Sessions`: lists the sessions of a user, and ends one or all of them.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -13,20 +13,32 @@ use crate::{
     rejection::{MissingLayer, request_of},
 };
 
-/// The sessions of every visitor, for "log out everywhere" and the list of a user's devices.
+/// The sessions of all visitors: lists the devices of a user, and logs out one of them or all.
 ///
-/// It is an extractor, and [`SessionLayer::sessions`](crate::SessionLayer::sessions) gives one outside of requests. A
-/// session is its owner's from [`Session::set_owner`](crate::Session::set_owner) on. Where sessions are not in a store
-/// every method is an error that says so.
+/// `Sessions` is an extractor. Outside of requests, [`SessionLayer::sessions`](crate::SessionLayer::sessions) returns
+/// one. A session belongs to an owner after [`Session::set_owner`](crate::Session::set_owner). All methods need a
+/// [store](crate::SessionLayer::stored), and return an error of the kind [`NoStore`](crate::ErrorKind::NoStore) without
+/// one.
 ///
 /// ```
-/// use session_axum::{Error, Session, Sessions};
-///
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, Sessions, testing::Client};
 /// async fn log_out_everywhere(session: Session, sessions: Sessions) -> Result<String, Error> {
 ///     let user: String = session.get("user")?.unwrap_or_default();
 ///     let ended = sessions.destroy_all(&user).await?;
 ///     Ok(format!("{ended} devices were logged out"))
 /// }
+///
+/// async fn without_a_store(sessions: Sessions) {
+///     let error = sessions.destroy_all("ada").await.unwrap_err();
+///     assert_eq!(error.kind(), &ErrorKind::NoStore);
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(without_a_store).post(log_out_everywhere));
+/// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// # assert_eq!(client.get("/").await.status(), 200);
+/// # });
 /// ```
 #[derive(Clone)]
 pub struct Sessions {
@@ -38,30 +50,72 @@ impl Sessions {
         Self { settings }
     }
 
-    /// The live sessions of `owner`, the one seen last first.
+    /// Returns the live sessions of `owner`, the most recently used first.
     ///
     /// # Errors
     ///
-    /// When there is no store, or when it cannot be asked.
+    /// If there is no store, or if the store fails.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let sessions = SessionLayer::stored(store, Keys::generate()).sessions();
+    /// let devices = sessions.of("ada").await?;
+    /// assert!(devices.iter().all(|device| device.created_at <= device.last_seen));
+    /// assert!(devices.is_sorted_by(|one, next| one.last_seen >= next.last_seen));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn of(&self, owner: impl AsRef<str>) -> Result<Vec<LiveSession>, Error> {
         let sessions = self.store()?.list(owner.as_ref(), self.settings.now()).await?;
         Ok(sessions.into_iter().map(LiveSession::from).collect())
     }
 
-    /// Ends the session with this public id, and says whether there was one.
+    /// Ends the session with this public id, and returns whether there was one.
+    ///
+    /// This method does not check the owner. In a handler, first check that the session is one of the user's own.
     ///
     /// # Errors
     ///
-    /// When there is no store, or when it cannot be told: then the session may live on.
+    /// If there is no store, or if the store fails. The session may then live on.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let sessions = SessionLayer::stored(store, Keys::generate()).sessions();
+    /// for device in sessions.of("ada").await?.iter().skip(1) {
+    ///     assert!(sessions.destroy(device.id).await?); // all devices but the one used last
+    /// }
+    /// assert!(sessions.of("ada").await?.len() <= 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
         self.store()?.delete_by_id(id).await
     }
 
-    /// Ends every session of `owner`, this request's included, and says how many there were.
+    /// Ends all sessions of `owner`, including the session of this request, and returns how many there were.
     ///
     /// # Errors
     ///
-    /// When there is no store, or when it cannot be told: then some of them may live on.
+    /// If there is no store, or if the store fails. Some of the sessions may then live on.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let sessions = SessionLayer::stored(store, Keys::generate()).sessions();
+    /// let devices = sessions.of("ada").await?;
+    /// assert_eq!(sessions.destroy_all("ada").await?, devices.len() as u64);
+    /// assert!(sessions.of("ada").await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn destroy_all(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
         self.store()?.delete_by_owner(owner.as_ref()).await
     }
@@ -81,17 +135,34 @@ impl<S: Send + Sync> FromRequestParts<S> for Sessions {
 
 session_core::opaque_debug!(Sessions);
 
-/// One of a user's sessions: a browser that is logged in.
+/// A live session of a user: a browser that is logged in. [`Sessions::of`] returns them.
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, LiveSession, SessionLayer, Sessions, testing::Client};
+/// async fn devices(sessions: Sessions) -> Result<String, Error> {
+///     let line = |device: &LiveSession| device.label.clone().unwrap_or_else(|| device.id.to_string());
+///     let lines: Vec<String> = sessions.of("ada").await?.iter().map(line).collect();
+///     Ok(lines.join("\n"))
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(devices)).layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// let response = client.get("/").await; // this layer has no store
+/// assert_eq!(response.status(), 500);
+/// # });
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveSession {
-    /// Its public id, which [`Sessions::destroy`] takes, and which is [`Session::id`](crate::Session::id) there.
+    /// The public id of the session, as [`Session::id`](crate::Session::id) returns it. [`Sessions::destroy`] takes it.
     pub id: SessionId,
-    /// When it began.
+    /// When the session began.
     pub created_at: SystemTime,
-    /// Its last visit, as exactly as visits are written down: an eighth of the idle timeout.
+    /// When the session was last used. It may be up to an eighth of the idle timeout too early.
     pub last_seen: SystemTime,
-    /// What was said of it with [`Session::set_label`](crate::Session::set_label).
+    /// The label that [`Session::set_label`](crate::Session::set_label) has set.
     pub label: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `Flash`: messages, a form's input and its errors, until the next page.
+//! `Flash`: messages, form input and form errors for the next page.
 
 use std::sync::Arc;
 
@@ -21,83 +21,269 @@ mod values;
 
 pub use values::{FormErrors, Input, Message, Messages};
 
-/// The flash messages of a request: those that came with it, and those for the next page.
+/// The flash messages of a request: reads those of earlier responses, and adds some for the next page.
 ///
-/// It never rejects for what a client sent: a forged or expired message is no message. Without a
-/// [`SessionLayer`](crate::SessionLayer) it rejects with a 500 that says so.
+/// `Flash` never rejects a request because of what the client sent: a forged or expired message is ignored. Without a
+/// [`SessionLayer`](crate::SessionLayer) it rejects with a 500 that names the missing layer.
 ///
-/// A message is gone once a handler has read it and the answer was shown to a person: a 2xx or 4xx with a body, not to
-/// a HEAD. A redirect, a 304 and a 5xx keep it, and so does a request that does not read it. To a prefetch there is no
-/// message: a browser may show that page later without asking again, and the message waits for a page that it asks for.
-/// With [`FlashMode::NextRequest`] any request shows and takes all messages.
+/// Flash messages have cookies of their own. They survive the end of the session, and need no session.
+///
+/// # When a message is gone
+///
+/// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx that is not 204 or
+/// 205 and does not answer a HEAD request. A redirect, a 304 and a 5xx keep it, and so does a request that does not
+/// read it. A message that is not read is gone after the [flash lifetime](crate::SessionLayer::flash_lifetime).
+///
+/// A request that only prepares a page (a prefetch) sees no messages: the browser may show that page later without
+/// another request. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
+///
+/// # Examples
 ///
 /// ```
-/// use session_axum::Flash;
+/// # use axum::{Router, response::Redirect, routing::{get, post}};
+/// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+/// async fn save(flash: Flash) -> Redirect {
+///     flash.success("The item has been created");
+///     Redirect::to("/")
+/// }
 ///
 /// async fn page(flash: Flash) -> String {
 ///     flash.get("success").unwrap_or("Welcome!").to_owned()
 /// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+/// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// client.post("/save").await;
+/// assert_eq!(client.get("/").await.text(), "The item has been created");
+/// assert_eq!(client.get("/").await.text(), "Welcome!");
+/// # });
 /// ```
 pub struct Flash {
     request: Arc<Request>,
-    /// For this page only.
+    /// Messages, input and errors for this page only.
     now: Batch,
     /// Whether the browser only prepares this page.
     is_prefetch: bool,
 }
 
 impl Flash {
-    /// The last message under `key`, and reads it: it is gone with this page.
+    /// Returns the last message under `key`, and marks the key as read; `None` if there is no message.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.get("info").unwrap_or("Nothing new").to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Sent");
+    /// assert_eq!(client.get("/").await.text(), "Nothing new");
+    /// # });
+    /// ```
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.mark([key]);
         self.peek(key)
     }
 
-    /// All messages under `key`, oldest first, and reads them.
+    /// Returns all messages under `key`, the oldest first, and marks the key as read.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.get_all("info").join(", ")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved, Sent");
+    /// assert_eq!(client.get("/").await.text(), "");
+    /// # });
+    /// ```
     #[must_use]
     pub fn get_all(&self, key: &str) -> Vec<&str> {
         self.mark([key]);
         self.peek_all(key)
     }
 
-    /// All messages with their keys, oldest first, and reads them.
+    /// Returns all messages as pairs of key and text, and marks all keys as read.
+    ///
+    /// The messages of the oldest response come first. Those of one response are grouped by key.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("success", "Saved"), ("warning", "The disk is almost full")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "success: Saved. warning: The disk is almost full. ");
+    /// # });
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.mark_all();
         self.all()
     }
 
-    /// Whether there is no message. It reads none.
+    /// Returns whether there are no messages. Marks no key as read.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.is_empty().to_string()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "true");
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "false");
+    /// # });
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all().next().is_none()
     }
 
-    /// The last message under `key`, which stays.
+    /// Returns the last message under `key`, and does not mark the key as read; `None` if there is no message.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.peek("info").unwrap_or("Nothing new").to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Sent");
+    /// assert_eq!(client.get("/").await.text(), "Sent");
+    /// # });
+    /// ```
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<&str> {
         self.all().filter(|(known, _)| *known == key).map(|(_, text)| text).last()
     }
 
-    /// All messages under `key`, oldest first, which stay.
+    /// Returns all messages under `key`, the oldest first, and does not mark the key as read.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.peek_all("info").join(", ")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved, Sent");
+    /// assert_eq!(client.get("/").await.text(), "Saved, Sent");
+    /// # });
+    /// ```
     #[must_use]
     pub fn peek_all(&self, key: &str) -> Vec<&str> {
         self.all().filter(|(known, _)| *known == key).map(|(_, text)| text).collect()
     }
 
-    /// All messages as a value for a template, a list of `key` and `text`, and reads them.
+    /// Returns all messages as a value for a template, and marks all keys as read.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.messages().iter().map(|message| format!("<p>{}</p>", message.text)).collect()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "<p>Saved</p><p>Sent</p>");
+    /// # });
+    /// ```
     #[must_use]
     pub fn messages(&self) -> Messages<'_> {
         Messages(self.iter().map(|(key, text)| Message { key, text }).collect())
     }
 
-    /// The values of a form that was refused, and reads them.
+    /// Returns the values of a refused form, and marks them as read.
+    ///
+    /// [`with_input`](crate::SessionResponseExt::with_input) adds them on the response that refuses the form.
     ///
     /// ```
-    /// # use session_axum::Flash;
-    /// async fn page(flash: Flash) -> String {
-    ///     format!("Your name: {}", flash.input().get("name").unwrap_or_default())
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Ada"), ("age", "a lot")])
     /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let input = flash.input();
+    ///     format!("Your name: {}", input.get("name").unwrap_or_default())
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Your name: Ada");
+    /// assert_eq!(client.get("/").await.text(), "Your name: ");
+    /// # });
     /// ```
     #[must_use]
     pub fn input(&self) -> Input<'_> {
@@ -107,7 +293,31 @@ impl Flash {
         Input(self.forms())
     }
 
-    /// What was wrong with a form, and reads it.
+    /// Returns the errors of a refused form, and marks them as read.
+    ///
+    /// [`with_errors`](crate::SessionResponseExt::with_errors) adds them on the response that refuses the form.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_errors([("age", "is not a number")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let errors = flash.errors();
+    ///     format!("Your age {}", errors.get("age").unwrap_or("is fine"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Your age is not a number");
+    /// assert_eq!(client.get("/").await.text(), "Your age is fine");
+    /// # });
+    /// ```
     #[must_use]
     pub fn errors(&self) -> FormErrors<'_> {
         if self.carried().any(Batch::has_form) {
@@ -116,27 +326,122 @@ impl Flash {
         FormErrors(self.forms())
     }
 
-    /// A message of success for the next page, under the key `success`.
+    /// Adds a success message for the next page, under the key `success`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.get("success").unwrap_or_default().to_owned() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.success("The item has been created");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "The item has been created");
+    /// # });
+    /// ```
     pub fn success(&self, text: impl Into<String>) {
         self.add("success", text);
     }
 
-    /// A message of failure for the next page, under the key `error`.
+    /// Adds an error message for the next page, under the key `error`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.get("error").unwrap_or_default().to_owned() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.error("The item could not be created");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "The item could not be created");
+    /// # });
+    /// ```
     pub fn error(&self, text: impl Into<String>) {
         self.add("error", text);
     }
 
-    /// A warning for the next page, under the key `warning`.
+    /// Adds a warning for the next page, under the key `warning`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.get("warning").unwrap_or_default().to_owned() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.warning("The disk is almost full");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "The disk is almost full");
+    /// # });
+    /// ```
     pub fn warning(&self, text: impl Into<String>) {
         self.add("warning", text);
     }
 
-    /// A piece of information for the next page, under the key `info`.
+    /// Adds a piece of information for the next page, under the key `info`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.get("info").unwrap_or_default().to_owned() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("A new version is available");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "A new version is available");
+    /// # });
+    /// ```
     pub fn info(&self, text: impl Into<String>) {
         self.add("info", text);
     }
 
-    /// A message for the next page. A key that begins with `$` is refused: the response becomes an [`Error`].
+    /// Adds a message for the next page, under any key.
+    ///
+    /// Keys that begin with `$` are reserved: with such a key, the response becomes an [`Error`].
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.add("undo", "/items/7/restore");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.get("undo").unwrap_or_default().to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "/items/7/restore");
+    /// # });
+    /// ```
     pub fn add(&self, key: &str, text: impl Into<String>) {
         let text = text.into();
         if key.starts_with(RESERVED_PREFIX) {
@@ -146,42 +451,141 @@ impl Flash {
         }
     }
 
-    /// A message for this page only: this handle shows it like one that came with the request.
+    /// Adds a message for this page only. This handle shows it like a message of an earlier response.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn page(mut flash: Flash) -> String {
+    ///     flash.now("warning", "The disk is almost full");
+    ///     flash.get("warning").unwrap_or_default().to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "The disk is almost full");
+    /// # });
+    /// ```
     pub fn now(&mut self, key: &str, text: impl Into<String>) {
         self.now.messages.add(key, text.into());
     }
 
-    /// A refused form's values and errors for this page only, without a redirect: this handle shows them like those
-    /// that come with one. What [`with_input`](crate::SessionResponseExt::with_input) leaves out is left out.
+    /// Adds the values and the errors of a refused form for this page only: for a form that is refused without a
+    /// redirect.
+    ///
+    /// This handle shows them like those of an earlier response. Sensitive fields are left out, as with
+    /// [`with_input`](crate::SessionResponseExt::with_input).
     ///
     /// ```
-    /// # use session_axum::Flash;
-    /// use axum::{Form, http::StatusCode, response::IntoResponse};
+    /// # use axum::{Router, Form, http::StatusCode, routing::post};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Settings {
+    ///     name: String,
+    /// }
     ///
-    /// # #[derive(serde::Serialize, serde::Deserialize)]
-    /// # struct Settings { name: String }
-    /// # fn page(_: &Flash) -> String { String::new() }
-    /// async fn save(mut flash: Flash, form: Form<Settings>) -> impl IntoResponse {
+    /// async fn save(mut flash: Flash, form: Form<Settings>) -> (StatusCode, String) {
     ///     flash.show(&form, [("name", "is already taken")]);
     ///     (StatusCode::UNPROCESSABLE_ENTITY, page(&flash))
     /// }
+    ///
+    /// fn page(flash: &Flash) -> String {
+    ///     let (input, errors) = (flash.input(), flash.errors());
+    ///     format!("{} {}", input.get("name").unwrap_or_default(), errors.get("name").unwrap_or_default())
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", post(save)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// let response = client.post_form("/", &[("name", "Ada")]).await;
+    /// assert_eq!(response.text(), "Ada is already taken");
+    /// # });
     /// ```
     pub fn show<Kind, OfErrors>(&mut self, form: &(impl FormValues<Kind> + ?Sized), errors: impl IntoErrors<OfErrors>) {
         let (input, errors) = (form::fields(form, &Choice::Usual), form::lists(errors));
         self.now.extend(Batch { input, errors, ..Batch::default() });
     }
 
-    /// Keeps all that came with the request for one more page, read or not.
+    /// Keeps everything that came with the request for one more page: messages, form input and form errors, read or
+    /// not.
+    ///
+    /// The last call of `keep`, [`keep_only`](Self::keep_only) and [`discard`](Self::discard) counts.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn save(flash: Flash) { flash.info("Saved") }
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.keep();
+    ///     flash.get("info").unwrap_or_default().to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved");
+    /// assert_eq!(client.get("/").await.text(), "Saved");
+    /// # });
+    /// ```
     pub fn keep(&self) {
         self.decide(Fate::Kept);
     }
 
-    /// Keeps the messages under these keys for one more page, and drops all the rest.
+    /// Keeps the messages under these keys for one more page, and drops everything else that came with the request.
+    ///
+    /// Takes one key, or several.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn save() -> Response { Redirect::to("/").flashing([("info", "Deleted"), ("undo", "/items/7")]) }
+    /// async fn page(flash: Flash) {
+    ///     flash.keep_only("undo");
+    /// }
+    ///
+    /// async fn next(flash: Flash) -> String {
+    ///     flash.iter().map(|(key, _)| key).collect()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save)).route("/next", get(next));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// client.get("/").await;
+    /// assert_eq!(client.get("/next").await.text(), "undo");
+    /// # });
+    /// ```
     pub fn keep_only<Kind>(&self, keys: impl IntoKeys<Kind>) {
         self.decide(Fate::KeptOnly(pairs::keys(keys)));
     }
 
-    /// Drops all that came with the request, read or not.
+    /// Drops everything that came with the request, read or not.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn save(flash: Flash) { flash.info("Saved") }
+    /// async fn page(flash: Flash) {
+    ///     flash.discard();
+    /// }
+    ///
+    /// async fn next(flash: Flash) -> String {
+    ///     flash.get("info").unwrap_or("Nothing new").to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save)).route("/next", get(next));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// client.get("/").await;
+    /// assert_eq!(client.get("/next").await.text(), "Nothing new");
+    /// # });
+    /// ```
     pub fn discard(&self) {
         self.decide(Fate::Discarded);
     }
@@ -192,11 +596,11 @@ impl Flash {
 
     fn stage(&self, change: impl FnOnce(&mut FlashChanges)) {
         if let Err(error) = self.request.stage_flash(change) {
-            tracing::error!(%error, "a change was dropped");
+            tracing::error!(%error, "a change of the flash messages was dropped");
         }
     }
 
-    /// Notes that something was read. After the response nothing is consumed any more.
+    /// Notes that a message was read. After the response, this has no effect.
     fn note(&self, read: impl FnOnce(&mut FlashChanges)) {
         let _ = self.request.stage_flash(read);
     }
@@ -220,8 +624,10 @@ impl Flash {
         batches.iter().map(|received| &received.batch)
     }
 
-    /// The refused forms, the newest first, without those that were sent again.
+    /// Returns the refused forms, the newest first. Leaves out a form that the browser has sent again since.
     fn forms(&self) -> Vec<&Batch> {
+        // Two forms that share a field are one form: a value of the older version must not fill a gap in the newer one,
+        // for example a checkbox that the visitor has cleared.
         let mut forms: Vec<&Batch> = Vec::new();
         for batch in self.carried().chain([&self.now]).rev().filter(|batch| batch.has_form()) {
             if !forms.iter().any(|newer| newer.shares_a_field_with(batch)) {
@@ -242,13 +648,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Flash {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
         let request = request_of(parts, "Flash")?;
+        // Reads the cookies now, so that the layer adds `Vary: Cookie` even if the handler reads no message.
         request.incoming();
         let is_prefetch = request.settings.config.flash_mode == FlashMode::UntilRead && is_prefetch(&parts.headers);
         Ok(Self { request: Arc::clone(request), now: Batch::default(), is_prefetch })
     }
 }
 
-/// A map from key to last message, so that a template writes `{{ flash.success }}`. It reads all messages.
+/// Serializes as a map from each key to its last message, so that a template can write `{{ flash.success }}`. Marks all
+/// keys as read.
 impl Serialize for Flash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut last: Vec<(&str, &str)> = Vec::new();
@@ -268,7 +676,7 @@ impl Serialize for Flash {
 
 session_core::opaque_debug!(Flash);
 
-/// A person does not see what a browser only prepares.
+/// Returns whether the browser only prepares the page, so that the visitor may never see it.
 fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose"]
         .iter()

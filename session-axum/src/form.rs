@@ -1,4 +1,4 @@
-//! A refused form on its way to the next page: what of it may travel, and as which texts.
+//! Refused forms: which fields are passed to the next page, and as which texts.
 
 use std::ops::Deref;
 
@@ -20,22 +20,39 @@ use sensitive::is_sensitive;
 
 use crate::pairs::{self, IntoKeys};
 
-/// What has the values of a form: a struct, a map, pairs of name and value, or an extractor around one of these.
+/// The values of a form: a struct, a map, pairs of name and value, or an extractor of one of these.
 ///
-/// `Kind` tells these apart for the compiler; nobody has to write it. An extractor is a [`Form`] of axum or of
-/// axum-extra, a `Query`, a `Json`, or one of your own that derefs to what it holds.
+/// The compiler infers `Kind`. An extractor is a [`Form`] of axum or of axum-extra, a `Query`, a `Json`, or your own
+/// type that derefs to the values. The struct in an extractor needs `Serialize` and `Deserialize`.
 ///
 /// [`Form`]: https://docs.rs/axum/latest/axum/struct.Form.html
+///
+/// ```
+/// use axum::{Form, http::StatusCode};
+/// use session_axum::SessionResponseExt;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Settings {
+///     name: String,
+/// }
+///
+/// let form = Form(Settings { name: "Ada".to_owned() });
+/// let response = StatusCode::UNPROCESSABLE_ENTITY
+///     .with_input(&form)
+///     .with_input(&[("colour", "red"), ("colour", "blue")]);
+/// assert_eq!(response.status(), 422);
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no form values",
-    note = "give a reference to a struct with `#[derive(Serialize)]`, a map, pairs of name and value, or a `Form` of these"
+    message = "`{Self}` cannot be used as form input",
+    note = "pass a reference to a struct with `#[derive(Serialize)]`, a map, pairs, or an extractor of these",
+    note = "the struct in a `Form` needs `#[derive(Serialize, Deserialize)]`"
 )]
 pub trait FormValues<Kind> {
-    /// Hands the values over.
+    /// Returns the values.
     fn values(&self) -> Values;
 }
 
-/// The values of a form on their way: see [`FormValues`].
+/// The values of a form: the result of [`FormValues::values`].
 pub struct Values(Result<Value, serde_json::Error>);
 
 impl Values {
@@ -46,11 +63,11 @@ impl Values {
 
 session_core::opaque_debug!(Values);
 
-/// Marks what serializes to fields.
+/// Marks a value that serializes to fields.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfFields(());
-/// Marks an extractor around what serializes to fields.
+/// Marks an extractor of a value that serializes to fields.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfExtractor<M>(std::marker::PhantomData<M>);
@@ -71,13 +88,13 @@ where
     }
 }
 
-/// Which fields travel.
+/// Which fields of a form are passed to the next page.
 pub(crate) enum Choice {
-    /// All but the sensitive ones.
+    /// All fields except the sensitive ones.
     Usual,
-    /// These and no others, also a sensitive one that is named itself.
+    /// Only these fields. A sensitive field needs its own full name here.
     Only(Vec<String>),
-    /// All but these and the sensitive ones.
+    /// All fields except these and the sensitive ones.
     Except(Vec<String>),
 }
 
@@ -101,14 +118,14 @@ impl Choice {
     }
 }
 
-/// `address` is the field itself, and holds `address[city]`.
+/// Returns whether `name` is the chosen field or a field in it: `address` holds `address[city]`.
 fn is_or_holds(chosen: &str, name: &str) -> bool {
     name.strip_prefix(chosen).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }
 
-/// The fields of a form.
+/// Returns the chosen fields of a form.
 ///
-/// Numbers and booleans become texts, lists stay lists, what is absent is left out. A struct in a struct has names with
+/// Numbers and booleans become texts, lists stay lists, and `null` is left out. A struct in a struct gets names with
 /// brackets, as HTML forms write them: `address[city]`, `guests[0][name]`.
 pub(crate) fn fields<Kind>(form: &(impl FormValues<Kind> + ?Sized), choice: &Choice) -> Lists {
     let mut fields = Vec::new();
@@ -117,7 +134,7 @@ pub(crate) fn fields<Kind>(form: &(impl FormValues<Kind> + ?Sized), choice: &Cho
         Ok(Value::Array(pairs)) => {
             pairs.into_iter().filter_map(pair).for_each(|(name, value)| add(&mut fields, name, value));
         }
-        Ok(_) | Err(_) => tracing::warn!("a form given as input has no fields: give a struct, a map or pairs"),
+        Ok(_) | Err(_) => tracing::warn!("form input without fields: pass a struct, a map or pairs of name and value"),
     }
     fields.into_iter().filter(|(name, _)| choice.takes(name)).collect()
 }
@@ -134,6 +151,7 @@ fn add(fields: &mut Vec<(String, Texts)>, name: String, value: Value) {
         Value::Object(object) => {
             object.into_iter().for_each(|(key, value)| add(fields, format!("{name}[{key}]"), value));
         }
+        // A list of structs has an index in each name, so that the fields of one struct stay together.
         Value::Array(values) if values.iter().any(is_nested) => {
             let values = values.into_iter().enumerate();
             values.for_each(|(index, value)| add(fields, format!("{name}[{index}]"), value));

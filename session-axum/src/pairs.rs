@@ -1,37 +1,78 @@
-//! What the helpers take: one pair or several, one key or several.
+//! The arguments of the helpers: one pair or several, one key or several.
 
-/// Pairs of a key and a value: one pair, or an array, a `Vec`, an `Option`, a map or any other iterator of pairs.
+/// Pairs of a key and a value: one pair, or an array, a `Vec`, an `Option`, a map or another iterator of pairs.
 ///
 /// The compiler infers `Kind`.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// use axum::http::StatusCode;
+/// use session_axum::SessionResponseExt;
+///
+/// # let voucher: Option<&str> = None;
+/// # let settings = BTreeMap::from([("size", "L")]);
+/// let response = StatusCode::OK
+///     .adding_to_session(("user", "Ada"))
+///     .adding_to_session([("theme", "dark"), ("language", "en")])
+///     .adding_to_session(voucher.map(|code| ("voucher", code)))
+///     .adding_to_session(settings);
+/// assert_eq!(response.status(), 200);
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no pair of key and value, and no list of such pairs",
-    note = "give a pair, or an array, `Vec`, `Option`, map or iterator of pairs"
+    message = "`{Self}` is not a pair of key and value, and not a list of such pairs",
+    note = "pass one pair, or an array, a `Vec`, an `Option`, a map or an iterator of pairs"
 )]
 pub trait IntoPairs<Kind> {
-    /// What the pairs hold.
+    /// The type of the values.
     type Value;
 
-    /// Passes each pair to `each`.
+    /// Calls `each` with each pair, in their order.
+    ///
+    /// ```
+    /// use session_axum::response::IntoPairs;
+    ///
+    /// let mut cart = Vec::new();
+    /// [("tea", 2), ("honey", 1)].for_each_pair(&mut |key, value| cart.push(format!("{key} {value}")));
+    /// assert_eq!(cart, ["tea 2", "honey 1"]);
+    /// ```
     fn for_each_pair(self, each: &mut dyn FnMut(String, Self::Value));
 }
 
-/// Keys: one key, or an array, a `Vec`, a slice or any other iterator of keys.
+/// Keys: one key, or an array, a `Vec`, a slice or another iterator of keys.
 ///
 /// The compiler infers `Kind`.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use session_axum::SessionResponseExt;
+///
+/// let response = StatusCode::OK
+///     .removing_from_session("cart")
+///     .removing_from_session(["theme", "language"]);
+/// assert_eq!(response.status(), 200);
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no key, and no list of keys",
-    note = "give a text, or an array, `Vec`, slice or iterator of texts"
+    message = "`{Self}` is not a key, and not a list of keys",
+    note = "pass one string, or an array, a `Vec`, a slice or an iterator of strings"
 )]
 pub trait IntoKeys<Kind> {
-    /// Passes each key to `each`.
+    /// Calls `each` with each key, in their order.
+    ///
+    /// ```
+    /// use session_axum::response::IntoKeys;
+    ///
+    /// let mut keys = Vec::new();
+    /// ["theme", "language"].for_each_key(&mut |key| keys.push(key));
+    /// assert_eq!(keys, ["theme", "language"]);
+    /// ```
     fn for_each_key(self, each: &mut dyn FnMut(String));
 }
 
-/// Marks what is one: [`IntoPairs`] of a pair, [`IntoKeys`] of a key.
+/// Marks a single value: a pair for [`IntoPairs`], a key for [`IntoKeys`].
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct One(());
-/// Marks what is an iterator.
+/// Marks an iterator.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Several(());

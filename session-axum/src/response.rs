@@ -1,4 +1,4 @@
-//! Helpers on responses: what Play writes as `.withSession` and `.flashing`.
+//! Response helpers: they change the session and the flash on a response, as methods and as parts.
 
 use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use serde::Serialize;
@@ -17,67 +17,217 @@ use crate::{
     session::Session,
 };
 
-/// Session and flash on everything that is a response.
+/// Changes the session and the flash on any response.
 ///
-/// The helpers apply after what the extractors did, in the order in which they were called. They also work where the
-/// handler never took a [`Session`], on error responses and on rejections.
+/// The helpers apply after the changes of the extractors, in the order of their calls. They work on all responses, also
+/// on errors and on rejections, and in handlers that do not extract a [`Session`]. On a 5xx, the changes of the
+/// extractors are dropped, and the helpers still apply.
+///
+/// If a helper adds a value that cannot be saved, or a key that begins with `$`, the response becomes an
+/// [`Error`].
 ///
 /// ```
-/// use axum::response::{IntoResponse, Redirect};
-/// use session_axum::SessionResponseExt;
-///
-/// async fn save() -> impl IntoResponse {
-///     Redirect::to("/").flashing([("success", "The item has been created")])
+/// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+/// # use session_axum::{Error, Flash, Keys, Session, SessionLayer, SessionResponseExt, testing::Client};
+/// async fn log_in() -> Response {
+///     Redirect::to("/").with_session([("user", "Ada")]).flashing([("success", "Welcome")])
 /// }
+///
+/// async fn home(session: Session, flash: Flash) -> Result<String, Error> {
+///     let user: String = session.get("user")?.unwrap_or_default();
+///     Ok(format!("{} {user}", flash.get("success").unwrap_or("Hello")))
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(home)).route("/login", post(log_in));
+/// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// client.post("/login").await;
+/// assert_eq!(client.get("/").await.text(), "Welcome Ada");
+/// # });
 /// ```
 pub trait SessionResponseExt: IntoResponse + Sized {
-    /// Replaces the whole session: a new one with these values. Given the request's own handle it keeps its identity.
+    /// Ends the session, and begins a new one with these values.
+    ///
+    /// Takes pairs of key and value, a struct that derives [`SessionData`], or a [`Session`]. If it is the
+    /// [`Session`] of this request, the session does not end, and its changes are saved on a 5xx too.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn home(session: Session) -> Result<String, Error> {
+    /// #     Ok(session.get("user")?.unwrap_or_else(|| "stranger".to_owned()))
+    /// # }
+    /// async fn log_in() -> Response {
+    ///     Redirect::to("/").with_session([("user", "Ada")])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/login", post(log_in));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/login").await;
+    /// assert_eq!(client.get("/").await.text(), "Ada");
+    /// # });
+    /// ```
     fn with_session<Kind>(self, session: impl IntoSession<Kind>) -> Response {
         WithSession::new(session).on(self)
     }
 
-    /// Adds values to the session that the request brought.
+    /// Adds values to the session of the request. A value replaces the previous one under its key.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Response, routing::{get, post}};
+    /// # use session_axum::{Keys, Session, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn home(session: Session) -> String { session.keys().join(", ") }
+    /// async fn save() -> Response {
+    ///     "Saved".adding_to_session([("theme", "dark"), ("language", "en")])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "language, theme");
+    /// # });
+    /// ```
     fn adding_to_session<Kind>(self, values: impl IntoPairs<Kind, Value: Serialize>) -> Response {
         AddingToSession::new(values).on(self)
     }
 
-    /// Takes values out of the session that the request brought.
+    /// Removes values from the session of the request: takes one key, or several.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Response, routing::{get, post}};
+    /// # use session_axum::{Keys, Session, SessionLayer, SessionResponseExt, testing::{Client, TestSession}};
+    /// # async fn home(session: Session) -> String { session.keys().join(", ") }
+    /// async fn buy() -> Response {
+    ///     "Thank you".removing_from_session(["cart", "voucher"])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let layer = SessionLayer::signed(Keys::generate());
+    /// # let app = Router::new().route("/", get(home)).route("/buy", post(buy)).layer(layer.clone());
+    /// # let client = Client::new(app);
+    /// client.enter(&TestSession::new(&layer).insert("cart", "tea").insert("user", "Ada"));
+    /// client.post("/buy").await;
+    /// assert_eq!(client.get("/").await.text(), "user");
+    /// # });
+    /// ```
     fn removing_from_session<Kind>(self, keys: impl IntoKeys<Kind>) -> Response {
         RemovingFromSession::new(keys).on(self)
     }
 
-    /// Discards the whole session. What is added after it begins a new one.
+    /// Ends the session: a log-out. Values that a later helper adds begin a new session.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn home(session: Session) -> Result<(), Error> { session.insert("user", "Ada") }
+    /// async fn log_out() -> Response {
+    ///     Redirect::to("/").with_new_session()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/logout", post(log_out));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.get("/").await;
+    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
+    /// client.post("/logout").await;
+    /// assert!(client.cookie_names().is_empty());
+    /// # });
+    /// ```
     fn with_new_session(self) -> Response {
         WithNewSession.on(self)
     }
 
-    /// Messages for the next page.
+    /// Adds flash messages for the next page: takes one pair of key and text, or several.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing(("success", "The item has been created"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "success: The item has been created. ");
+    /// # });
+    /// ```
     fn flashing<Kind>(self, messages: impl IntoPairs<Kind, Value: Into<String>>) -> Response {
         Flashing::new(messages).on(self)
     }
 
-    /// A form's values for the next page, where [`Flash::input`](crate::Flash::input) has them: those of a struct, a
-    /// map, pairs, or a `Form` of these.
+    /// Adds the values of a refused form for the next page, which reads them with
+    /// [`Flash::input`](crate::Flash::input).
     ///
-    /// Passwords and the like are [left out](WithInput#left-out). What does not fit into a cookie is left out too, the
-    /// largest field first, and [`Input::dropped`](crate::flash::Input::dropped) says so; messages and errors always travel.
+    /// Takes a reference to a struct, to a map, to pairs of name and value, or to an extractor of these, for example a
+    /// `Form`. Passwords and other sensitive fields are [left out](WithInput#left-out). Values that do not fit into a
+    /// cookie are left out too, the largest first, and [`Input::dropped`](crate::flash::Input::dropped) returns their
+    /// names. The values never displace messages or errors.
     ///
     /// ```
-    /// use axum::{Form, response::{IntoResponse, Redirect}};
-    /// use session_axum::SessionResponseExt;
-    ///
+    /// # use axum::{Router, Form, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
     /// #[derive(serde::Serialize, serde::Deserialize)]
-    /// struct Settings { name: String }
-    ///
-    /// async fn save(form: Form<Settings>) -> impl IntoResponse {
-    ///     Redirect::to("/settings").with_input(&form).with_errors([("name", "is already taken")])
+    /// struct Settings {
+    ///     name: String,
     /// }
+    ///
+    /// async fn save(form: Form<Settings>) -> Response {
+    ///     Redirect::to("/").with_input(&form).with_errors([("name", "is already taken")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let (input, errors) = (flash.input(), flash.errors());
+    ///     format!("{} {}", input.get("name").unwrap_or_default(), errors.get("name").unwrap_or_default())
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post_form("/save", &[("name", "Ada")]).await;
+    /// assert_eq!(client.get("/").await.text(), "Ada is already taken");
+    /// # });
     /// ```
     fn with_input<Kind>(self, form: &(impl FormValues<Kind> + ?Sized)) -> Response {
         WithInput::new(form).on(self)
     }
 
-    /// These fields of a form for the next page and no others, also sensitive ones.
+    /// Adds only these fields of a refused form for the next page, also sensitive ones that are named here.
+    ///
+    /// A name also selects the fields in it: `address` selects `address[city]`, but not sensitive fields such as
+    /// `address[token]`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     let input = flash.input();
+    /// #     let shown = |field: &&str| input.get(field).map(|text| format!("{field} {text}. "));
+    /// #     ["name", "colour", "pin"].iter().filter_map(shown).collect()
+    /// # }
+    /// async fn save() -> Response {
+    ///     let form = [("name", "Ada"), ("colour", "red"), ("pin", "1234")];
+    ///     Redirect::to("/").with_input_only(&form, ["name", "pin"])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name Ada. pin 1234. ");
+    /// # });
+    /// ```
     fn with_input_only<Kind, Keys>(
         self,
         form: &(impl FormValues<Kind> + ?Sized),
@@ -86,7 +236,31 @@ pub trait SessionResponseExt: IntoResponse + Sized {
         WithInput::only(form, names).on(self)
     }
 
-    /// A form's values for the next page without these fields and without the sensitive ones.
+    /// Adds the values of a refused form for the next page, except these fields and the sensitive ones.
+    ///
+    /// A name also selects the fields in it: `address` selects `address[city]`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     let input = flash.input();
+    /// #     let shown = |field: &&str| input.get(field).map(|text| format!("{field} {text}. "));
+    /// #     ["name", "colour", "pin"].iter().filter_map(shown).collect()
+    /// # }
+    /// async fn save() -> Response {
+    ///     let form = [("name", "Ada"), ("colour", "red"), ("pin", "1234")];
+    ///     Redirect::to("/").with_input_except(&form, "colour")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name Ada. ");
+    /// # });
+    /// ```
     fn with_input_except<Kind, Keys>(
         self,
         form: &(impl FormValues<Kind> + ?Sized),
@@ -95,8 +269,30 @@ pub trait SessionResponseExt: IntoResponse + Sized {
         WithInput::except(form, names).on(self)
     }
 
-    /// What is wrong with a form, for the next page, where [`Flash::errors`](crate::Flash::errors) has it: pairs of
-    /// field and message, or the report of a validator.
+    /// Adds the errors of a refused form for the next page, which reads them with
+    /// [`Flash::errors`](crate::Flash::errors).
+    ///
+    /// Takes pairs of field and message, or the report of a validator with the feature `validator` or `garde`. Errors
+    /// under the empty field concern the whole form.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     flash.errors().iter().map(|(field, text)| format!("{field} {text}. ")).collect()
+    /// # }
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_errors([("name", "is too short"), ("name", "is already taken")])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name is too short. name is already taken. ");
+    /// # });
+    /// ```
     fn with_errors<Kind>(self, errors: impl IntoErrors<Kind>) -> Response {
         WithErrors::new(errors).on(self)
     }
@@ -109,7 +305,26 @@ impl<R: IntoResponse> SessionResponseExt for R {}
 pub struct WithSession(Edit);
 
 impl WithSession {
-    /// Replaces the whole session.
+    /// Ends the session, and begins a new one with these values.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, response::WithSession, testing::Client};
+    /// # async fn home(session: Session) -> Result<String, Error> {
+    /// #     Ok(session.get("user")?.unwrap_or_else(|| "stranger".to_owned()))
+    /// # }
+    /// async fn log_in() -> (WithSession, Redirect) {
+    ///     (WithSession::new([("user", "Ada")]), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/login", post(log_in));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/login").await;
+    /// assert_eq!(client.get("/").await.text(), "Ada");
+    /// # });
+    /// ```
     pub fn new<Kind>(session: impl IntoSession<Kind>) -> Self {
         Self(session.into_session().0)
     }
@@ -120,7 +335,24 @@ impl WithSession {
 pub struct AddingToSession(Edit);
 
 impl AddingToSession {
-    /// Adds values.
+    /// Adds values to the session of the request.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Keys, Session, SessionLayer, response::AddingToSession, testing::Client};
+    /// # async fn home(session: Session) -> String { session.keys().join(", ") }
+    /// async fn save() -> (AddingToSession, &'static str) {
+    ///     (AddingToSession::new([("theme", "dark"), ("language", "en")]), "Saved")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "language, theme");
+    /// # });
+    /// ```
     pub fn new<Kind>(values: impl IntoPairs<Kind, Value: Serialize>) -> Self {
         Self(Edit::adding(Edit::Add, values))
     }
@@ -131,13 +363,50 @@ impl AddingToSession {
 pub struct RemovingFromSession(Edit);
 
 impl RemovingFromSession {
-    /// Takes values out.
+    /// Removes values from the session of the request.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Keys, Session, SessionLayer, response::RemovingFromSession, testing::{Client, TestSession}};
+    /// # async fn home(session: Session) -> String { session.keys().join(", ") }
+    /// async fn buy() -> (RemovingFromSession, &'static str) {
+    ///     (RemovingFromSession::new("cart"), "Thank you")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let layer = SessionLayer::signed(Keys::generate());
+    /// # let app = Router::new().route("/", get(home)).route("/buy", post(buy)).layer(layer.clone());
+    /// # let client = Client::new(app);
+    /// client.enter(&TestSession::new(&layer).insert("cart", "tea").insert("user", "Ada"));
+    /// client.post("/buy").await;
+    /// assert_eq!(client.get("/").await.text(), "user");
+    /// # });
+    /// ```
     pub fn new<Kind>(keys: impl IntoKeys<Kind>) -> Self {
         Self(Edit::Remove(pairs::keys(keys)))
     }
 }
 
 /// [`SessionResponseExt::with_new_session`] as a part of a response.
+///
+/// ```
+/// # use axum::{Router, routing::{get, post}};
+/// # use session_axum::{Error, Keys, Session, SessionLayer, response::WithNewSession, testing::Client};
+/// # async fn home(session: Session) -> Result<(), Error> { session.insert("user", "Ada") }
+/// async fn log_out() -> (WithNewSession, &'static str) {
+///     (WithNewSession, "You are logged out")
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(home)).route("/logout", post(log_out));
+/// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// client.get("/").await;
+/// assert_eq!(client.cookie_names(), ["__Host-session"]);
+/// client.post("/logout").await;
+/// assert!(client.cookie_names().is_empty());
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WithNewSession;
 
@@ -146,7 +415,24 @@ pub struct WithNewSession;
 pub struct Flashing(Lists);
 
 impl Flashing {
-    /// Messages for the next page.
+    /// Adds flash messages for the next page.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::Flashing, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save() -> (Flashing, Redirect) {
+    ///     (Flashing::new(("success", "The item has been created")), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "success: The item has been created. ");
+    /// # });
+    /// ```
     pub fn new<Kind>(messages: impl IntoPairs<Kind, Value: Into<String>>) -> Self {
         let mut lists = Lists::default();
         messages.for_each_pair(&mut |key, text| lists.add(key, text.into()));
@@ -158,27 +444,94 @@ impl Flashing {
 ///
 /// # Left out
 ///
-/// Values under these names do not travel, unless [`WithInput::only`] names them:
+/// Values under these names are left out, unless [`WithInput::only`] names them:
 ///
 #[doc = include_str!("form/sensitive.md")]
 ///
-/// Parts of a name are told apart by brackets and dots, words by whatever is no letter and by capitals: `card[number]`,
-/// `newPassword` and `user.pin` are left out.
+/// Brackets and dots separate the parts of a name. Capitals and all characters that are not letters separate its
+/// words. So `card[number]`, `newPassword` and `user.pin` are left out.
 #[derive(Debug)]
 pub struct WithInput(Lists);
 
 impl WithInput {
-    /// A form's values for the next page.
+    /// Adds the values of a refused form for the next page.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::WithInput, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     let input = flash.input();
+    /// #     let shown = |field: &&str| input.get(field).map(|text| format!("{field} {text}. "));
+    /// #     ["name", "colour", "pin"].iter().filter_map(shown).collect()
+    /// # }
+    /// async fn save() -> (WithInput, Redirect) {
+    ///     let form = [("name", "Ada"), ("colour", "red"), ("pin", "1234")];
+    ///     (WithInput::new(&form), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name Ada. colour red. ");
+    /// # });
+    /// ```
     pub fn new<Kind>(form: &(impl FormValues<Kind> + ?Sized)) -> Self {
         Self(form::fields(form, &Choice::Usual))
     }
 
-    /// These fields of a form and no others, also sensitive ones. `address` also names `address[city]`.
+    /// Adds only these fields of a refused form, also sensitive ones that are named here. `address` also selects
+    /// `address[city]`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::WithInput, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     let input = flash.input();
+    /// #     let shown = |field: &&str| input.get(field).map(|text| format!("{field} {text}. "));
+    /// #     ["name", "colour", "pin"].iter().filter_map(shown).collect()
+    /// # }
+    /// async fn save() -> (WithInput, Redirect) {
+    ///     let form = [("name", "Ada"), ("colour", "red"), ("pin", "1234")];
+    ///     (WithInput::only(&form, ["name", "pin"]), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name Ada. pin 1234. ");
+    /// # });
+    /// ```
     pub fn only<Kind, Keys>(form: &(impl FormValues<Kind> + ?Sized), names: impl IntoKeys<Keys>) -> Self {
         Self(form::fields(form, &Choice::only(names)))
     }
 
-    /// A form's values without these fields and without the sensitive ones.
+    /// Adds the values of a refused form, except these fields and the sensitive ones.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::WithInput, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     let input = flash.input();
+    /// #     let shown = |field: &&str| input.get(field).map(|text| format!("{field} {text}. "));
+    /// #     ["name", "colour", "pin"].iter().filter_map(shown).collect()
+    /// # }
+    /// async fn save() -> (WithInput, Redirect) {
+    ///     let form = [("name", "Ada"), ("colour", "red"), ("pin", "1234")];
+    ///     (WithInput::except(&form, "colour"), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name Ada. ");
+    /// # });
+    /// ```
     pub fn except<Kind, Keys>(form: &(impl FormValues<Kind> + ?Sized), names: impl IntoKeys<Keys>) -> Self {
         Self(form::fields(form, &Choice::except(names)))
     }
@@ -189,7 +542,26 @@ impl WithInput {
 pub struct WithErrors(Lists);
 
 impl WithErrors {
-    /// What is wrong with a form, for the next page.
+    /// Adds the errors of a refused form for the next page.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::WithErrors, testing::Client};
+    /// # async fn page(flash: Flash) -> String {
+    /// #     flash.errors().iter().map(|(field, text)| format!("{field} {text}. ")).collect()
+    /// # }
+    /// async fn save() -> (WithErrors, Redirect) {
+    ///     (WithErrors::new([("name", "is already taken")]), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name is already taken. ");
+    /// # });
+    /// ```
     pub fn new<Kind>(errors: impl IntoErrors<Kind>) -> Self {
         Self(form::lists(errors))
     }
@@ -212,8 +584,8 @@ macro_rules! response_parts {
                 $edit
             }
 
-            /// Adds the edit to a response. It does not go through a tuple of parts, of which axum may skip some: a
-            /// log-out on a response that failed is still a log-out.
+            /// Adds the edit to a response. It does not use a tuple of parts, because axum may skip parts of a tuple on
+            /// a failed response: a log-out must hold on such a response too.
             fn on(self, response: impl IntoResponse) -> Response {
                 let mut response = response.into_response();
                 ResponseEdits::of(response.extensions_mut()).push(self.edit());
@@ -238,31 +610,61 @@ response_parts! {
     WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }
 
-/// What can replace a session: pairs of key and value, a struct that derives [`SessionData`], or a [`Session`].
+/// A value that can replace the session: pairs of key and value, a struct that derives [`SessionData`], or a
+/// [`Session`].
 ///
 /// The compiler infers `Kind`.
+///
+/// ```
+/// # use axum::{Router, response::Response, routing::{get, post}};
+/// # use session_axum::{Keys, Session, SessionData, SessionLayer, SessionResponseExt, testing::Client};
+/// # async fn home(session: Session) -> String { session.keys().join(", ") }
+/// async fn pairs() -> Response {
+///     "Welcome".with_session([("user", "Ada")])
+/// }
+///
+/// #[derive(SessionData)]
+/// struct Visitor {
+///     user: String,
+///     visits: u32,
+/// }
+///
+/// async fn structs() -> Response {
+///     "Welcome".with_session(Visitor { user: "Ada".to_owned(), visits: 1 })
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(home)).route("/pairs", post(pairs)).route("/structs", post(structs));
+/// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// client.post("/pairs").await;
+/// assert_eq!(client.get("/").await.text(), "user");
+/// client.post("/structs").await;
+/// assert_eq!(client.get("/").await.text(), "user, visits");
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a session",
-    note = "give pairs of key and value, a struct with `#[derive(SessionData)]`, or a `Session`"
+    message = "`{Self}` cannot be used as a session",
+    note = "pass pairs of key and value, a struct with `#[derive(SessionData)]`, or a `Session`"
 )]
 pub trait IntoSession<Kind> {
-    /// The session that is to be.
+    /// Returns the new session.
     fn into_session(self) -> NewSession;
 }
 
-/// A session that is to be: see [`IntoSession`].
+/// The session that replaces another: the result of [`IntoSession::into_session`].
 #[derive(Debug)]
 pub struct NewSession(Edit);
 
-/// Marks what is pairs of key and value.
+/// Marks pairs of key and value.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfPairs<Kind>(std::marker::PhantomData<Kind>);
-/// Marks what is a struct that derives [`SessionData`].
+/// Marks a struct that derives [`SessionData`].
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfStruct(());
-/// Marks what is a [`Session`].
+/// Marks a [`Session`].
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfHandle(());
@@ -283,7 +685,7 @@ impl<T: SessionData> IntoSession<OfStruct> for T {
 impl<T: SessionData> IntoSession<OfHandle> for Session<T> {
     fn into_session(self) -> NewSession {
         let request = self.request().clone();
-        // Staged field changes belong to the session that is handed over.
+        // The drop stages the field changes, which belong to the session too.
         drop(self);
         NewSession(Edit::adopt(request))
     }

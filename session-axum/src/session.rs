@@ -1,4 +1,4 @@
-//! `Session`: the handle on the one session of a request.
+//! `Session`: the handle on the session of a request.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -23,38 +23,134 @@ use crate::{
     state::{outcome::Plan, staged::Staged},
 };
 
-/// The session of a request.
+/// The session of a request: all handles of one request share it. Handles see a change through a `Session` at once.
+/// They see a change through a `Session<T>` after that handle is dropped, as a rule at the end of its function.
 ///
-/// `Session` reads and changes values by key. `Session<T>`, for a `T` that derives [`SessionData`], is the same session
-/// seen as a struct. Every handle of one request, in middleware or handler, sees the same state; the layer saves it
-/// with the response, and only if something changed.
+/// `Session` reads and changes values by key. `Session<T>`, for a `T` that derives [`SessionData`], shows the same
+/// session as a struct. Middleware and handlers extract either of them. The layer saves the session with the response,
+/// and only if something has changed. If the response is a 5xx, only [`Session::destroy`] and the
+/// [response helpers](crate::SessionResponseExt) take effect, unless
+/// [`SessionLayer::save_on_server_error`](crate::SessionLayer::save_on_server_error) is set.
 ///
-/// What was changed through a `Session<T>` is staged when that handle is dropped, as a rule with the end of the handler;
-/// other handles see it from then on.
-///
-/// `Session` never rejects for anything a client sent: a missing, forged or expired cookie is an empty session.
+/// `Session` never rejects a request because of what the client sent: with a missing, forged or expired cookie the
+/// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
+/// required field is missing. An `Option<Session<T>>` is then `None`.
 ///
 /// ```
-/// use session_axum::{Error, Session};
-///
-/// async fn login(session: Session) -> Result<&'static str, Error> {
+/// # use axum::{Router, routing::{get, post}};
+/// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+/// async fn log_in(session: Session) -> Result<&'static str, Error> {
 ///     session.renew();
-///     session.insert("connected", "user@example.com")?;
-///     Ok("Hello")
+///     session.insert("user", "Ada")?;
+///     Ok("Welcome")
 /// }
 ///
-/// async fn greet(session: Session) -> Result<String, Error> {
-///     Ok(session.get::<String>("connected")?.unwrap_or_else(|| "Oops, you are not connected".into()))
+/// async fn home(session: Session) -> Result<String, Error> {
+///     let user: Option<String> = session.get("user")?;
+///     Ok(user.unwrap_or_else(|| "You are not logged in".to_owned()))
 /// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let app = Router::new()
+///     .route("/", get(home))
+///     .route("/login", post(log_in))
+///     .layer(SessionLayer::signed(Keys::generate()));
+/// let client = Client::new(app); // sends requests to the router, and keeps cookies as a browser does
+/// assert_eq!(client.get("/").await.text(), "You are not logged in");
+/// client.post("/login").await;
+/// assert_eq!(client.get("/").await.text(), "Ada");
+/// # });
+/// ```
+///
+/// The examples of the methods use such a `client` too.
+///
+/// # What surprises
+///
+/// **Other handles see the fields of a `Session<T>` late.** A change is staged when the handle is dropped. A
+/// `Session<T>` reads its fields once, when it is extracted, and does not see later changes.
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionData, SessionLayer, testing::Client};
+/// #[derive(SessionData)]
+/// struct Visitor {
+///     #[session(default)]
+///     visits: u32,
+/// }
+///
+/// async fn count(mut visitor: Session<Visitor>, session: Session) -> Result<(), Error> {
+///     visitor.visits += 1;
+///     assert_eq!(session.get::<u32>("visits")?, None); // not staged yet
+///     drop(visitor);
+///     assert_eq!(session.get::<u32>("visits")?, Some(1));
+///     Ok(())
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(count)).layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// # assert_eq!(client.get("/").await.status(), 200);
+/// # });
+/// ```
+///
+/// **A `Session<T>` has no methods of its own**, so that the fields and methods of `T` keep their names. Call
+/// [`Session::untyped`] first, for example to renew the session at a log-in:
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Keys, Session, SessionData, SessionLayer, testing::Client};
+/// #[derive(SessionData)]
+/// struct Visitor {
+///     name: Option<String>,
+/// }
+///
+/// async fn log_in(mut visitor: Session<Visitor>, session: Session) {
+///     let before = session.id();
+///     visitor.name = Some("Ada".to_owned());
+///     Session::untyped(&visitor).renew();
+///     assert_ne!(session.id(), before);
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(log_in)).layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// # assert_eq!(client.get("/").await.status(), 200);
+/// # });
+/// ```
+///
+/// **A value may no longer decode**, because an older version of the application stored another type. For a
+/// `Session<T>` it counts as missing, and a log line names its key. [`Session::get`] returns an error.
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionData, SessionLayer, testing::Client};
+/// async fn old(session: Session) -> Result<(), Error> {
+///     session.insert("age", "seven")
+/// }
+///
+/// #[derive(SessionData)]
+/// struct Visitor {
+///     age: Option<u32>,
+/// }
+///
+/// async fn new(visitor: Session<Visitor>, session: Session) {
+///     assert_eq!(visitor.age, None);
+///     assert!(session.get::<u32>("age").is_err());
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/old", get(old)).route("/", get(new));
+/// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// # client.get("/old").await;
+/// # assert_eq!(client.get("/").await.status(), 200);
+/// # });
 /// ```
 pub struct Session<T: SessionData = Untyped> {
     request: LoadedRequest,
     data: T,
-    /// The fields before the first change; without one nothing was changed.
+    /// The fields before the first mutable access; `None` until then.
     before: Option<Vec<Field>>,
 }
 
-/// Stands for no struct at all: a `Session` whose values are read by key.
+/// Marks a [`Session`] that reads and changes values by key, without a struct.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Untyped;
 
@@ -70,45 +166,150 @@ impl SessionData for Untyped {
 }
 
 impl Session {
-    /// The value under `key`; `None` when there is none.
+    /// Returns the value under `key`; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// When the value is there but is not a `T`.
+    /// If the value is not a `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("name", "Ada")?;
+    ///     assert_eq!(session.get::<String>("name")?, Some("Ada".to_owned()));
+    ///     assert_eq!(session.get::<String>("city")?, None);
+    ///     assert!(session.get::<u32>("name").is_err());
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         self.request.with_text(key, |text| text.map(decode).transpose()).map_err(|error| Error::decode(key, error))
     }
 
-    /// Whether there is a value under `key`.
+    /// Returns whether there is a value under `key`.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     assert!(session.contains("user"));
+    ///     assert!(!session.contains("cart"));
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         self.request.with_text(key, |text| text.is_some())
     }
 
-    /// All keys, in their order.
+    /// Returns all keys, sorted.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     session.insert("cart", ["tea"])?;
+    ///     assert_eq!(session.keys(), ["cart", "user"]);
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.with_keys(|keys| keys.into_iter().map(str::to_owned).collect())
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     session.insert("cart", ["tea"])?;
+    ///     assert_eq!(session.len(), 2);
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.with_keys(|keys| keys.len())
     }
 
-    /// Whether there is no value.
+    /// Returns whether the session has no values.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     assert!(session.is_empty());
+    ///     session.insert("user", "Ada")?;
+    ///     assert!(!session.is_empty());
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.with_keys(|keys| keys.is_empty())
     }
 
-    /// Puts a value under `key`, in place of what was there.
+    /// Sets the value under `key`, and replaces a previous one.
     ///
     /// # Errors
     ///
-    /// When the value has no JSON text that could be read back, when the key begins with `$`, or when the response has
-    /// left.
+    /// If the value cannot be written as JSON that can be read back, if the key begins with `$`, or if the response has
+    /// already been sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn save(session: Session) -> Result<(), Error> {
+    ///     session.insert("cart", vec!["tea", "honey"])
+    /// }
+    ///
+    /// async fn page(session: Session) -> Result<String, Error> {
+    ///     Ok(session.get::<Vec<String>>("cart")?.unwrap_or_default().join(", "))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", post(save)).route("/", get(page));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/").await;
+    /// assert_eq!(client.get("/").await.text(), "tea, honey");
+    /// # });
+    /// ```
     pub fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
         if key.starts_with(RESERVED_PREFIX) {
             return Err(Error::reserved(key));
@@ -117,7 +318,23 @@ impl Session {
         self.request.stage(|session| session.staged.changes.insert(key, text))
     }
 
-    /// Takes the value under `key` out, and says whether there was one.
+    /// Removes the value under `key`, and returns whether there was one.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("cart", ["tea"])?;
+    ///     assert!(session.remove("cart"));
+    ///     assert!(!session.remove("cart"));
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     pub fn remove(&self, key: &str) -> bool {
         let removed = self.contains(key);
         if removed {
@@ -126,31 +343,88 @@ impl Session {
         removed
     }
 
-    /// Takes the value under `key` out: reads it once.
+    /// Removes the value under `key`, and returns it; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// When the value is there but is not a `T`. It stays.
+    /// If the value is not a `T`. The value then stays in the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("return_to", "/cart")?;
+    ///     assert_eq!(session.take::<String>("return_to")?, Some("/cart".to_owned()));
+    ///     assert_eq!(session.take::<String>("return_to")?, None);
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     pub fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let value = self.get(key)?;
         self.remove(key);
         Ok(value)
     }
 
-    /// Takes all values out. The session keeps its id if it gets others.
+    /// Removes all values, the owner and the label.
+    ///
+    /// The session keeps its id if values are added afterwards. If it stays empty, it ends: the browser drops its
+    /// cookie.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     session.clear();
+    ///     assert!(session.is_empty());
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     pub fn clear(&self) {
         self.request.stage_or_log(|SessionState { loaded, staged, .. }| staged.changes.clear(loaded.entries()));
     }
 
-    /// Replaces the value under `key` by what `change` makes of it, as one step that nobody else's comes between.
+    /// Replaces the value under `key` by the result of `change`, atomically, and returns the new value.
     ///
-    /// `change` may run more than once. Where the session is in a store already, the value is written at once and stays
-    /// whatever the response will be; otherwise it leaves with the response.
+    /// `change` gets the current value. It runs again if another request has changed the session in between. If the
+    /// session is in a store already, the new value is written at once and stays there even if the response is an
+    /// error. Otherwise it is saved with the response.
     ///
     /// # Errors
     ///
-    /// When the old value is not a `T`, when the store cannot be told, or when the session ended meanwhile; otherwise as
+    /// If the current value is not a `T`, if the session has ended, if the store fails, or if other requests keep
+    /// changing the session until the [store's timeout](crate::SessionLayer::store_timeout) is over. Also all errors of
     /// [`Session::insert`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn count(session: Session) -> Result<String, Error> {
+    ///     let visits = session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1).await?;
+    ///     Ok(format!("Visit {visits}"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(count)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "Visit 1");
+    /// assert_eq!(client.get("/").await.text(), "Visit 2");
+    /// # });
+    /// ```
     pub async fn update<T, F>(&self, key: &str, mut change: F) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned,
@@ -167,24 +441,89 @@ impl Session {
         self.request.update(key, &mut change).await
     }
 
-    /// A new id and a new beginning for the same values: call it whenever a visitor gets more or fewer rights.
+    /// Gives the session a new id and a new creation time, and keeps its values.
+    ///
+    /// Call it whenever a visitor gets more or fewer rights, above all at a log-in. An attacker who planted a session
+    /// id in the browser before the log-in (session fixation) then has an id that is worth nothing. On a `Session<T>`,
+    /// call `Session::untyped(&handle).renew()`.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.insert("cart", ["tea"])?;
+    ///     let before = session.id();
+    ///     session.renew();
+    ///     assert_ne!(session.id(), before);
+    ///     assert!(session.contains("cart"));
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(log_in)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     pub fn renew(&self) {
         self.request.stage_or_log(|session| session.staged.renew());
     }
 
-    /// Ends this session. What is put in afterwards begins a new one.
+    /// Ends this session, and returns whether copies of its cookie stop working too.
     ///
-    /// The answer says how far that reaches.
+    /// Values that are inserted afterwards begin a new session. The end also holds if the response is a 5xx.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Destroyed, Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn home(session: Session) -> Result<(), Error> { session.insert("user", "Ada") }
+    /// async fn log_out(session: Session) -> &'static str {
+    ///     match session.destroy() {
+    ///         Destroyed::Everywhere => "You are logged out",
+    ///         _ => "You are logged out in this browser",
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/logout", post(log_out));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.get("/").await;
+    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
+    /// assert_eq!(client.post("/logout").await.text(), "You are logged out in this browser");
+    /// assert!(client.cookie_names().is_empty());
+    /// # });
+    /// ```
     pub fn destroy(&self) -> Destroyed {
         self.request.stage_or_log(|session| session.staged.destroy());
         if self.request.settings().engine().ends_copies() { Destroyed::Everywhere } else { Destroyed::InThisBrowser }
     }
 
-    /// The session's public and stable name, for caches and logs. Asking for it makes the session exist.
+    /// Returns the public id of the session, for caches and logs.
+    ///
+    /// The id is no secret: it does not give access to the session. It stays the same until [`Session::renew`] or
+    /// [`Session::destroy`]. This call keeps a session alive that is otherwise empty.
     ///
     /// # Panics
     ///
-    /// When the session has none yet and the operating system has no randomness to give.
+    /// If the session has no id yet and the operating system provides no randomness.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::Client};
+    /// async fn id(session: Session) -> String {
+    ///     session.id().to_string()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(id)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// let first = client.get("/").await;
+    /// let second = client.get("/").await;
+    /// assert_eq!(first.text(), second.text());
+    /// # });
+    /// ```
     #[must_use]
     pub fn id(&self) -> SessionId {
         let id = self.request.with(|SessionState { loaded, staged, .. }| {
@@ -194,20 +533,78 @@ impl Session {
         id.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// When the session began.
+    /// Returns the time when the session began; the current time if it begins with this request.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # use std::time::{Duration, SystemTime};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?; // the session begins with this request
+    ///     let age = SystemTime::now().duration_since(session.created_at());
+    ///     assert!(age.unwrap_or_default() < Duration::from_secs(60));
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn created_at(&self) -> SystemTime {
         self.if_sent_now(|plan| system_time(plan.times().created_at))
     }
 
-    /// When the session will end unless there is another visit.
+    /// Returns the time when the session ends if the browser sends no further request.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock}};
+    /// # use std::time::Duration;
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     let idle_timeout = Duration::from_secs(24 * 60 * 60); // the default
+    ///     assert_eq!(session.expires_at(), session.created_at() + idle_timeout);
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()).clock(ManualClock::at(1_000_000)));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.if_sent_now(|plan| system_time(plan.last_second()))
     }
 
-    /// Lets this session live for `lifetime` from now, whatever the configured limits say, and outlive the browser:
-    /// "remember me". 1 second to 400 days.
+    /// Ends this session after `lifetime`, counted from now, instead of by the configured limits: "remember me".
+    ///
+    /// The browser keeps the cookie for that time, also when it is closed. Further visits do not extend it. `lifetime`
+    /// is limited to the range from 1 second to 400 days.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock}};
+    /// # use std::time::Duration;
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.renew();
+    ///     session.set_lifetime(Duration::from_secs(30 * 24 * 60 * 60));
+    ///     session.insert("user", "Ada")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/login", post(log_in));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()).clock(ManualClock::at(1_000_000)));
+    /// # let client = Client::new(app);
+    /// let response = client.post("/login").await;
+    /// assert!(response.set_cookies()[0].contains("; Max-Age=2592000"));
+    /// client.close_browser();
+    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
+    /// # });
+    /// ```
     pub fn set_lifetime(&self, lifetime: Duration) {
         let until = self.request.settings().now().saturating_add(lifetime.as_secs().clamp(1, MAX_COOKIE_AGE));
         self.change_terms(|terms| {
@@ -216,8 +613,28 @@ impl Session {
         });
     }
 
-    /// Lets this session end when the browser closes, or with the configured limits: the reverse of
+    /// Ends this session when the browser closes, and at the latest by the configured limits. Undoes
     /// [`Session::set_lifetime`].
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.renew();
+    ///     session.expire_on_browser_close();
+    ///     session.insert("user", "Ada")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/login", post(log_in));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()).persistent(true));
+    /// # let client = Client::new(app);
+    /// client.post("/login").await;
+    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
+    /// client.close_browser();
+    /// assert!(client.cookie_names().is_empty());
+    /// # });
+    /// ```
     pub fn expire_on_browser_close(&self) {
         self.change_terms(|terms| {
             terms.end_at(None);
@@ -225,8 +642,27 @@ impl Session {
         });
     }
 
-    /// The bytes that the session's cookie takes, or would take if it left now: name and value, of which browsers keep
-    /// 4096. Without a session, 0.
+    /// Returns the size that the session's cookie would have if the response were sent now: name and value, in bytes; 0
+    /// if the session is empty.
+    ///
+    /// Browsers keep cookies of up to 4096 bytes. A larger session is an error, unless it is [spread over several
+    /// cookies](crate::SessionLayer::chunked).
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     assert_eq!(session.cookie_size(), 0);
+    ///     session.insert("notes", "x".repeat(1_000))?;
+    ///     assert!(session.cookie_size() > 1_000 && session.cookie_size() < 4_096);
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn cookie_size(&self) -> usize {
         let settings = self.request.settings();
@@ -238,22 +674,88 @@ impl Session {
         })
     }
 
-    /// Saves now: to the store, where it stays whatever the response will be. Where the data travels in the cookie it
-    /// leaves with the response, and this says whether it can.
+    /// Saves the session now, instead of with the response.
+    ///
+    /// With a store, the session is written at once and stays there even if the response is an error. With a cookie,
+    /// the session still travels with the response, and this call checks whether it can be sent.
     ///
     /// # Errors
     ///
-    /// When the session cannot be saved: it is too large, the store cannot be told, or the session ended meanwhile.
+    /// If the session is too large, if it has ended, if the store fails, or if the response has already been sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> Result<(), Error> {
+    ///     session.insert("notes", "x".repeat(5_000))?;
+    ///     let error = session.save().await.unwrap_err();
+    ///     assert!(matches!(error.kind(), ErrorKind::TooLarge(_)));
+    ///     session.remove("notes");
+    ///     session.save().await
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     pub async fn save(&self) -> Result<(), Error> {
         Box::pin(self.request.save()).await
     }
 
-    /// Says whose session this is, for [`Sessions`](crate::Sessions): a user's id, as a rule. It needs a store.
+    /// Sets the owner of this session: the user, by an id that does not change.
+    ///
+    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. Only a store keeps owners: without one,
+    /// this call does nothing, and the first one logs a warning.
+    ///
+    /// ```no_run
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore, testing::Client};
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.renew();
+    ///     session.set_owner("ada");
+    ///     session.set_label("Firefox on Linux");
+    ///     session.insert("user", "ada")
+    /// }
+    ///
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let layer = SessionLayer::stored(store, Keys::generate());
+    /// let client = Client::new(Router::new().route("/login", post(log_in)).layer(layer.clone()));
+    /// client.post("/login").await;
+    /// let devices = layer.sessions().of("ada").await?;
+    /// assert_eq!(devices.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_owner(&self, owner: impl Into<String>) {
         self.say(|staged| staged.changes.set_owner(owner.into()));
     }
 
-    /// Says what its owner is shown of this session: "Firefox on Linux". It needs a store.
+    /// Sets the label of this session, which a list of the owner's devices shows: "Firefox on Linux".
+    ///
+    /// Only a store keeps labels: without one, this call does nothing, and the first one logs a warning.
+    ///
+    /// ```no_run
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore, testing::Client};
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.renew();
+    ///     session.set_owner("ada");
+    ///     session.set_label("Firefox on Linux");
+    ///     session.insert("user", "ada")
+    /// }
+    ///
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let layer = SessionLayer::stored(store, Keys::generate());
+    /// let client = Client::new(Router::new().route("/login", post(log_in)).layer(layer.clone()));
+    /// client.post("/login").await;
+    /// let devices = layer.sessions().of("ada").await?;
+    /// assert_eq!(devices[0].label.as_deref(), Some("Firefox on Linux"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_label(&self, label: impl Into<String>) {
         self.say(|staged| staged.changes.set_label(label.into()));
     }
@@ -280,7 +782,7 @@ impl Session {
         })
     }
 
-    /// Looks at the session as it would be if the response were sent now.
+    /// Passes the session to `look` as it would be if the response were sent now.
     fn if_sent_now<R>(&self, look: impl FnOnce(&Plan<'_>) -> R) -> R {
         let settings = self.request.settings();
         let (rules, now) = (settings.rules(true), settings.now());
@@ -289,13 +791,36 @@ impl Session {
 }
 
 impl<T: SessionData> Session<T> {
-    /// The same session by key, for what is about the session and not about the struct.
+    /// Returns the same session as an untyped handle, with the methods that a `Session<T>` does not have.
+    ///
+    /// The untyped handle sees the fields of `this` as they were before the changes: those are staged when `this` is
+    /// dropped.
     ///
     /// ```
-    /// # use session_axum::{Session, SessionData};
-    /// # fn f<Visitor: SessionData>(visitor: Session<Visitor>) {
-    /// Session::untyped(&visitor).renew();
-    /// # }
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionData, SessionLayer, testing::Client};
+    /// #[derive(SessionData)]
+    /// struct Visitor {
+    ///     name: Option<String>,
+    /// }
+    ///
+    /// async fn log_in(mut visitor: Session<Visitor>) -> Result<(), Error> {
+    ///     visitor.name = Some("Ada".to_owned());
+    ///     Session::untyped(&visitor).renew();
+    ///     Session::untyped(&visitor).insert("theme", "dark")
+    /// }
+    ///
+    /// async fn home(session: Session) -> String {
+    ///     session.keys().join(", ")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/login", post(log_in)).route("/", get(home));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/login").await;
+    /// assert_eq!(client.get("/").await.text(), "name, theme");
+    /// # });
     /// ```
     #[must_use]
     pub fn untyped(this: &Self) -> Session {
@@ -307,7 +832,7 @@ impl<T: SessionData> Session<T> {
         let reader = Reader::new(loaded.entries(), changes.as_deref().unwrap_or(&UNCHANGED));
         let data = T::read(&reader);
         for key in reader.unreadable() {
-            tracing::warn!(key, "a value of the session cannot be decoded any more, and counts as missing");
+            tracing::warn!(key, "a value of the session cannot be decoded any more and counts as missing");
         }
         Ok(Self { request: request.clone(), data: data?, before: None })
     }
@@ -345,6 +870,7 @@ impl<T: SessionData> Deref for Session<T> {
 
 impl<T: SessionData> DerefMut for Session<T> {
     fn deref_mut(&mut self) -> &mut T {
+        // If the fields cannot be written now, none of them counts as unchanged: the drop reports the error.
         if self.before.is_none() {
             self.before = Some(self.fields().unwrap_or_default());
         }
@@ -352,9 +878,10 @@ impl<T: SessionData> DerefMut for Session<T> {
     }
 }
 
-/// Stages the fields whose value really changed.
+/// Stages the fields that have really changed.
 impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
+        // A handler that panics may have changed only some of the fields, so nothing is staged.
         let Some(before) = self.before.take().filter(|_| !std::thread::panicking()) else { return };
         let fields = self.fields().and_then(|fields| {
             let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
@@ -372,6 +899,7 @@ impl<T: SessionData> Drop for Session<T> {
 
 fn stage_fields(changes: &mut Changes, fields: Vec<Field>) {
     for field in fields {
+        // A field that is written moves to its own key, so that an old key does not hold another value.
         field.aliases.iter().for_each(|alias| changes.remove(alias));
         match field.text {
             Some(text) => changes.insert(field.key, text),
@@ -407,14 +935,15 @@ session_core::opaque_debug!([T: SessionData] Session<T>);
 
 static UNCHANGED: Changes = Changes::NONE;
 
-/// How far the end of a session reaches.
+/// How far the end of a session reaches: the result of [`Session::destroy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Destroyed {
-    /// This browser drops its cookie. Somebody who copied the cookie before can use the copy until the session's
-    /// limits end it: the data travels with the cookie, and nobody is asked.
+    /// Only this browser drops its cookie. An earlier copy of the cookie works until the limits of the session end it:
+    /// the data is in the cookie, and the server keeps no list of ended sessions.
     InThisBrowser,
-    /// Everywhere, with the response: a store, or a list of revocations, is told that the session is over, and a copy
-    /// of the cookie opens nothing. If it cannot be told, the response is an error.
+    /// The session is over everywhere once the response is sent: the layer notes its end in the store or in the list of
+    /// [revocations](crate::SessionLayer::revocations), and copies of the cookie stop working. If the layer cannot note
+    /// it, the response is an error.
     Everywhere,
 }

@@ -1,4 +1,4 @@
-//! What a template is given of the flash: messages, a form's input and its errors as values of their own.
+//! The values that `Flash` returns for templates: messages, form input and form errors.
 
 use std::fmt;
 
@@ -11,26 +11,63 @@ use session_core::flash::{Batch, Texts};
 
 use crate::form;
 
-/// Messages for a template: a list of `key` and `text`.
+/// Flash messages for a template: serializes as a list of maps with `key` and `text`.
+/// [`Flash::messages`](super::Flash::messages) returns it.
 #[derive(Clone)]
 pub struct Messages<'a>(pub(super) Vec<Message<'a>>);
 
-/// One message.
+/// A flash message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Its kind: success, error, ..
+    /// The key, which is the kind of message: `success`, `error`, ..
     pub key: &'a str,
-    /// What it says.
+    /// The text.
     pub text: &'a str,
 }
 
 impl<'a> Messages<'a> {
-    /// The messages, oldest first.
+    /// Returns the messages in the order of [`Flash::iter`](super::Flash::iter).
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("success", "Saved"), ("warning", "The disk is almost full")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let messages = flash.messages();
+    ///     messages.iter().map(|message| format!("{}: {}. ", message.key, message.text)).collect()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "success: Saved. warning: The disk is almost full. ");
+    /// # });
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = Message<'a>> {
         self.0.iter().copied()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no messages.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn page(mut flash: Flash) {
+    ///     assert!(flash.messages().is_empty());
+    ///     flash.now("info", "A new version is available");
+    ///     assert!(!flash.messages().is_empty());
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -65,47 +102,177 @@ impl Serialize for Message<'_> {
     }
 }
 
-/// The values of a refused form by field. For a template a map to a text, or to a list where the form has a list.
+/// The values of a refused form: serializes as a map from each field to a text, or to a list if the form has a list
+/// there. [`Flash::input`](super::Flash::input) returns it.
 ///
-/// Where several forms were refused, each field is the newest form's that has it; a form that was sent again counts
-/// only as it was sent last.
+/// If several forms were refused, each field has the value of the newest form that contains it. If the browser has sent
+/// the same form again, only the last version counts.
 #[derive(Clone)]
 pub struct Input<'a>(pub(super) Vec<&'a Batch>);
 
 impl<'a> Input<'a> {
-    /// What was typed into a field.
+    /// Returns the value of a field; the last one if the field has several. `None` if it has none.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Ada"), ("colour", "red"), ("colour", "blue")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.input().get("name").unwrap_or("stranger").to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Ada");
+    /// assert_eq!(client.get("/").await.text(), "stranger");
+    /// # });
+    /// ```
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&'a str> {
         self.get_all(field).last().map(String::as_str)
     }
 
-    /// All that was chosen in a field.
+    /// Returns all values of a field, for example of a group of checkboxes.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Ada"), ("colour", "red"), ("colour", "blue")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.input().get_all("colour").join(", ")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "red, blue");
+    /// # });
+    /// ```
     #[must_use]
     pub fn get_all(&self, field: &str) -> &'a [String] {
         first_list(self.0.iter().map(|form| form.input.get_all(field)))
     }
 
-    /// Whether a value was chosen in a field: `checked` and `selected` are told by it.
+    /// Returns whether a field has this value. A page uses it for the attributes `checked` and `selected`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Ada"), ("colour", "red"), ("colour", "blue")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let checked = if flash.input().has("colour", "red") { "checked" } else { "" };
+    ///     format!("<input type=checkbox name=colour value=red {checked}>")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "<input type=checkbox name=colour value=red checked>");
+    /// # });
+    /// ```
     #[must_use]
     pub fn has(&self, field: &str, value: &str) -> bool {
         self.get_all(field).iter().any(|chosen| chosen == value)
     }
 
-    /// The form as a struct; `None` when no form was refused, when a field is missing or is no text of its type.
+    /// Reads the form as a struct; `None` if no form was refused, if a field is missing, or if a value does not have
+    /// the type of its field.
     ///
-    /// What was left out is missing: give such a field `#[serde(default)]`.
+    /// Fields that were left out are missing, above all passwords: give them `#[serde(default)]`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Login {
+    ///     name: String,
+    ///     #[serde(default)]
+    ///     password: String,
+    /// }
+    ///
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&Login { name: "Ada".to_owned(), password: "secret".to_owned() })
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let form: Option<Login> = flash.input().parse();
+    ///     form.map_or("no form".to_owned(), |form| format!("{}, {:?}", form.name, form.password))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Ada, \"\"");
+    /// # });
+    /// ```
     #[must_use]
     pub fn parse<T: DeserializeOwned>(&self) -> Option<T> {
         if self.is_empty() { None } else { form::typed::parse(self.texts()) }
     }
 
-    /// The fields whose values were too large to travel, for the page to say so. After many there is a `…`.
+    /// Returns the names of the fields that were left out because they did not fit into a cookie. The page can mention
+    /// them.
+    ///
+    /// If there are many, a `…` replaces the rest of the names.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Ada".to_owned()), ("notes", "x".repeat(5_000))])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     format!("Too long to be shown again: {}", flash.input().dropped().join(", "))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Too long to be shown again: notes");
+    /// # });
+    /// ```
     #[must_use]
     pub fn dropped(&self) -> Vec<&'a str> {
         self.0.iter().flat_map(|form| form.dropped.iter().map(String::as_str)).collect()
     }
 
-    /// Whether there is no value.
+    /// Returns whether there are no values.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn page(mut flash: Flash) {
+    ///     assert!(flash.input().is_empty());
+    ///     flash.show(&[("name", "Ada")], [("name", "is already taken")]);
+    ///     assert!(!flash.input().is_empty());
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|form| form.input.is_empty())
@@ -122,31 +289,107 @@ impl Serialize for Input<'_> {
     }
 }
 
-/// What was wrong with a form, by field; under the empty field what concerns the whole of it. For a template a map to
-/// lists.
+/// The errors of a refused form: serializes as a map from each field to a list of texts. Errors under the empty field
+/// concern the whole form. [`Flash::errors`](super::Flash::errors) returns it.
 #[derive(Clone)]
 pub struct FormErrors<'a>(pub(super) Vec<&'a Batch>);
 
 impl<'a> FormErrors<'a> {
-    /// The first thing wrong with a field.
+    /// Returns the first error of a field; `None` if there is none.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_errors([("name", "is too short"), ("name", "is already taken")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.errors().get("name").unwrap_or("is fine").to_owned()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "is too short");
+    /// assert_eq!(client.get("/").await.text(), "is fine");
+    /// # });
+    /// ```
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&'a str> {
         self.get_all(field).first().map(String::as_str)
     }
 
-    /// All that is wrong with a field.
+    /// Returns all errors of a field.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_errors([("name", "is too short"), ("name", "is already taken")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.errors().get_all("name").join(", ")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "is too short, is already taken");
+    /// # });
+    /// ```
     #[must_use]
     pub fn get_all(&self, field: &str) -> &'a [String] {
         first_list(self.0.iter().map(|form| form.errors.get_all(field)))
     }
 
-    /// All that is wrong, with its fields.
+    /// Returns all errors as pairs of field and text.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_errors([("name", "is too short"), ("", "Please try again")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     flash.errors().iter().map(|(field, text)| format!("{field} {text}. ")).collect()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "name is too short.  Please try again. ");
+    /// # });
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let lists = self.0.iter().flat_map(|form| form.errors.iter());
         lists.flat_map(|(field, texts)| texts.iter().map(move |text| (field, text.as_str())))
     }
 
-    /// Whether nothing was wrong.
+    /// Returns whether there are no errors.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn page(mut flash: Flash) {
+    ///     assert!(flash.errors().is_empty());
+    ///     flash.show(&[("name", "Ada")], [("name", "is already taken")]);
+    ///     assert!(!flash.errors().is_empty());
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|form| form.errors.is_empty())

@@ -1,29 +1,47 @@
-//! What is wrong with a form, from whoever found it out.
+//! The errors of a form, from the handler or from a validator.
 
 use crate::pairs::IntoPairs;
 
-/// What is wrong with a form: pairs of field and message, or the report of a validator.
+/// The errors of a form: pairs of field and message, or the report of a validator.
 ///
-/// A field may have several messages; under the empty field stands what concerns the form as a whole. With the features
-/// `validator` and `garde` the reports of these crates are taken as they are. A struct in a struct has names with
-/// brackets, like the form's values: `address[city]`.
+/// A field may have several messages. Messages under the empty field concern the whole form. With the features
+/// `validator` and `garde`, the reports of these crates can be passed as they are. Fields of a struct in a struct get
+/// names with brackets, like the values of the form: `address[city]`.
 ///
-/// `Kind` tells these apart for the compiler; nobody has to write it.
+/// The compiler infers `Kind`.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use session_axum::SessionResponseExt;
+///
+/// let response = StatusCode::UNPROCESSABLE_ENTITY
+///     .with_errors(("name", "is too short"))
+///     .with_errors([("name", "is already taken"), ("", "Please try again")]);
+/// assert_eq!(response.status(), 422);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be used as form errors",
-    note = "give pairs of field and message",
+    note = "pass pairs of field and message",
     note = "a report of `validator` or `garde` needs the feature of that name"
 )]
 pub trait IntoErrors<Kind> {
-    /// Hands each field and message over.
+    /// Calls `add` with each field and message.
+    ///
+    /// ```
+    /// use session_axum::form::IntoErrors;
+    ///
+    /// let mut errors = Vec::new();
+    /// [("name", "is too short")].add_to(&mut |field, message| errors.push(format!("{field} {message}")));
+    /// assert_eq!(errors, ["name is too short"]);
+    /// ```
     fn add_to(self, add: &mut dyn FnMut(String, String));
 }
 
-/// Marks what is pairs of field and message.
+/// Marks pairs of field and message.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfMessages<Kind>(std::marker::PhantomData<Kind>);
-/// Marks what is a validator's report.
+/// Marks the report of a validator.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OfReport(());
@@ -37,6 +55,7 @@ where
     }
 }
 
+/// Returns the errors as lists by field.
 pub(crate) fn lists<Kind>(errors: impl IntoErrors<Kind>) -> session_core::flash::Lists {
     let mut pairs = Vec::new();
     errors.add_to(&mut |field, message| pairs.push((field, message)));
@@ -49,7 +68,8 @@ mod of_validator {
 
     use super::{IntoErrors, OfReport};
 
-    /// An error without a `message` is told by its code. Its parameters stay behind: one of them is what was typed.
+    /// An error without a `message` shows its `code`. The parameters of an error are left out, because one of them is
+    /// the value that the visitor typed.
     impl IntoErrors<OfReport> for &ValidationErrors {
         fn add_to(self, add: &mut dyn FnMut(String, String)) {
             add_fields(self, "", add);
@@ -91,7 +111,7 @@ mod of_validator {
         error.message.as_ref().unwrap_or(&error.code).to_string()
     }
 
-    /// Where validator puts what `#[validate(schema(..))]` found.
+    /// The field under which validator reports the errors of `#[validate(schema(..))]`.
     const WHOLE_STRUCT: &str = "__all__";
 }
 
@@ -113,7 +133,7 @@ mod of_garde {
         }
     }
 
-    /// `guests[0].name` is `guests[0][name]` in a form.
+    /// Returns the name of a field as forms write it: `guests[0][name]` for `guests[0].name`.
     fn name(path: &Path) -> String {
         let path = path.to_string();
         let mut parts = path.split('.');

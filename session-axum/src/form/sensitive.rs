@@ -1,6 +1,6 @@
-//! Names of fields whose values must not be shown again or stored.
+//! Sensitive fields: the page must not show their values again, and no cookie may store them.
 
-/// Whether a field's name says so.
+/// Returns whether the name of a field shows that its value is sensitive.
 pub(super) fn is_sensitive(name: &str) -> bool {
     let plain = plain(name);
     ANYWHERE.iter().any(|part| plain.contains(part))
@@ -9,17 +9,18 @@ pub(super) fn is_sensitive(name: &str) -> bool {
         || WHOLE.contains(&self::plain(last_part(name)).as_str())
 }
 
-/// `Card-Number` and `cardNumber` are one name.
+/// Returns the letters and digits of a name in lower case: `Card-Number` and `cardNumber` are one name.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// `pin` of `user[pin]` and of `user.pin`.
+/// Returns the last part of a name: `pin` for `user[pin]` and for `user.pin`.
 fn last_part(name: &str) -> &str {
     name.trim_end_matches(']').rsplit(['[', '.']).next().unwrap_or(name)
 }
 
-/// The words of `one_time-OTPCode2`: short ones hide in others, `otp` in "footprint" and `ssn` in "business name".
+/// Returns the words of a name: `one`, `time`, `otp`, `code` for `one_time-OTPCode2`. Short words are compared as a
+/// whole, because other words contain them: "footprint" contains `otp`, and "business name" contains `ssn`.
 fn words(name: &str) -> Vec<String> {
     let letters: Vec<char> = name.chars().collect();
     let mut words = vec![String::new()];

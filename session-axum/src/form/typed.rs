@@ -1,4 +1,4 @@
-//! From texts back to the struct that a form is.
+//! Reads the texts of a form as a struct.
 
 use serde::{
     Deserializer,
@@ -7,13 +7,13 @@ use serde::{
 };
 use session_core::flash::Texts;
 
-/// The struct that these fields are; `None` when one that it needs is missing or is no text of its type.
+/// Reads fields as a struct; `None` if a field is missing or if a text does not have the type of its field.
 pub(crate) fn parse<'a, T: DeserializeOwned>(fields: impl Iterator<Item = (&'a str, &'a Texts)>) -> Option<T> {
     let fields = fields.map(|(name, texts)| (name, Field(texts.as_slice(), matches!(texts, Texts::Many(_)))));
     T::deserialize(value::MapDeserializer::<_, value::Error>::new(fields)).ok()
 }
 
-/// A field's texts, and whether they are a list.
+/// The texts of a field, and whether they are a list.
 #[derive(Clone, Copy)]
 struct Field<'a>(&'a [String], bool);
 
@@ -61,7 +61,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
         if self.1 { self.deserialize_seq(visitor) } else { visitor.visit_str(self.last()?) }
     }
 
-    /// A checkbox without a value sends `on`.
+    /// Browsers send `on` for a checkbox without a value.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         match self.last()? {
             "on" => visitor.visit_bool(true),
