@@ -528,31 +528,31 @@ impl Settings {
     fn check(&self, name: &str) -> Result<(), SettingsError> {
         let refuse = |kind| Err(SettingsError { kind, subject: name.to_owned() });
         if without_prefix(name).is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token_byte) {
-            return refuse(Wrong::Name);
+            return refuse(SettingsErrorKind::Name);
         }
         if let Some(prefix) = prefix(name) {
             let host = prefix.to_ascii_lowercase().starts_with("__host-");
             if !self.secure {
-                return refuse(Wrong::PrefixWithoutSecure);
+                return refuse(SettingsErrorKind::PrefixWithoutSecure);
             }
             if host && self.domain.is_some() {
-                return refuse(Wrong::HostPrefixWithDomain);
+                return refuse(SettingsErrorKind::HostPrefixWithDomain);
             }
             if host && self.path != "/" {
-                return refuse(Wrong::HostPrefixWithPath);
+                return refuse(SettingsErrorKind::HostPrefixWithPath);
             }
         }
         if self.same_site == SameSite::None && !self.secure {
-            return refuse(Wrong::SameSiteNoneWithoutSecure);
+            return refuse(SettingsErrorKind::SameSiteNoneWithoutSecure);
         }
         if self.partitioned && !self.secure {
-            return refuse(Wrong::PartitionedWithoutSecure);
+            return refuse(SettingsErrorKind::PartitionedWithoutSecure);
         }
         if self.domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
-            return refuse(Wrong::Domain);
+            return refuse(SettingsErrorKind::Domain);
         }
         if !is_path(&self.path) {
-            return refuse(Wrong::Path);
+            return refuse(SettingsErrorKind::Path);
         }
         Ok(())
     }
@@ -581,7 +581,7 @@ pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
     };
     let (a, b) = (without_prefix(&one.name), without_prefix(&other.name));
     if within(a, b) || within(b, a) {
-        return Err(SettingsError { kind: Wrong::SameNames, subject: other.name.clone() });
+        return Err(SettingsError { kind: SettingsErrorKind::SameNames, subject: other.name.clone() });
     }
     Ok(())
 }
@@ -589,13 +589,13 @@ pub fn check_distinct(one: &Spec, other: &Spec) -> Result<(), SettingsError> {
 /// The error for settings that browsers would refuse, or that contradict each other. Its sentence contains the remedy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SettingsError {
-    kind: Wrong,
+    kind: SettingsErrorKind,
     /// The cookie's name.
     subject: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong {
+enum SettingsErrorKind {
     Name,
     SameNames,
     PrefixWithoutSecure,
@@ -611,39 +611,39 @@ impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.subject;
         match self.kind {
-            Wrong::Name => write!(
+            SettingsErrorKind::Name => write!(
                 f,
                 "{name:?} cannot be a cookie's name: use 1 to {MAX_NAME} ASCII letters, digits, or !#$%&'*+-.^_`|~"
             ),
-            Wrong::SameNames => write!(
+            SettingsErrorKind::SameNames => write!(
                 f,
                 "the session cookie and the flash cookie {name:?} have names that overlap: prefixes such as `__Host-` \
                  aside, the names must differ, and neither may begin with the other and a dot"
             ),
-            Wrong::PrefixWithoutSecure => {
+            SettingsErrorKind::PrefixWithoutSecure => {
                 write!(f, "browsers refuse {name:?} without Secure: remove `insecure_over_http` or the prefix")
             }
-            Wrong::HostPrefixWithDomain => write!(
+            SettingsErrorKind::HostPrefixWithDomain => write!(
                 f,
                 "browsers refuse {name:?} with a Domain: remove the domain, or name the cookie `__Secure-..` instead"
             ),
-            Wrong::HostPrefixWithPath => write!(
+            SettingsErrorKind::HostPrefixWithPath => write!(
                 f,
                 "browsers refuse {name:?} with a path other than `/`: remove the path, or name the cookie `__Secure-..`"
             ),
-            Wrong::SameSiteNoneWithoutSecure => write!(
+            SettingsErrorKind::SameSiteNoneWithoutSecure => write!(
                 f,
                 "browsers refuse {name:?} with SameSite=None and without Secure: remove `insecure_over_http`, or use Lax"
             ),
-            Wrong::PartitionedWithoutSecure => write!(
+            SettingsErrorKind::PartitionedWithoutSecure => write!(
                 f,
                 "browsers refuse {name:?} with Partitioned and without Secure: remove `insecure_over_http` or `partitioned`"
             ),
-            Wrong::Domain => write!(
+            SettingsErrorKind::Domain => write!(
                 f,
                 "the domain of the cookie {name:?} is not a host name: write it without scheme, port and path, as in `example.com`"
             ),
-            Wrong::Path => write!(
+            SettingsErrorKind::Path => write!(
                 f,
                 "the path of the cookie {name:?} is not valid: begin with `/`, and use at most 1024 printable ASCII \
                  characters without `;`"
@@ -879,19 +879,19 @@ mod tests {
         let settings = || Settings::new("session");
         let host = || settings().name("__Host-shop");
         for name in ["", "__Host-", "a b", "a=b", "a;b", "é", "a\r\n", "a\"b", &"x".repeat(129)] {
-            assert_eq!(kind(settings().name(name)), Wrong::Name, "{name:?}");
+            assert_eq!(kind(settings().name(name)), SettingsErrorKind::Name, "{name:?}");
         }
-        assert_eq!(kind(host().domain("example.com")), Wrong::HostPrefixWithDomain);
-        assert_eq!(kind(settings().name("__hOST-shop").domain("example.com")), Wrong::HostPrefixWithDomain);
-        assert_eq!(kind(host().path("/app")), Wrong::HostPrefixWithPath);
-        assert_eq!(kind(settings().insecure().name("__Secure-shop")), Wrong::PrefixWithoutSecure);
-        assert_eq!(kind(settings().insecure().same_site(SameSite::None)), Wrong::SameSiteNoneWithoutSecure);
-        assert_eq!(kind(settings().insecure().partitioned(true)), Wrong::PartitionedWithoutSecure);
+        assert_eq!(kind(host().domain("example.com")), SettingsErrorKind::HostPrefixWithDomain);
+        assert_eq!(kind(settings().name("__hOST-shop").domain("example.com")), SettingsErrorKind::HostPrefixWithDomain);
+        assert_eq!(kind(host().path("/app")), SettingsErrorKind::HostPrefixWithPath);
+        assert_eq!(kind(settings().insecure().name("__Secure-shop")), SettingsErrorKind::PrefixWithoutSecure);
+        assert_eq!(kind(settings().insecure().same_site(SameSite::None)), SettingsErrorKind::SameSiteNoneWithoutSecure);
+        assert_eq!(kind(settings().insecure().partitioned(true)), SettingsErrorKind::PartitionedWithoutSecure);
         for domain in ["", "a b", "https://example.com", "example.com:80", "a..b", "-a.b", "a\r\n.b", "a;b"] {
-            assert_eq!(kind(settings().domain(domain)), Wrong::Domain, "{domain:?}");
+            assert_eq!(kind(settings().domain(domain)), SettingsErrorKind::Domain, "{domain:?}");
         }
         for path in ["", "app", "/a;b", "/a\r\nb", "/é"] {
-            assert_eq!(kind(settings().path(path)), Wrong::Path, "{path:?}");
+            assert_eq!(kind(settings().path(path)), SettingsErrorKind::Path, "{path:?}");
         }
     }
 
