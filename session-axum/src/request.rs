@@ -284,17 +284,32 @@ impl SessionState {
         !is_due && !self.loaded.cookie_is_stale && self.unfinished.is_none() && self.staged.changes.is_empty()
     }
 
-    /// Repeats a save that was begun and may not have ended, with the same id, secret and changes.
+    /// Repeats a save that was begun and may not have ended.
     pub(crate) async fn finish_saving(&mut self, request: &Request) -> Result<(), Error> {
         let Some(mut save) = self.unfinished.take() else { return Ok(()) };
-        let now = request.settings.now();
-        let Staged { changes, next_id } = &mut *save;
-        let plan = Plan::new(&self.loaded, changes, request.settings.rules(true), now);
-        if let Saved::Written(loaded) = request.settings.engine().save(plan, next_id, request.context(now)).await? {
-            self.loaded = loaded;
-            self.staged.settle(&save);
-        }
+        let written = repeat(request, &self.loaded, &mut save).await?;
+        self.go_on_from(written, &save);
         Ok(())
+    }
+
+    /// Goes on from the session as `save` has written it. If it has written nothing, its changes stay staged.
+    fn go_on_from(&mut self, written: Option<Loaded>, save: &Staged) {
+        self.unfinished = None;
+        if let Some(loaded) = written {
+            self.loaded = loaded;
+            self.staged.settle(save);
+        }
+    }
+}
+
+/// Repeats a save with the same id, secret and changes. Returns the session if it was written.
+async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result<Option<Loaded>, Error> {
+    let now = request.settings.now();
+    let Staged { changes, next_id } = save;
+    let plan = Plan::new(loaded, changes, request.settings.rules(true), now);
+    match request.settings.engine().save(plan, next_id, request.context(now)).await? {
+        Saved::Written(loaded) => Ok(Some(loaded)),
+        Saved::WithResponse | Saved::EndedElsewhere => Ok(None),
     }
 }
 
@@ -412,17 +427,10 @@ impl LoadedRequest {
     }
 
     async fn finish_saving(&self) -> Result<(), Error> {
-        let mut session = self.with(|session| session.clone());
-        if session.unfinished.is_none() {
-            return Ok(());
-        }
-        let save = session.unfinished.clone();
-        session.finish_saving(&self.0).await?;
-        self.with(|now| {
-            now.loaded = session.loaded;
-            now.unfinished = None;
-            save.iter().for_each(|save| now.staged.settle(save));
-        });
+        let begun = self.with(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)));
+        let Some((loaded, mut save)) = begun else { return Ok(()) };
+        let written = repeat(&self.0, &loaded, &mut save).await?;
+        self.with(|session| session.go_on_from(written, &save));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use axum::{Router, handler::Handler, http::StatusCode, response::IntoResponse, routing::get};
 use session_axum::{
-    Error, Session, SessionLayer,
+    Error, Session, SessionLayer, Sessions,
     testing::{Client, ManualClock},
 };
 use session_core::{
@@ -246,6 +246,44 @@ async fn a_save_of_a_cookie_session_counts_as_no_cookie() {
     let request = axum::extract::Request::get("/").header("sec-fetch-site", "same-origin");
     client(app).send(request.body(axum::body::Body::empty()).unwrap()).await;
     assert!(!logs.take().iter().any(|line| line.contains("none has come back")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saves_of_several_tasks_lose_nothing_of_a_session_in_its_cookie() {
+    async fn save(session: Session) -> Result<(), Error> {
+        session.insert("a", 1)?;
+        let tasks = [session.clone(), session].map(|session| {
+            tokio::spawn(async move {
+                for _ in 0..500 {
+                    session.save().await?;
+                }
+                Ok::<_, Error>(())
+            })
+        });
+        for task in tasks {
+            task.await.unwrap()?;
+        }
+        Ok(())
+    }
+    let app = Router::new().route("/", get(save)).layer(layer());
+    for _ in 0..10 {
+        let client = client(app.clone());
+        client.get("/").await;
+        assert_eq!(client.cookie_names(), ["__Host-session"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_after_one_that_was_cancelled_says_that_the_session_ended() {
+    async fn ended(session: Session, sessions: Sessions) -> Result<String, Error> {
+        session.insert("user", "alice")?;
+        assert!(begin(session.save()).await);
+        assert!(sessions.destroy(session.id()).await?);
+        Ok(session.save().await.is_err().to_string())
+    }
+    let site = Site::new(ended).await;
+    site.store.fail_after_load(Fault::Late, 1);
+    assert_eq!(site.text("/try").await, "true");
 }
 
 /// A store in which another request always comes first.
