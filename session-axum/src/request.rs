@@ -427,7 +427,8 @@ impl LoadedRequest {
     }
 
     async fn finish_saving(&self) -> Result<(), Error> {
-        let begun = self.with(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)));
+        // After the response, which has repeated it, another write could undo what the response changed.
+        let begun = self.stage(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)))?;
         let Some((loaded, mut save)) = begun else { return Ok(()) };
         let written = repeat(&self.0, &loaded, &mut save).await?;
         self.with(|session| session.go_on_from(written, &save));

@@ -12,7 +12,7 @@ use session_core::{
     store::{Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write},
 };
 use session_stores::MemoryStore;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::support::{
     app::{NOW, client, keys, layer},
@@ -284,6 +284,30 @@ async fn a_save_after_one_that_was_cancelled_says_that_the_session_ended() {
     let site = Site::new(ended).await;
     site.store.fail_after_load(Fault::Late, 1);
     assert_eq!(site.text("/try").await, "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_was_cancelled_is_not_repeated_after_the_response() {
+    let (answered, finished) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (wait, done) = (Arc::clone(&answered), Arc::clone(&finished));
+    let handler = move |session: Session| async move {
+        session.insert("user", "alice")?;
+        assert!(begin(session.save()).await);
+        session.insert("user", "bob")?;
+        tokio::spawn(async move {
+            wait.notified().await;
+            assert!(session.save().await.is_err());
+            done.notify_one();
+        });
+        Ok::<_, Error>(())
+    };
+    let site = Site::new(handler).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    site.text("/try").await;
+    assert_eq!(site.text("/user").await, "bob");
+    answered.notify_one();
+    finished.notified().await;
+    assert_eq!(site.text("/user").await, "bob");
 }
 
 /// A store in which another request always comes first.
