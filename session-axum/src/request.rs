@@ -309,6 +309,10 @@ async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result
     let plan = Plan::new(loaded, changes, request.settings.rules(true), now);
     match request.settings.engine().save(plan, next_id, request.context(now)).await? {
         Saved::Written(loaded) => Ok(Some(loaded)),
+        // The first attempt has removed the record. What was staged since begins a new session.
+        Saved::EndedElsewhere if plan.outcome == Outcome::Removed => {
+            Ok(Some(Loaded::nothing_behind_a_cookie().with_cookie(loaded.cookie_came, true)))
+        }
         Saved::WithResponse | Saved::EndedElsewhere => Ok(None),
     }
 }

@@ -310,6 +310,19 @@ async fn a_save_that_was_cancelled_is_not_repeated_after_the_response() {
     assert_eq!(site.text("/user").await, "bob");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_removal_whose_save_was_cancelled_is_not_lost() {
+    async fn clear(session: Session) -> Result<(), Error> {
+        session.clear();
+        assert!(begin(session.save()).await);
+        session.insert("b", 2)
+    }
+    let site = Site::new(clear).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    assert_eq!(site.text("/all").await, "b");
+}
+
 /// A store in which another request always comes first.
 struct AlwaysConflict(MemoryStore);
 
