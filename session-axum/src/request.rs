@@ -310,10 +310,10 @@ async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result
     match request.settings.engine().save(plan, next_id, request.context(now)).await? {
         Saved::Written(loaded) => Ok(Some(loaded)),
         // The first attempt has removed the record. What was staged since begins a new session.
-        Saved::EndedElsewhere if plan.outcome == Outcome::Removed => {
+        Saved::Ended if plan.outcome == Outcome::Removed => {
             Ok(Some(Loaded::nothing_behind_a_cookie().with_cookie(loaded.cookie_came, true)))
         }
-        Saved::WithResponse | Saved::EndedElsewhere => Ok(None),
+        Saved::WithResponse | Saved::Ended => Ok(None),
     }
 }
 
@@ -398,7 +398,7 @@ impl LoadedRequest {
             }
             match saved? {
                 Saved::WithResponse => Ok(()),
-                Saved::EndedElsewhere => Err(Error::gone()),
+                Saved::Ended => Err(Error::gone()),
                 Saved::Written(loaded) => {
                     session.loaded = loaded;
                     session.staged.settle(&save);

@@ -323,6 +323,28 @@ async fn what_follows_a_removal_whose_save_was_cancelled_is_not_lost() {
     assert_eq!(site.text("/all").await, "b");
 }
 
+#[tokio::test]
+async fn a_save_of_a_session_that_expired_meanwhile_is_an_error() {
+    let stored = |keys| SessionLayer::stored(MemoryStore::new(), keys);
+    for layer in [stored(keys()), SessionLayer::signed(keys())] {
+        let clock = ManualClock::at(NOW);
+        let later = clock.clone();
+        let save = |session: Session| async move {
+            session.insert("b", 1)?;
+            later.advance(Duration::from_secs(2 * 24 * 60 * 60));
+            let is_error = session.save().await.is_err();
+            Ok::<_, Error>(format!("{is_error} {}", session.contains("b")))
+        };
+        let app = Router::new()
+            .route("/start", get(|session: Session| async move { session.insert("a", 1) }))
+            .route("/", get(save))
+            .layer(layer.clock(clock));
+        let client = client(app);
+        client.get("/start").await;
+        assert_eq!(client.get("/").await.text(), "true true");
+    }
+}
+
 /// A store in which another request always comes first.
 struct AlwaysConflict(MemoryStore);
 

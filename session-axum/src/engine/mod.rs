@@ -10,7 +10,11 @@ use session_core::token::Purpose;
 
 use crate::{
     error::Error,
-    state::{loaded::Loaded, outcome::Plan, staged::NextId},
+    state::{
+        loaded::Loaded,
+        outcome::{Outcome, Plan},
+        staged::NextId,
+    },
 };
 
 pub(crate) use context::{CarriedOut, Context, Saved};
@@ -120,6 +124,9 @@ impl Engine {
         next_id: &mut NextId,
         context: Context<'_>,
     ) -> Result<Saved, Error> {
+        if plan.outcome == Outcome::Expired {
+            return Ok(Saved::Ended);
+        }
         match self {
             Self::Null => Ok(Saved::WithResponse),
             Self::Cookie | Self::RevocableCookie(_) => {
