@@ -38,6 +38,7 @@ impl Site {
         let app = Router::new()
             .route("/start", get(|session: Session| async move { session.insert("a", "1") }))
             .route("/user", get(user))
+            .route("/id", get(|session: Session| async move { session.id().to_string() }))
             .route("/all", get(|session: Session| async move { session.keys().join(" ") }))
             .route("/try", get(handler))
             .layer(layer.clone());
@@ -343,6 +344,21 @@ async fn a_save_of_a_session_that_expired_meanwhile_is_an_error() {
         client.get("/start").await;
         assert_eq!(client.get("/").await.text(), "true true");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_was_asked_for_before_a_cancelled_save_holds_the_session() {
+    async fn begin_anew(session: Session) -> String {
+        session.destroy();
+        let id = session.id();
+        assert!(begin(session.save()).await);
+        session.set_lifetime(Duration::from_secs(90 * 24 * 60 * 60));
+        id.to_string()
+    }
+    let site = Site::new(begin_anew).await;
+    site.store.fail_after_load(Fault::Yield, 1);
+    let id = site.text("/try").await;
+    assert_eq!(site.text("/id").await, id);
 }
 
 /// A store in which another request always comes first.
