@@ -250,12 +250,14 @@ impl Session {
 
     /// Says whose session this is, for [`Sessions`](crate::Sessions): a user's id, as a rule. It needs a store.
     pub fn set_owner(&self, owner: impl Into<String>) {
-        self.say(|staged| staged.changes.set_owner(owner.into()));
+        let owner = owner.into();
+        self.say(|staged| staged.changes.set_owner(owner));
     }
 
     /// Says what its owner is shown of this session: "Firefox on Linux". It needs a store.
     pub fn set_label(&self, label: impl Into<String>) {
-        self.say(|staged| staged.changes.set_label(label.into()));
+        let label = label.into();
+        self.say(|staged| staged.changes.set_label(label));
     }
 
     fn say(&self, say: impl FnOnce(&mut Staged)) {

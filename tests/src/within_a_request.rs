@@ -361,6 +361,24 @@ async fn an_id_that_was_asked_for_before_a_cancelled_save_holds_the_session() {
     assert_eq!(site.text("/id").await, id);
 }
 
+#[tokio::test]
+async fn an_owner_may_be_made_from_the_session_itself() {
+    struct Name(Session);
+    impl From<Name> for String {
+        fn from(name: Name) -> Self {
+            name.0.keys().join(" ")
+        }
+    }
+    async fn own(session: Session, sessions: Sessions) -> Result<String, Error> {
+        session.set_owner(Name(session.clone()));
+        session.set_label(Name(session.clone()));
+        session.save().await?;
+        Ok(sessions.of("a").await?.len().to_string())
+    }
+    let site = Site::new(own).await;
+    assert_eq!(site.text("/try").await, "1");
+}
+
 /// A store in which another request always comes first.
 struct AlwaysConflict(MemoryStore);
 
