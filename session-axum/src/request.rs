@@ -254,6 +254,11 @@ impl Closed {
         }
     }
 
+    /// Whether the session was asked for, also where it could not be loaded.
+    pub(crate) const fn session_was_asked_for(&self) -> bool {
+        !matches!(self.session, Slot::NotLoaded)
+    }
+
     pub(crate) const fn session_was_loaded(&self) -> bool {
         matches!(self.session, Slot::Loaded(_))
     }
