@@ -134,12 +134,17 @@ impl Request {
     }
 
     fn put(&self, loaded: Loaded) {
-        if loaded.cookie_came {
-            self.settings.setup_warnings.saw_cookie();
-        }
+        self.note_cookie(&loaded);
         let mut state = self.state();
         if !matches!(state.session, Slot::Loaded(_)) {
             state.session = Slot::Loaded(SessionState::new(loaded));
+        }
+    }
+
+    /// Notes that a cookie of ours has come back.
+    fn note_cookie(&self, loaded: &Loaded) {
+        if loaded.cookie_came {
+            self.settings.setup_warnings.saw_cookie();
         }
     }
 
@@ -243,7 +248,10 @@ impl Closed {
         if matches!(self.session, Slot::NotLoaded) {
             let context = request.context(request.settings.now());
             self.session = match request.settings.engine().load(context).await {
-                Ok(loaded) => Slot::Loaded(SessionState::new(loaded)),
+                Ok(loaded) => {
+                    request.note_cookie(&loaded);
+                    Slot::Loaded(SessionState::new(loaded))
+                }
                 Err(error) => Slot::Failed(Box::new(error)),
             };
         }
