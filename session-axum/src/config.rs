@@ -1,6 +1,6 @@
 //! A layer's settings, checked and derived once: layer, service and future share one of these.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use axum_core::response::Response;
 use session_core::{
@@ -59,11 +59,6 @@ impl Settings {
             is_persistent: *is_persistent,
             saves,
         }
-    }
-
-    /// How long one request may keep trying to write to the store.
-    pub(crate) fn store_timeout(&self) -> Duration {
-        self.engine().records().map_or(Duration::ZERO, |store| store.timeout)
     }
 
     /// The time now, in seconds since 1970.

@@ -78,12 +78,7 @@ impl Finish {
 }
 
 /// Answers a failure by the application's own rule. Only if the request wanted the session to end, it still ends.
-async fn finish_failed(
-    request: &Request,
-    closed: &mut Closed,
-    failed: Failed,
-    response: &mut Response,
-) -> Vec<String> {
+async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, response: &mut Response) -> Vec<String> {
     let Failed { mut error, ends } = failed;
     closed.roll_back();
     // The application's answer may change the session or the flash, and that may fail as well: then it is left out.

@@ -10,7 +10,7 @@ use session_core::{
     RESERVED_PREFIX,
     store::{Changes, StoreError, StoreErrorKind},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     config::Settings,
@@ -117,7 +117,7 @@ impl Request {
     }
 
     async fn load_waiting(&self) -> Result<(), Error> {
-        let _turn = self.turn().await;
+        let _turn = self.turn().await?;
         match &self.state().session {
             Slot::NotLoaded => {}
             Slot::Failed(error) => return Err((**error).clone()),
@@ -222,7 +222,7 @@ impl Request {
         }
         request.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
-        let _turn = if request.settings.engine().never_waits() { None } else { Some(request.turn().await) };
+        let _turn = if request.settings.engine().never_waits() { None } else { request.turn().await.ok() };
         let state = request.state();
         Closed::of(state.clone())
     }
@@ -232,8 +232,15 @@ impl Request {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.get_or_init(Box::default).lock().await
+    /// Waits until no other operation of this request asks the store, but no longer than the store may take: a future
+    /// that was begun and that nobody polls any more keeps its turn.
+    async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        let turn = self.turn.get_or_init(Box::default);
+        if let Ok(turn) = turn.try_lock() {
+            return Ok(turn);
+        }
+        let answer = timeout(self.settings.engine().timeout(), turn.lock()).await;
+        answer.map_err(|_| StoreError::new(StoreErrorKind::Unavailable, NO_TURN).into())
     }
 }
 
@@ -397,7 +404,7 @@ impl LoadedRequest {
     /// Saves now, while the request runs.
     pub(crate) async fn save(&self) -> Result<(), Error> {
         let engine = self.settings().engine();
-        let _turn = if engine.never_waits() { None } else { Some(self.0.turn().await) };
+        let _turn = if engine.never_waits() { None } else { Some(self.0.turn().await?) };
         self.finish_saving().await?;
         let now = self.settings().now();
         let Some((loaded, mut save)) = self.begin_saving(now)? else { return Ok(()) };
@@ -445,7 +452,8 @@ impl LoadedRequest {
 
     async fn finish_saving(&self) -> Result<(), Error> {
         // After the response, which has repeated it, another write could undo what the response changed.
-        let begun = self.stage(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)))?;
+        let begun =
+            self.stage(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)))?;
         let Some((loaded, mut save)) = begun else { return Ok(()) };
         let written = repeat(&self.0, &loaded, &mut save).await?;
         self.with(|session| session.go_on_from(written, &save));
@@ -473,9 +481,9 @@ impl LoadedRequest {
         change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
     ) -> Result<Option<T>, Error> {
         let engine = self.settings().engine();
-        let _turn = self.0.turn().await;
+        let _turn = self.0.turn().await?;
         self.finish_saving().await?;
-        let deadline = Instant::now() + self.settings().store_timeout();
+        let deadline = Instant::now() + engine.timeout();
         for attempt in 0.. {
             let now = self.settings().now();
             let (loaded, staged) = self.stage(|session| (session.loaded.clone(), session.staged.clone()))?;
@@ -555,4 +563,5 @@ async fn step_aside(attempt: u32) {
 
 /// 64 ms, as a power of two.
 const LONGEST_PAUSE: u32 = 6;
+const NO_TURN: &str = "another save of this request has been begun and does not end";
 const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

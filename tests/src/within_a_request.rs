@@ -1,6 +1,12 @@
 //! What the tasks of one request do to its session at the same time, and saves whose end the request does not see.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{Router, handler::Handler, http::StatusCode, response::IntoResponse, routing::get};
 use session_axum::{
@@ -377,6 +383,43 @@ async fn an_owner_may_be_made_from_the_session_itself() {
     }
     let site = Site::new(own).await;
     assert_eq!(site.text("/try").await, "1");
+}
+
+/// A handler begins a save, gives it up without dropping it, and asks the store for something else.
+#[tokio::test(start_paused = true)]
+async fn a_save_that_nobody_polls_any_more_keeps_nothing_waiting_for_ever() {
+    async fn give_up(session: Session) -> Result<String, Error> {
+        session.insert("user", "alice")?;
+        let mut save = pin!(session.save());
+        assert!(poll_fn(|context| Poll::Ready(save.as_mut().poll(context).is_pending())).await);
+        let began = Instant::now();
+        let updated = session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await;
+        Ok((updated.is_err() && began.elapsed() < Duration::from_millis(2_500)).to_string())
+    }
+    let site = Site::new(give_up).await;
+    site.store.fail_after_load(Fault::Late, 1);
+    assert_eq!(site.text("/try").await, "true");
+    assert_eq!(site.text("/user").await, "alice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_is_kept_and_not_polled_does_not_hold_back_the_response() {
+    type Save = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+    let kept: Arc<Mutex<Option<Save>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let handler = move |session: Session| async move {
+        session.insert("user", "alice")?;
+        let mut save: Save = Box::pin(async move { session.save().await });
+        assert!(poll_fn(|context| Poll::Ready(save.as_mut().poll(context).is_pending())).await);
+        *keep.lock().unwrap() = Some(save);
+        Ok::<_, Error>(())
+    };
+    let site = Site::new(handler).await;
+    site.store.fail_after_load(Fault::Late, 1);
+    let began = Instant::now();
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    assert!(began.elapsed() < Duration::from_millis(2_500));
+    assert_eq!(site.text("/user").await, "alice");
 }
 
 /// A store in which another request always comes first.

@@ -6,6 +6,8 @@ mod revocations;
 mod store_client;
 mod stored;
 
+use std::time::Duration;
+
 use session_core::token::Purpose;
 
 use crate::{
@@ -73,6 +75,15 @@ impl Engine {
             Self::Store(store) => Some(store),
             Self::RevocableCookie(revocations) => Some(&mut revocations.list),
             Self::Null | Self::Cookie => None,
+        }
+    }
+
+    /// Returns how long one operation may wait for the store.
+    pub(crate) const fn timeout(&self) -> Duration {
+        match self {
+            Self::Null | Self::Cookie => Duration::ZERO,
+            Self::RevocableCookie(revocations) => revocations.list.timeout,
+            Self::Store(store) => store.timeout,
         }
     }
 
