@@ -1,6 +1,7 @@
 //! What the tasks of one request do to its session at the same time, and saves whose end the request does not see.
 
 use std::{
+    collections::BTreeMap,
     future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, Mutex},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use axum::{Router, handler::Handler, http::StatusCode, response::IntoResponse, routing::get};
+use proptest::prelude::*;
 use session_axum::{
     Error, Session, SessionLayer, Sessions,
     testing::{Client, ManualClock},
@@ -483,4 +485,141 @@ async fn an_update_that_never_comes_first_is_an_error_within_the_stores_timeout(
     let client = client(app);
     client.get("/start").await;
     assert_eq!(client.get("/").await.text(), "true");
+}
+
+/// One step of a handler.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Insert(&'static str),
+    Remove(&'static str),
+    Clear,
+    Renew,
+    Destroy,
+    AskId,
+    Remember,
+    Update(&'static str),
+    Save,
+    /// Begins a save and drops it; the store fails so.
+    Cancel(Fault),
+    /// Saves, and the store fails so.
+    Lose(Fault),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = prop::sample::select(vec!["a", "b", "c"]);
+    prop_oneof![
+        3 => key.clone().prop_map(Step::Insert),
+        2 => key.clone().prop_map(Step::Remove),
+        1 => Just(Step::Clear),
+        1 => Just(Step::Renew),
+        1 => Just(Step::Destroy),
+        1 => Just(Step::AskId),
+        1 => Just(Step::Remember),
+        1 => key.prop_map(Step::Update),
+        1 => Just(Step::Save),
+        2 => prop::sample::select(vec![Fault::Yield, Fault::Late]).prop_map(Step::Cancel),
+        1 => prop::sample::select(vec![Fault::LostBefore, Fault::LostAfter]).prop_map(Step::Lose),
+    ]
+}
+
+/// Runs the steps in one request, and compares the next request's session with what they say.
+async fn run(has_session: bool, steps: Vec<Step>) {
+    let (store, expected) = (Watched::new(), Arc::new(Mutex::new((BTreeMap::<String, u64>::new(), None::<String>))));
+    let (watched, model, planned) = (store.clone(), Arc::clone(&expected), steps.clone());
+    let handler = move |session: Session| async move {
+        let mut values: BTreeMap<String, u64> = BTreeMap::new();
+        for key in session.keys() {
+            values.insert(key.clone(), session.get(&key)?.unwrap());
+        }
+        let (mut id, mut may_be_over) = (None, false);
+        for (number, step) in planned.into_iter().enumerate() {
+            let number = number as u64 + 1;
+            match step {
+                Step::Insert(key) => {
+                    session.insert(key, number)?;
+                    values.insert(key.into(), number);
+                }
+                Step::Remove(key) => assert_eq!(session.remove(key), values.remove(key).is_some()),
+                Step::Clear => {
+                    session.clear();
+                    values.clear();
+                }
+                Step::Renew => {
+                    session.renew();
+                    id = None;
+                }
+                Step::Destroy => {
+                    session.destroy();
+                    values.clear();
+                    id = None;
+                }
+                Step::AskId => {
+                    let now = session.id().to_string();
+                    assert!(id.is_none_or(|id| id == now));
+                    id = Some(now);
+                }
+                Step::Remember => session.set_lifetime(Duration::from_secs(90 * 24 * 60 * 60)),
+                Step::Update(key) => {
+                    let new = session.update(key, |old: Option<u64>| old.unwrap_or(0) + 100).await?;
+                    let old = values.get(key).copied().unwrap_or(0);
+                    assert_eq!(new, old + 100);
+                    values.insert(key.into(), new);
+                }
+                Step::Save => session.save().await?,
+                Step::Cancel(fault) => {
+                    watched.fail(fault, 1);
+                    begin(session.save()).await;
+                    watched.recover();
+                }
+                Step::Lose(fault) => {
+                    watched.fail(fault, 2);
+                    let _ = session.save().await;
+                    watched.recover();
+                }
+            }
+            assert_eq!(session.keys(), values.keys().cloned().collect::<Vec<_>>());
+            // The handler was not told whether this save has removed the session, and its id with it.
+            may_be_over |= matches!(step, Step::Cancel(_) | Step::Lose(_)) && values.is_empty();
+        }
+        *model.lock().unwrap() = (values, id.filter(|_| !may_be_over));
+        Ok::<_, Error>(())
+    };
+    async fn values(session: Session) -> Result<String, Error> {
+        let read = |key: String| Ok(format!("{key}={} ", session.get::<u64>(&key)?.unwrap_or_default()));
+        session.keys().into_iter().map(read).collect()
+    }
+    let layer = SessionLayer::stored(store, keys()).clock(ManualClock::at(NOW));
+    let app = Router::new()
+        .route("/start", get(|session: Session| async move { session.insert("a", 7) }))
+        .route("/values", get(values))
+        .route("/id", get(|session: Session| async move { session.id().to_string() }))
+        .route("/try", get(handler))
+        .layer(layer);
+    let client = Client::new(app.clone());
+    if has_session {
+        client.get("/start").await;
+    }
+    let before = client.cookie("__Host-session");
+    assert_eq!(client.get("/try").await.status(), StatusCode::OK);
+    let (values, id) = expected.lock().unwrap().clone();
+    let expected: String = values.iter().map(|(key, value)| format!("{key}={value} ")).collect();
+    assert_eq!(client.get("/values").await.text(), expected);
+    if let Some(id) = id {
+        assert_eq!(client.get("/id").await.text(), id);
+    }
+    if let (Some(before), true) = (before, steps.iter().any(|step| matches!(step, Step::Renew | Step::Destroy))) {
+        let copy = Client::new(app);
+        copy.set_cookie("__Host-session", &before);
+        assert_eq!(copy.get("/values").await.text(), "");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_order_of_steps_and_faults_loses_a_change(has_session in any::<bool>(), steps in prop::collection::vec(step(), 0..9)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(run(has_session, steps));
+    }
 }
