@@ -1,6 +1,6 @@
 //! A layer's settings. They are checked once, and the layer, its services and all requests share them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use axum_core::response::Response;
 use session_core::{
@@ -65,11 +65,6 @@ impl Settings {
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
         let Self { config: Config { limits, clock, .. }, session_cookie, setup_warnings, .. } = self;
         Context { cookie: session_cookie, cookies, limits: *limits, clock, setup_warnings, now }
-    }
-
-    /// Returns how long one request may retry a write to the store.
-    pub(crate) fn store_timeout(&self) -> Duration {
-        self.engine().records().map_or(Duration::ZERO, |store| store.timeout)
     }
 
     /// Returns the time now, in seconds since 1970.

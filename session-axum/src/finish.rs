@@ -44,8 +44,7 @@ impl Finish {
             request.close();
             return None;
         }
-        let came = request.cookie_was_used();
-        if request.close_if_settled() {
+        if let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
             return None;
         }
@@ -68,19 +67,19 @@ impl Finish {
         let attempt = Attempt { status: response.status(), saves, finishes_saves: may_ask };
         let cookies = match attempt.run(&request, &mut closed, edits).await {
             Ok(cookies) => cookies,
-            Err(failed) => finish_failed(&request, closed, failed, &mut response).await,
+            Err(failed) => finish_failed(&request, &mut closed, failed, &mut response).await,
         };
         if !cookies.is_empty() {
             add_cookies(response.headers_mut(), cookies);
-        } else if was_read {
-            mark_read(response.headers_mut(), came);
+        } else if was_read || closed.session_was_asked_for() {
+            mark_read(response.headers_mut(), came || closed.session_came());
         }
         response
     }
 }
 
 /// Answers a failure by the application's own rule. Only if the request wanted the session to end, it still ends.
-async fn finish_failed(request: &Request, mut closed: Closed, failed: Failed, response: &mut Response) -> Vec<String> {
+async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, response: &mut Response) -> Vec<String> {
     let Failed { mut error, ends } = failed;
     closed.roll_back();
     // The application's answer may change the session or the flash, and that may fail as well: then it is left out.
@@ -95,7 +94,7 @@ async fn finish_failed(request: &Request, mut closed: Closed, failed: Failed, re
             edits.extend(answers_edits);
         }
         let attempt = Attempt { status: response.status(), saves: false, finishes_saves: false };
-        match attempt.run(request, &mut closed, edits).await {
+        match attempt.run(request, closed, edits).await {
             Ok(cookies) => return cookies,
             Err(again) => error = again.error,
         }

@@ -10,7 +10,7 @@ use session_core::{
     RESERVED_PREFIX,
     store::{Changes, StoreError, StoreErrorKind},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     config::Settings,
@@ -78,6 +78,20 @@ pub(crate) struct Closed {
     pub(crate) error: Option<Box<Error>>,
 }
 
+impl Slot {
+    const fn was_asked_for(&self) -> bool {
+        !matches!(self, Self::NotLoaded)
+    }
+
+    fn came(&self) -> bool {
+        match self {
+            Self::NotLoaded => false,
+            Self::Failed(_) => true,
+            Self::Loaded(session) => session.loaded.session().is_some(),
+        }
+    }
+}
+
 impl Request {
     pub(crate) fn new<B>(
         settings: &Arc<Settings>,
@@ -117,7 +131,7 @@ impl Request {
     }
 
     async fn load_waiting(&self) -> Result<(), Error> {
-        let _turn = self.turn().await;
+        let _turn = self.turn().await?;
         match &self.state().session {
             Slot::NotLoaded => {}
             Slot::Failed(error) => return Err((**error).clone()),
@@ -134,12 +148,17 @@ impl Request {
     }
 
     fn put(&self, loaded: Loaded) {
-        if loaded.cookie_came {
-            self.settings.setup_warnings.saw_cookie();
-        }
+        self.note_cookie(&loaded);
         let mut state = self.state();
         if !matches!(state.session, Slot::Loaded(_)) {
             state.session = Slot::Loaded(SessionState::new(loaded));
+        }
+    }
+
+    /// Notes that a cookie of ours has come back.
+    fn note_cookie(&self, loaded: &Loaded) {
+        if loaded.cookie_came {
+            self.settings.setup_warnings.saw_cookie();
         }
     }
 
@@ -152,9 +171,9 @@ impl Request {
         matches!(self.state().session, Slot::Loaded(_))
     }
 
-    /// Whether the session was asked for, also where it could not be loaded.
+    /// Returns whether the session was asked for, also if it could not be loaded.
     fn session_was_asked_for(&self) -> bool {
-        !matches!(self.state().session, Slot::NotLoaded)
+        self.state().session.was_asked_for()
     }
 
     pub(crate) fn flash_was_read(&self) -> bool {
@@ -169,12 +188,7 @@ impl Request {
     /// Whether a session or a message came and was read, or may have come: the session could not be loaded.
     pub(crate) fn cookie_was_used(&self) -> bool {
         let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
-        has_flash
-            || match &self.state().session {
-                Slot::NotLoaded => false,
-                Slot::Failed(_) => true,
-                Slot::Loaded(session) => session.loaded.session().is_some(),
-            }
+        has_flash || self.state().session.came()
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
@@ -202,16 +216,22 @@ impl Request {
     /// Closes if the browser has everything already: the request was only read, and nothing is due.
     ///
     /// It looks and closes under one lock, so that no handle in another task stages what is not saved.
-    pub(crate) fn close_if_settled(&self) -> bool {
-        let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
+    ///
+    /// Returns whether a session came, if it closed.
+    pub(crate) fn close_if_settled(&self) -> Option<bool> {
+        if self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty()) {
+            return None;
+        }
         let mut state = self.state();
         let session_is_settled = match &state.session {
             Slot::NotLoaded | Slot::Failed(_) => true,
             Slot::Loaded(session) => session.is_settled(),
         };
-        let is_settled = !has_flash && session_is_settled && state.error.is_none() && state.flash.added.is_empty();
-        state.is_closed |= is_settled;
-        state.is_closed
+        if !session_is_settled || state.error.is_some() || !state.flash.added.is_empty() {
+            return None;
+        }
+        state.is_closed = true;
+        Some(state.session.came())
     }
 
     /// From now on nothing can be staged.
@@ -227,7 +247,7 @@ impl Request {
         }
         request.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
-        let _turn = if request.settings.engine().never_waits() { None } else { Some(request.turn().await) };
+        let _turn = if request.settings.engine().never_waits() { None } else { request.turn().await.ok() };
         let state = request.state();
         Closed::of(state.clone())
     }
@@ -237,8 +257,15 @@ impl Request {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.get_or_init(Box::default).lock().await
+    /// Waits until no other operation of this request asks the store, but no longer than the store may take: a future
+    /// that was begun and that nobody polls any more keeps its turn.
+    async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        let turn = self.turn.get_or_init(Box::default);
+        if let Ok(turn) = turn.try_lock() {
+            return Ok(turn);
+        }
+        let answer = timeout(self.settings.engine().timeout(), turn.lock()).await;
+        answer.map_err(|_| StoreError::new(StoreErrorKind::Unavailable, NO_TURN).into())
     }
 }
 
@@ -253,7 +280,10 @@ impl Closed {
         if matches!(self.session, Slot::NotLoaded) {
             let context = request.context(request.settings.now());
             self.session = match request.settings.engine().load(context).await {
-                Ok(loaded) => Slot::Loaded(SessionState::new(loaded)),
+                Ok(loaded) => {
+                    request.note_cookie(&loaded);
+                    Slot::Loaded(SessionState::new(loaded))
+                }
                 Err(error) => Slot::Failed(Box::new(error)),
             };
         }
@@ -262,6 +292,16 @@ impl Closed {
             Slot::Failed(error) => Err((**error).clone()),
             Slot::NotLoaded => unreachable!("it was asked for above"),
         }
+    }
+
+    /// Returns whether the session was asked for, also if it could not be loaded.
+    pub(crate) const fn session_was_asked_for(&self) -> bool {
+        self.session.was_asked_for()
+    }
+
+    /// Returns whether a session came with the request, or may have come: it could not be loaded.
+    pub(crate) fn session_came(&self) -> bool {
+        self.session.came()
     }
 
     pub(crate) const fn session_was_loaded(&self) -> bool {
@@ -294,17 +334,36 @@ impl SessionState {
         !is_due && !self.loaded.cookie_is_stale && self.unfinished.is_none() && self.staged.changes.is_empty()
     }
 
-    /// Repeats a save that was begun and may not have ended, with the same id, secret and changes.
+    /// Repeats a save that was begun and may not have ended.
     pub(crate) async fn finish_saving(&mut self, request: &Request) -> Result<(), Error> {
         let Some(mut save) = self.unfinished.take() else { return Ok(()) };
-        let now = request.settings.now();
-        let Staged { changes, next_id } = &mut *save;
-        let plan = Plan::new(&self.loaded, changes, request.settings.rules(true), now);
-        if let Saved::Written(loaded) = request.settings.engine().save(plan, next_id, request.context(now)).await? {
-            self.loaded = loaded;
-            self.staged.settle(&save);
-        }
+        let written = repeat(request, &self.loaded, &mut save).await?;
+        self.go_on_from(written, &save);
         Ok(())
+    }
+
+    /// Goes on from the session as `save` has written it. If it has written nothing, its changes stay staged.
+    fn go_on_from(&mut self, written: Option<Loaded>, save: &Staged) {
+        self.unfinished = None;
+        if let Some(loaded) = written {
+            self.loaded = loaded;
+            self.staged.settle(save);
+        }
+    }
+}
+
+/// Repeats a save with the same id, secret and changes. Returns the session if it was written.
+async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result<Option<Loaded>, Error> {
+    let now = request.settings.now();
+    let Staged { changes, next_id } = save;
+    let plan = Plan::new(loaded, changes, request.settings.rules(true), now);
+    match request.settings.engine().save(plan, next_id, request.context(now)).await? {
+        Saved::Written(loaded) => Ok(Some(loaded)),
+        // The first attempt has removed the record. What was staged since begins a new session.
+        Saved::Ended if plan.outcome == Outcome::Removed => {
+            Ok(Some(Loaded::nothing_behind_a_cookie().with_cookie(loaded.cookie_came, true)))
+        }
+        Saved::WithResponse | Saved::Ended => Ok(None),
     }
 }
 
@@ -375,7 +434,7 @@ impl LoadedRequest {
     /// Saves now, while the request runs.
     pub(crate) async fn save(&self) -> Result<(), Error> {
         let engine = self.settings().engine();
-        let _turn = if engine.never_waits() { None } else { Some(self.0.turn().await) };
+        let _turn = if engine.never_waits() { None } else { Some(self.0.turn().await?) };
         self.finish_saving().await?;
         let now = self.settings().now();
         let Some((loaded, mut save)) = self.begin_saving(now)? else { return Ok(()) };
@@ -389,7 +448,7 @@ impl LoadedRequest {
             }
             match saved? {
                 Saved::WithResponse => Ok(()),
-                Saved::EndedElsewhere => Err(Error::gone()),
+                Saved::Ended => Err(Error::gone()),
                 Saved::Written(loaded) => {
                     session.loaded = loaded;
                     session.staged.settle(&save);
@@ -422,17 +481,12 @@ impl LoadedRequest {
     }
 
     async fn finish_saving(&self) -> Result<(), Error> {
-        let mut session = self.with(|session| session.clone());
-        if session.unfinished.is_none() {
-            return Ok(());
-        }
-        let save = session.unfinished.clone();
-        session.finish_saving(&self.0).await?;
-        self.with(|now| {
-            now.loaded = session.loaded;
-            now.unfinished = None;
-            save.iter().for_each(|save| now.staged.settle(save));
-        });
+        // After the response, which has repeated it, another write could undo what the response changed.
+        let begun =
+            self.stage(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)))?;
+        let Some((loaded, mut save)) = begun else { return Ok(()) };
+        let written = repeat(&self.0, &loaded, &mut save).await?;
+        self.with(|session| session.go_on_from(written, &save));
         Ok(())
     }
 
@@ -457,9 +511,9 @@ impl LoadedRequest {
         change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
     ) -> Result<Option<T>, Error> {
         let engine = self.settings().engine();
-        let _turn = self.0.turn().await;
+        let _turn = self.0.turn().await?;
         self.finish_saving().await?;
-        let deadline = Instant::now() + self.settings().store_timeout();
+        let deadline = Instant::now() + engine.timeout();
         for attempt in 0.. {
             let now = self.settings().now();
             let (loaded, staged) = self.stage(|session| (session.loaded.clone(), session.staged.clone()))?;
@@ -539,4 +593,5 @@ async fn step_aside(attempt: u32) {
 
 /// 64 ms, as a power of two.
 const LONGEST_PAUSE: u32 = 6;
+const NO_TURN: &str = "another save of this request has been begun and does not end";
 const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

@@ -730,7 +730,8 @@ impl Session {
     /// # }
     /// ```
     pub fn set_owner(&self, owner: impl Into<String>) {
-        self.say(|staged| staged.changes.set_owner(owner.into()));
+        let owner = owner.into();
+        self.say(|staged| staged.changes.set_owner(owner));
     }
 
     /// Sets the label of this session, which a list of the owner's devices shows: "Firefox on Linux".
@@ -757,7 +758,8 @@ impl Session {
     /// # }
     /// ```
     pub fn set_label(&self, label: impl Into<String>) {
-        self.say(|staged| staged.changes.set_label(label.into()));
+        let label = label.into();
+        self.say(|staged| staged.changes.set_label(label));
     }
 
     fn say(&self, say: impl FnOnce(&mut Staged)) {

@@ -403,7 +403,8 @@ impl Changes {
             metadata: self.metadata.clone().filter(|metadata| saved.metadata.as_ref() != Some(metadata)),
             owner: self.owner.clone().filter(|owner| saved.owner.as_ref() != Some(owner)),
             label: self.label.clone().filter(|label| saved.label.as_ref() != Some(label)),
-            id_was_asked: self.id_was_asked && !saved.id_was_asked,
+            // Whoever has the id relies on it for the rest of the request.
+            id_was_asked: self.id_was_asked,
             turns: self.turns,
         }
     }
@@ -1031,6 +1032,44 @@ mod tests {
     }
 
     proptest! {
+        /// Each step is a number: what it does, and with which key or value.
+        #[test]
+        fn a_save_in_between_changes_nothing_of_what_a_session_becomes(
+            steps in proptest::collection::vec((0..9_u8, 0..3_u8), 0..12),
+            save in 0..12_usize,
+            metadata in any::<bool>(),
+        ) {
+            let loaded = entries(if metadata { r#"{"$":{"id":true,"until":7},"a":0,"b":0}"# } else { r#"{"a":0,"b":0}"# });
+            let before = Base { entries: &loaded, owner: Some("ada"), label: Some("desk") };
+            let (mut changes, mut saved) = (Changes::default(), None);
+            for (index, (step, which)) in steps.into_iter().enumerate() {
+                if index == save {
+                    saved = Some(changes.clone());
+                }
+                let key = ["a", "b", "c"][usize::from(which)];
+                match step {
+                    0 | 1 => changes.insert(key, which.to_string()),
+                    2 => changes.remove(key),
+                    3 => changes.clear(&loaded),
+                    4 => changes.renew(),
+                    5 => changes.destroy(),
+                    6 => changes.set_owner(key.into()),
+                    7 => changes.ask_id(),
+                    _ => changes.change_metadata(&loaded, |metadata| metadata.end_at(Some(u64::from(which)))),
+                }
+            }
+            let saved = saved.unwrap_or_default();
+            let between = Entries::from_texts(saved.fields(&loaded)).unwrap();
+            let base = Base { entries: &between, owner: saved.owner_after(before), label: saved.label_after(before) };
+            let rest = changes.since(&saved);
+            let (view, whole) = (rest.view(&between), changes.view(&loaded));
+            prop_assert_eq!(view.collect::<Vec<_>>(), whole.collect::<Vec<_>>());
+            prop_assert_eq!(rest.metadata(&between).until, changes.metadata(&loaded).until);
+            prop_assert_eq!(rest.owner_after(base), changes.owner_after(before));
+            prop_assert_eq!(rest.label_after(base), changes.label_after(before));
+            prop_assert_eq!(rest.leave_nothing(base), changes.leave_nothing(before));
+        }
+
         #[test]
         fn the_view_is_what_a_map_would_hold(
             loaded in proptest::collection::btree_map("[a-e]{1,2}", 0..9_u8, 0..6),

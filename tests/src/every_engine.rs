@@ -99,6 +99,7 @@ fn app(layer: SessionLayer) -> Router {
         .route("/new-loudly", get(|| async { "ok".with_new_session().flashing(("info", "x".repeat(5_000))) }))
         .route("/remember-and-save", get(remember_and_save))
         .route("/in-a-task/{key}", get(set_in_a_task))
+        .route("/save-and-renew", get(save_and_renew))
         .route("/form", post(refuse))
         .route("/page", get(page))
         .route("/seen", get(values).layer(from_fn(note)))
@@ -183,6 +184,16 @@ async fn remember_and_save(session: Session) -> Result<(), Error> {
 
 async fn set_in_a_task(session: Session, Path(key): Path<String>) -> Result<(), Error> {
     tokio::spawn(async move { session.insert(&key, true) }).await.unwrap()
+}
+
+async fn save_and_renew(session: Session) -> Result<String, Error> {
+    session.insert("a", 1)?;
+    let renewed = async {
+        session.renew();
+        session.id().to_string()
+    };
+    let (saved, id) = tokio::join!(session.save(), renewed);
+    saved.map(|()| id)
 }
 
 async fn refuse(Form(form): Form<Vec<(String, String)>>) -> impl IntoResponse {
@@ -345,6 +356,13 @@ pub(crate) async fn a_handle_in_a_task_changes_the_session_of_its_request(engine
     assert_eq!(site.values().await, json!({ "a": true, "b": true }));
 }
 
+pub(crate) async fn a_new_session_can_be_renewed_while_it_is_saved(engine: Engine) {
+    let site = site(&engine);
+    let id = site.text("/save-and-renew").await;
+    assert_eq!(site.text("/id").await, id);
+    assert_eq!(site.values().await, json!({ "a": 1 }));
+}
+
 pub(crate) async fn a_5xx_saves_nothing(engine: Engine) {
     let site = site(&engine);
     site.text("/set/a/1").await;
@@ -467,6 +485,7 @@ macro_rules! suite {
             an_active_visitor_of_a_persistent_layer_stays
             two_log_ins_from_one_guest_cookie_are_two_sessions
             a_handle_in_a_task_changes_the_session_of_its_request
+            a_new_session_can_be_renewed_while_it_is_saved
             a_5xx_saves_nothing
             an_update_sees_what_was_there
             saving_in_between_loses_nothing

@@ -61,6 +61,15 @@ async fn a_route_that_touches_neither_session_nor_flash_answers_as_without_the_l
 }
 
 #[tokio::test]
+async fn a_helper_that_changed_nothing_still_varies_by_the_cookie() {
+    for helper in [|| "x".with_new_session(), || "x".removing_from_session(["user"])] {
+        let client = client(Router::new().route("/", get(move || async move { helper() })).layer(layer()));
+        let page = client.get("/").await;
+        assert_eq!((page.set_cookies().len(), page.headers().get("vary").is_some()), (0, true));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_nobody_changed_is_not_saved_again() {
     async fn same(session: Session) -> Result<(), Error> {
         session.insert("user", "alice")?;

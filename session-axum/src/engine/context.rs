@@ -36,5 +36,6 @@ pub(crate) enum Saved {
     WithResponse,
     /// The store has written the session: as it is now.
     Written(Loaded),
-    EndedElsewhere,
+    /// The session expired, or another request has ended it: nothing is written.
+    Ended,
 }

@@ -6,11 +6,17 @@ mod revocations;
 mod store_client;
 mod stored;
 
+use std::time::Duration;
+
 use session_core::token::Purpose;
 
 use crate::{
     error::Error,
-    state::{loaded::Loaded, outcome::Plan, staged::NextId},
+    state::{
+        loaded::Loaded,
+        outcome::{Outcome, Plan},
+        staged::NextId,
+    },
 };
 
 pub(crate) use context::{CarriedOut, Context, Saved};
@@ -72,6 +78,15 @@ impl Engine {
         }
     }
 
+    /// Returns how long one operation may wait for the store.
+    pub(crate) const fn timeout(&self) -> Duration {
+        match self {
+            Self::Null | Self::Cookie => Duration::ZERO,
+            Self::RevocableCookie(revocations) => revocations.list.timeout,
+            Self::Store(store) => store.timeout,
+        }
+    }
+
     /// Loads the session at once; `None` if the engine has to ask a store.
     pub(crate) fn load_now(&self, context: Context<'_>) -> Option<Loaded> {
         match self {
@@ -120,6 +135,9 @@ impl Engine {
         next_id: &mut NextId,
         context: Context<'_>,
     ) -> Result<Saved, Error> {
+        if plan.outcome == Outcome::Expired {
+            return Ok(Saved::Ended);
+        }
         match self {
             Self::Null => Ok(Saved::WithResponse),
             Self::Cookie | Self::RevocableCookie(_) => {

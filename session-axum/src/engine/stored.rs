@@ -104,7 +104,7 @@ pub(super) async fn save(store: &StoreClient, plan: Plan<'_>, next_id: &mut Next
         Committed::Nothing => Saved::Written(plan.loaded.clone()),
         Committed::Written(next) => Saved::Written(next.loaded(plan)),
         Committed::Removed => Saved::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(), plan)),
-        Committed::EndedElsewhere => Saved::EndedElsewhere,
+        Committed::EndedElsewhere => Saved::Ended,
     })
 }
 

@@ -25,7 +25,7 @@ impl Staged {
 
     pub(crate) fn renew(&mut self) {
         self.changes.renew();
-        self.next_id = NextId::default();
+        self.next_id.renew();
     }
 
     /// Returns the session's id: its own, or the one that it will get.
@@ -45,7 +45,11 @@ impl Staged {
 /// The new id of the session, and the secret by which a store finds it. Each is drawn only once, so that a repeated save
 /// writes the same session.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NextId(Option<Box<Drawn>>);
+pub(crate) struct NextId {
+    drawn: Option<Box<Drawn>>,
+    /// The id that was drawn before a renewal. A save may have begun to write a session under it.
+    former: Option<SessionId>,
+}
 
 #[derive(Clone, Debug)]
 struct Drawn {
@@ -77,20 +81,27 @@ impl NextId {
     }
 
     fn draw(&mut self, loaded: &Loaded, changes: &Changes) -> Result<&mut Drawn, RandomError> {
-        match &mut self.0 {
+        match &mut self.drawn {
             Some(drawn) => Ok(drawn),
             empty @ None => {
-                let id = match loaded.session() {
-                    // A renewed session stays on the same node of a cluster.
-                    Some(live) if !changes.destroys() => live.frame.id.renewed()?,
-                    _ => SessionId::random()?,
+                let live = loaded.session().filter(|_| !changes.destroys()).map(|live| live.frame.id);
+                // A renewed session stays on the same node of a cluster.
+                let id = match self.former.or(live) {
+                    Some(id) => id.renewed()?,
+                    None => SessionId::random()?,
                 };
                 Ok(empty.insert(Box::new(Drawn { id, secret: None })))
             }
         }
     }
 
+    /// Forgets the id, so that another one on the same node of a cluster is drawn.
+    fn renew(&mut self) {
+        self.former = self.drawn_id().or(self.former);
+        self.drawn = None;
+    }
+
     fn drawn_id(&self) -> Option<SessionId> {
-        self.0.as_ref().map(|drawn| drawn.id)
+        self.drawn.as_ref().map(|drawn| drawn.id)
     }
 }
