@@ -31,7 +31,7 @@ pub use values::{FormErrors, Input, Message, Messages};
 /// # When a message is gone
 ///
 /// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx that is not 204 or
-/// 205 and does not answer a HEAD request. A redirect, a 304 and a 5xx keep it, and so does a request that does not
+/// 205 and does not answer a HEAD request. A redirect, a 304, a 408 and a 5xx keep it, and so does a request that does not
 /// read it. A message that is not read is gone after the [flash lifetime](crate::SessionLayer::flash_lifetime).
 ///
 /// A request that only prepares a page (a prefetch) sees no messages: the browser may show that page later without

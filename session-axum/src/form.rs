@@ -52,7 +52,7 @@ pub trait FormValues<Kind> {
     fn values(&self) -> Values;
 }
 
-/// The values of a form: the result of [`FormValues::values`].
+/// The return value of [`FormValues::values`]: the form as JSON, or the error of its serialization.
 pub struct Values(Result<Value, serde_json::Error>);
 
 impl Values {

@@ -304,7 +304,7 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// As [`SessionLayer::name`].
+    /// Returns an error in the same cases as [`SessionLayer::name`].
     ///
     /// # Examples
     ///
@@ -677,7 +677,7 @@ impl SessionLayer {
         self.with_safe(|config| config.flash_mode = mode)
     }
 
-    /// Saves what a handler changed even if the response is a server error (5xx): off by default, so that such changes
+    /// Saves what a handler changed even if the response is a server error (5xx) or a 408: off by default, so that such changes
     /// are dropped.
     ///
     /// # Examples

@@ -46,7 +46,7 @@
 //! - A forged, expired or unreadable cookie is an empty session, never an error.
 //! - The server enforces the idle timeout and the lifetime: [`SessionLayer::idle_timeout`], [`SessionLayer::lifetime`],
 //!   [`Session::set_lifetime`].
-//! - A 5xx response, an [`Error`] that a handler returns, and a panic save nothing. [`Session::destroy`] and the
+//! - A 5xx or 408 response, an [`Error`] that a handler returns, and a panic save nothing. [`Session::destroy`] and the
 //!   helpers on the response still take effect.
 //! - A session that is too large for its cookie is an error that names the largest keys. The cookie is not sent.
 //! - With a store, requests that run at the same time lose no update. No late request brings an ended session back.

@@ -64,7 +64,7 @@ impl IntoResponse for MissingLayer {
     }
 }
 
-/// Returns the state that the layer added to the request. `extractor` is the name for the error text.
+/// Returns the state that the layer added to the request. `extractor` is the type name in the error text.
 pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
     let request = parts.extensions.get::<Arc<Request>>().ok_or_else(|| MissingLayer::of(extractor))?;
     // The layer has logged the cause already.

@@ -20,7 +20,7 @@ use crate::{
 /// Changes the session and the flash on any response.
 ///
 /// The helpers apply after the changes of the extractors, in the order of their calls. They work on all responses, also
-/// on errors and on rejections, and in handlers that do not extract a [`Session`]. On a 5xx, the changes of the
+/// on errors and on rejections, and in handlers that do not extract a [`Session`]. On a 5xx or a 408, the changes of the
 /// extractors are dropped, and the helpers still apply.
 ///
 /// If a helper adds a value that cannot be saved, or a key that begins with `$`, the response becomes an

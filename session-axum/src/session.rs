@@ -28,7 +28,7 @@ use crate::{
 ///
 /// `Session` reads and changes values by key. `Session<T>`, for a `T` that derives [`SessionData`], shows the same
 /// session as a struct. Middleware and handlers extract either of them. The layer saves the session with the response,
-/// and only if something has changed. If the response is a 5xx, only [`Session::destroy`] and the
+/// and only if something has changed. If the response is a 5xx or a 408, only [`Session::destroy`] and the
 /// [response helpers](crate::SessionResponseExt) take effect, unless
 /// [`SessionLayer::save_on_server_error`](crate::SessionLayer::save_on_server_error) is set.
 ///
@@ -470,7 +470,7 @@ impl Session {
 
     /// Ends this session, and returns whether copies of its cookie stop working too.
     ///
-    /// Values that are inserted afterwards begin a new session. The end also holds if the response is a 5xx.
+    /// Values that are inserted afterwards begin a new session. The end also holds if the response is a 5xx or a 408.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};

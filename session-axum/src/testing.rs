@@ -385,11 +385,11 @@ impl Client {
         response
     }
 
-    /// Gives the client the cookies of `session`: its values and its flash messages.
+    /// Gives the client the session cookie and the flash cookie of `session`.
     ///
     /// # Panics
     ///
-    /// As [`TestSession::cookies`].
+    /// If the operating system returns no random bytes, or if the store fails or does not answer at once.
     ///
     /// # Examples
     ///

@@ -65,7 +65,7 @@ impl<T: Serialize + DeserializeOwned> SessionField for T {
 pub struct Written<'a, T>(pub &'a T);
 
 impl<T: SessionField> Written<'_, T> {
-    /// Writes a field that has a key.
+    /// Writes one field under `key`. `aliases` are its former keys.
     pub fn field(&self, fields: &mut Writer, key: &'static str, aliases: Names) {
         self.0.write(fields, key, aliases);
     }

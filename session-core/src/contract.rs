@@ -94,8 +94,11 @@ use crate::{
 ///         Box::pin(async move {
 ///             let mut rows = self.rows();
 ///             let visit = write.visit;
-///             if rows.get(&key.id()).is_some_and(|(_, record)| !record.is_expired(visit.now)) {
-///                 return Ok(());
+///             if let Some((hash, record)) = rows.get(&key.id())
+///                 && !record.is_expired(visit.now)
+///             {
+///                 let taken = || StoreError::new(StoreErrorKind::Refused, "another session has this id already");
+///                 return (hash == key.hash()).then_some(()).ok_or_else(taken);
 ///             }
 ///             let (created_at, seen_at, expires_at) = (write.created_at, visit.now, visit.expires_at);
 ///             let nothing = Record {
@@ -198,7 +201,8 @@ pub trait SessionStore: Send + Sync + 'static {
     fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>>;
 
     /// Creates a record with the fields, the owner, the label and the times of `write`, and with the version 1. If
-    /// there is a live record under `key`, it stays as it is.
+    /// there is a live record under `key`, it stays as it is. An expired one is replaced. If the id lives under another
+    /// key, that is an error of the kind [`StoreErrorKind::Refused`].
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()>;
 
     /// Applies the changes of `write` to the record under `key`.

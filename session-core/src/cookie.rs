@@ -404,8 +404,8 @@ impl Settings {
         Self { same_site, ..self }
     }
 
-    /// Sets or removes the Partitioned attribute: browsers then keep a separate cookie for each site that embeds the
-    /// application (CHIPS).
+    /// Sets or removes the `Partitioned` attribute (CHIPS). With it, browsers keep a separate cookie for each site that
+    /// embeds the application.
     ///
     /// # Examples
     ///

@@ -60,14 +60,14 @@ pub trait SessionData: Sized {
     /// 401.
     const REDIRECT: Option<&'static str> = None;
 
-    /// Reads the fields.
+    /// Creates the struct from the fields in the session.
     ///
     /// # Errors
     ///
-    /// Returns an error if a required field is missing, or if its value cannot be decoded.
+    /// Returns an error if a required field is missing or cannot be decoded.
     fn read(fields: &Reader<'_>) -> Result<Self, MissingField>;
 
-    /// Writes the fields.
+    /// Adds the fields of the struct to `fields`.
     fn write(&self, fields: &mut Writer);
 }
 

@@ -48,7 +48,7 @@ pub(super) fn find(context: Context<'_>) -> (Came<Live>, bool) {
     (found, came.get())
 }
 
-/// Makes the cookies by which the browser has the session after the plan.
+/// Returns the `Set-Cookie` values of the plan: they set or remove the session cookie, or there are none.
 pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>) -> Result<Vec<String>, Error> {
     match plan.cookie() {
         CookieChange::Leave => Ok(Vec::new()),

@@ -44,7 +44,7 @@ pub(crate) struct ReceivedBatch {
 }
 
 impl FlashCookie {
-    /// Reads the flash messages: each batch that its cookie's name and its own id agree on.
+    /// Reads the valid flash messages. The id in a cookie's name must be the id of the batch inside.
     pub(crate) fn read(&self, cookies: &RequestCookies, now: u64) -> IncomingFlash {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return IncomingFlash::default() };
         let mut batches = Vec::new();
@@ -55,7 +55,8 @@ impl FlashCookie {
         IncomingFlash { batches }
     }
 
-    /// Makes the cookies by which the browser keeps what is not consumed of `incoming`, and gets what was added.
+    /// Returns the `Set-Cookie` values of the flash. The browser keeps what is not consumed of `incoming`, and gets what
+    /// was added.
     pub(crate) fn write(
         &self,
         incoming: &IncomingFlash,

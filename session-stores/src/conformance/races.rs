@@ -134,7 +134,8 @@ impl Race {
         self.work_at(store, unix_seconds(clock.now()), worker).await
     }
 
-    /// Counts the damage after all processes are done. See the example of [`prepare`](Self::prepare).
+    /// Counts the errors that the race left in the store. Call it after [`work`](Self::work) has ended in all processes.
+    /// See the example of [`prepare`](Self::prepare).
     pub async fn check(&self, store: &dyn SessionStore, clock: impl Clock) -> Damage {
         self.check_at(store, unix_seconds(clock.now())).await
     }

@@ -196,7 +196,7 @@ impl Hasher for Folded {
     }
 }
 
-/// 2^64 divided by the golden ratio.
+/// The multiplier of the hash. It is 2^64 divided by the golden ratio, which mixes the bits well.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 const BYTES_OF_A_SLOT: usize = 104;

@@ -141,7 +141,7 @@ impl<D: Dialect> Connections<D> {
 }
 
 impl<D: Dialect> Drop for Connections<D> {
-    /// Closes the idle connections. To give them back needs a runtime, which may be gone already.
+    /// Closes the idle connections. Only a running runtime could return them to the pool.
     fn drop(&mut self) {
         let kept = self.kept().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default();
         for kept in kept {

@@ -130,7 +130,7 @@ dialect! {
         format!("the SQLite file {}", options.get_filename().display())
     }
 
-    /// SQLite reports the reason itself.
+    /// Returns `None`: the error from SQLite already has the reason.
     async fn obstacle(_: &Options<Self>) -> Option<io::Error> {
         None
     }
@@ -156,7 +156,7 @@ dialect! {
         }
     }
 
-    /// sqlx tries a refused connection again until the time is over, and drops the reason.
+    /// Connects once without sqlx, and returns the error. sqlx drops it after its retries.
     async fn obstacle(options: &Options<Self>) -> Option<io::Error> {
         let (host, port) = (options.get_host(), options.get_port());
         let is_socket = options.get_socket().is_some() || host.starts_with('/');
