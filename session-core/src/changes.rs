@@ -74,6 +74,7 @@ struct Turns {
     destroyed: u32,
     cleared: u32,
     renewed: u32,
+    rotated: u32,
 }
 
 /// A session before the changes, as a store or a cookie has it.
@@ -102,7 +103,7 @@ impl Changes {
         owner: None,
         label: None,
         id_was_asked: false,
-        turns: Turns { destroyed: 0, cleared: 0, renewed: 0 },
+        turns: Turns { destroyed: 0, cleared: 0, renewed: 0, rotated: 0 },
     };
 
     /// Sets `key` to a value, which is given as its JSON text.
@@ -206,7 +207,7 @@ impl Changes {
         if self.id == IdChange::Kept {
             self.id = IdChange::Rotated;
         }
-        self.turns.renewed += 1;
+        self.turns.rotated += 1;
     }
 
     /// Ends the session and discards the changes so far. Later changes belong to a new session.
@@ -387,8 +388,13 @@ impl Changes {
             return self.clone();
         }
         // The save carried out the former `renew`. It is repeated only if it was called again.
-        let is_renewed = self.turns.renewed > saved.turns.renewed;
-        let id = if is_renewed { self.id } else { IdChange::Kept };
+        let id = if self.turns.renewed > saved.turns.renewed {
+            IdChange::Renewed
+        } else if self.turns.rotated > saved.turns.rotated {
+            IdChange::Rotated
+        } else {
+            IdChange::Kept
+        };
         // `clear` empties `edits`. Those that are here now were made after it, and so after the save.
         if self.turns.cleared > saved.turns.cleared {
             return Self { basis: Basis::Cleared, id, ..self.clone() };
@@ -403,7 +409,7 @@ impl Changes {
             metadata: self.metadata.clone().filter(|metadata| saved.metadata.as_ref() != Some(metadata)),
             owner: self.owner.clone().filter(|owner| saved.owner.as_ref() != Some(owner)),
             label: self.label.clone().filter(|label| saved.label.as_ref() != Some(label)),
-            // Whoever has the id relies on it for the rest of the request.
+            // The handler that asked for the id relies on it for the rest of the request.
             id_was_asked: self.id_was_asked,
             turns: self.turns,
         }
@@ -1010,6 +1016,13 @@ mod tests {
         let mut renewed = changes.clone();
         renewed.renew();
         assert!(renewed.since(&saved).begins_anew() && !renewed.since(&renewed).needs_new_id());
+
+        let mut saved_renewal = changes.clone();
+        saved_renewal.renew();
+        let mut rotated = saved_renewal.clone();
+        rotated.rotate();
+        let rest = rotated.since(&saved_renewal);
+        assert!(rest.needs_new_id() && !rest.begins_anew(), "the renewal was saved");
 
         let mut ended = changes;
         ended.destroy();

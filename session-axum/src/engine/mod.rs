@@ -135,7 +135,7 @@ impl Engine {
         next_id: &mut NextId,
         context: Context<'_>,
     ) -> Result<Saved, Error> {
-        if plan.outcome == Outcome::Expired {
+        if matches!(plan.outcome, Outcome::Expired | Outcome::Ended) {
             return Ok(Saved::Ended);
         }
         match self {
