@@ -116,8 +116,8 @@ async fn login_page(flash: Flash) -> Markup {
 async fn login(session: Session, headers: HeaderMap, Form(login): Form<Login>) -> Result<impl IntoResponse, Error> {
     session.renew(); // a new session id whenever the visitor gets more rights
     session.insert("user", &login.user)?;
-    session.set_owner(login.user);
-    session.set_label(label(&headers));
+    session.set_owner(login.user)?;
+    session.set_label(label(&headers))?;
     Ok(Redirect::to("/"))
 }
 

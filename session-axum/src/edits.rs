@@ -19,6 +19,8 @@ use crate::{
 /// What one helper does to the session or the flash.
 #[derive(Clone)]
 pub(crate) enum Edit {
+    /// Ends the session.
+    End,
     /// Ends the session and begins another with these keys and JSON texts.
     Replace(Vec<(String, String)>),
     Add(Vec<(String, String)>),
@@ -33,12 +35,12 @@ pub(crate) enum Edit {
 impl Edit {
     /// Ends the session.
     pub(crate) const fn end() -> Self {
-        Self::Replace(Vec::new())
+        Self::End
     }
 
     /// Whether it only ends the session.
     pub(crate) fn is_end(&self) -> bool {
-        matches!(self, Self::Replace(entries) if entries.is_empty())
+        matches!(self, Self::End)
     }
 
     pub(crate) fn adopt(handle: LoadedRequest) -> Self {
@@ -73,8 +75,9 @@ impl Edit {
     ) -> Result<(), Error> {
         match self {
             Self::Adopt(handle, _) if is_own(&handle) => before.clone_into(staged),
+            Self::End => staged.destroy(),
             Self::Replace(entries) | Self::Adopt(_, entries) => {
-                staged.destroy();
+                staged.replace();
                 entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
             }
             Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text)),

@@ -77,6 +77,8 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
+    /// An owner or a label is empty, has more than 255 bytes, or contains a NUL.
+    InvalidName,
 }
 
 impl Error {
@@ -162,6 +164,10 @@ impl Error {
         Self { kind: ErrorKind::Gone, source: None }
     }
 
+    pub(crate) const fn invalid_name() -> Self {
+        Self { kind: ErrorKind::InvalidName, source: None }
+    }
+
     pub(crate) const fn no_store() -> Self {
         Self { kind: ErrorKind::NoStore, source: None }
     }
@@ -234,6 +240,10 @@ impl fmt::Display for Error {
             },
             ErrorKind::Gone => f.write_str(
                 "the session ended while its request ran, so its changes are lost: ask the visitor to start again",
+            ),
+            ErrorKind::InvalidName => f.write_str(
+                "the owner or the label of a session must have 1 to 255 bytes and no NUL: use a shorter name, such as a \
+                 user's id",
             ),
             ErrorKind::NoStore => f.write_str(
                 "this layer has no session store, so sessions cannot be listed or ended from outside their requests: \

@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     rejection::{SessionRejection, request_of},
     request::{LoadedRequest, SessionState},
-    state::{outcome::Plan, staged::Staged},
+    state::outcome::Plan,
 };
 
 /// The session of a request: all handles of one request share it. Handles see a change through a `Session` at once.
@@ -710,13 +710,20 @@ impl Session {
     /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. Only a store keeps owners: without one,
     /// this call does nothing, and the first one logs a warning.
     ///
+    /// # Errors
+    ///
+    /// Returns an error if the owner is empty, has more than 255 bytes or contains a NUL, or if the response has been
+    /// sent.
+    ///
+    /// # Examples
+    ///
     /// ```no_run
     /// # use axum::{Router, routing::post};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore, testing::Client};
     /// async fn log_in(session: Session) -> Result<(), Error> {
     ///     session.renew();
-    ///     session.set_owner("ada");
-    ///     session.set_label("Firefox on Linux");
+    ///     session.set_owner("ada")?;
+    ///     session.set_label("Firefox on Linux")?;
     ///     session.insert("user", "ada")
     /// }
     ///
@@ -729,22 +736,27 @@ impl Session {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set_owner(&self, owner: impl Into<String>) {
-        let owner = owner.into();
-        self.say(|staged| staged.changes.set_owner(owner));
+    pub fn set_owner(&self, owner: impl Into<String>) -> Result<(), Error> {
+        self.set_name(owner.into(), Changes::set_owner)
     }
 
     /// Sets the label of this session, which a list of the owner's devices shows: "Firefox on Linux".
     ///
     /// Only a store keeps labels: without one, this call does nothing, and the first one logs a warning.
     ///
+    /// # Errors
+    ///
+    /// Returns an error in the same cases as [`Session::set_owner`].
+    ///
+    /// # Examples
+    ///
     /// ```no_run
     /// # use axum::{Router, routing::post};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore, testing::Client};
     /// async fn log_in(session: Session) -> Result<(), Error> {
     ///     session.renew();
-    ///     session.set_owner("ada");
-    ///     session.set_label("Firefox on Linux");
+    ///     session.set_owner("ada")?;
+    ///     session.set_label("Firefox on Linux")?;
     ///     session.insert("user", "ada")
     /// }
     ///
@@ -757,17 +769,21 @@ impl Session {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set_label(&self, label: impl Into<String>) {
-        let label = label.into();
-        self.say(|staged| staged.changes.set_label(label));
+    pub fn set_label(&self, label: impl Into<String>) -> Result<(), Error> {
+        self.set_name(label.into(), Changes::set_label)
     }
 
-    fn say(&self, say: impl FnOnce(&mut Staged)) {
+    /// Sets the owner or the label. Every engine accepts the same names, so that a handler works with all of them.
+    fn set_name(&self, name: String, set: impl FnOnce(&mut Changes, String)) -> Result<(), Error> {
+        if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
+            return Err(Error::invalid_name());
+        }
         let settings = self.request.settings();
         if settings.engine().keeps_owners() {
-            self.request.stage_or_log(|session| say(&mut session.staged));
+            self.request.stage(|session| set(&mut session.staged.changes, name))
         } else {
             settings.setup_warnings.owner_without_store();
+            Ok(())
         }
     }
 
@@ -936,6 +952,8 @@ async fn load(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
 session_core::opaque_debug!([T: SessionData] Session<T>);
 
 static UNCHANGED: Changes = Changes::NONE;
+/// The most bytes of an owner or a label.
+const MAX_NAME: usize = 255;
 
 /// How far the end of a session reaches: the result of [`Session::destroy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -231,6 +231,28 @@ impl Changes {
         *self = Self { basis: Basis::New, turns, ..Self::default() };
     }
 
+    /// Ends the session, and begins a new one. The new session gets the owner, the label and the limits that these changes
+    /// have set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes};
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.insert("a", "1".to_owned());
+    /// changes.set_owner("ada".to_owned());
+    /// changes.replace();
+    /// assert!(changes.destroys() && changes.owner() == Some("ada"));
+    /// assert_eq!(changes.edited("a"), Some(None));
+    /// ```
+    pub fn replace(&mut self) {
+        let limits = self.metadata.as_ref().map(|metadata| Box::new(metadata.limits()));
+        let (owner, label) = (self.owner.take(), self.label.take());
+        self.destroy();
+        (self.metadata, self.owner, self.label) = (limits, owner, label);
+    }
+
     /// Replaces the session's metadata.
     ///
     /// # Examples

@@ -89,6 +89,11 @@ impl Metadata {
         String::from_utf8(text).ok()
     }
 
+    /// Returns the session's own limits alone.
+    pub(crate) fn limits(&self) -> Self {
+        Self { until: self.until, browser_session: self.browser_session, ..Self::NONE }
+    }
+
     /// Replaces `until`. If the new end is earlier, or is left to the configured limits, the former end is kept in
     /// `earlier`, because a copy of the former cookie may be in use until then.
     ///

@@ -133,9 +133,9 @@ async fn save(session: Session) -> Result<(), Error> {
     session.save().await
 }
 
-async fn own(session: Session, Path(owner): Path<String>) {
-    session.set_owner(owner);
-    session.set_label("Firefox on Linux");
+async fn own(session: Session, Path(owner): Path<String>) -> Result<(), Error> {
+    session.set_owner(owner)?;
+    session.set_label("Firefox on Linux")
 }
 
 const COOKIE: &str = "__Host-session";

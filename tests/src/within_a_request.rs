@@ -378,8 +378,8 @@ async fn an_owner_may_be_made_from_the_session_itself() {
         }
     }
     async fn own(session: Session, sessions: Sessions) -> Result<String, Error> {
-        session.set_owner(Name(session.clone()));
-        session.set_label(Name(session.clone()));
+        session.set_owner(Name(session.clone()))?;
+        session.set_label(Name(session.clone()))?;
         session.save().await?;
         Ok(sessions.of("a").await?.len().to_string())
     }

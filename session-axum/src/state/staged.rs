@@ -23,6 +23,12 @@ impl Staged {
         self.next_id = NextId::default();
     }
 
+    /// Ends the session and begins another, with the owner, the label and the limits that were staged.
+    pub(crate) fn replace(&mut self) {
+        self.changes.replace();
+        self.next_id = NextId::default();
+    }
+
     pub(crate) fn renew(&mut self) {
         self.changes.renew();
         self.next_id.renew();

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::{Json, Router, extract::Path, http::StatusCode, routing::get};
-use session_axum::{Error, ErrorKind, SessionId, SessionLayer, Sessions, testing::Client};
+use axum::{Json, Router, extract::Path, http::StatusCode, response::IntoResponse, routing::get};
+use session_axum::{Error, ErrorKind, Session, SessionId, SessionLayer, SessionResponseExt, Sessions, testing::Client};
+use session_stores::MemoryStore;
 
-use super::{COOKIE, Site, app};
+use super::{COOKIE, DAY, Site, app};
 use crate::support::app::{NOW, keys};
 
 fn admin(layer: SessionLayer) -> Client {
@@ -113,4 +114,47 @@ async fn an_owner_without_a_store_changes_nothing_and_is_said_once() {
     }
     let said = logs.take().into_iter().filter(|line| line.contains("no session store to keep it")).count();
     assert_eq!((said, client.cookie(COOKIE)), (1, None));
+}
+
+#[tokio::test]
+async fn every_engine_refuses_the_same_owners_and_labels() {
+    async fn refused(session: Session) -> String {
+        let long = "x".repeat(256);
+        let names = ["", "a\0b", "\0", &long];
+        let refused = |set: &dyn Fn(&str) -> Result<(), Error>| {
+            names.iter().all(|name| set(name).is_err_and(|error| *error.kind() == ErrorKind::InvalidName))
+        };
+        let accepted = session.set_owner("x".repeat(255)).and(session.set_label("\u{e9}")).is_ok();
+        format!("{} {} {accepted}", refused(&|name| session.set_owner(name)), refused(&|name| session.set_label(name)))
+    }
+    let stored = SessionLayer::stored(MemoryStore::new(), keys());
+    for layer in [stored, SessionLayer::signed(keys()), SessionLayer::encrypted(keys()), SessionLayer::null()] {
+        let client = Client::new(Router::new().route("/", get(refused)).layer(layer));
+        assert_eq!(client.get("/").await.text(), "true true true");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_of_the_same_request_stays_when_the_response_replaces_the_session() {
+    async fn own(session: Session) -> Result<impl IntoResponse, Error> {
+        session.set_owner("ada")?;
+        session.set_label("Firefox")?;
+        session.set_lifetime(Duration::from_secs(90 * DAY));
+        Ok("ok".with_session([("user", "ada")]))
+    }
+    async fn leave(session: Session) -> Result<impl IntoResponse, Error> {
+        session.set_owner("ada")?;
+        Ok("bye".with_new_session())
+    }
+    let layer = SessionLayer::stored(MemoryStore::new(), keys());
+    let app = Router::new().route("/own", get(own)).route("/leave", get(leave)).layer(layer.clone());
+    let client = Client::new(app);
+    let page = client.get("/own").await;
+    assert!(page.set_cookies()[0].contains("Max-Age=7776000"), "{:?}", page.set_cookies());
+    let [device] = &layer.sessions().of("ada").await.unwrap()[..] else { panic!("there is one session") };
+    assert_eq!(device.label.as_deref(), Some("Firefox"));
+    client.get("/own").await;
+    assert_eq!(layer.sessions().of("ada").await.unwrap().len(), 1);
+    client.get("/leave").await;
+    assert_eq!(layer.sessions().of("ada").await.unwrap().len(), 0);
 }
