@@ -10,12 +10,13 @@ mod row;
 mod sqlite;
 mod statements;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use session_core::{
     SessionId,
-    store::{Entries, Record, RecordKey, SessionInfo, StoreError, Updated, Visit, Write},
+    store::{Entries, Record, RecordKey, SessionInfo, StoreError, StoreErrorKind, Updated, Visit, Write},
 };
+use tokio::time::{Instant, sleep};
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
@@ -39,7 +40,24 @@ impl<D: Dialect> SqlStore<D> {
         Self { connections: Arc::new(connections) }
     }
 
+    /// Creates the table and its indexes. Several processes may do it at the same time, at the start of an application:
+    /// each of them waits for the others. A file has one lock for all of them, and so needs more patience than a request
+    /// has.
     async fn migrate(&self) -> Result<(), StoreError> {
+        let deadline = Instant::now() + START;
+        loop {
+            match self.migrate_once().await {
+                Err(error)
+                    if D::ONE_WRITER && error.kind() == StoreErrorKind::Unavailable && Instant::now() < deadline =>
+                {
+                    sleep(PAUSE).await;
+                }
+                migrated => return migrated,
+            }
+        }
+    }
+
+    async fn migrate_once(&self) -> Result<(), StoreError> {
         let mut lease = self.connections.to_write().await?;
         lease.begin().await?;
         let made = make_table(&mut lease).await;
@@ -238,6 +256,9 @@ fn data_after(write: &Write<'_>, entries: &Entries) -> String {
     String::from_utf8(body).expect("keys and values are text")
 }
 
+/// The longest wait for other processes that create the table in the same file.
+const START: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
 /// How many expired records one statement deletes.
 const BATCH: u64 = 1_000;
 
