@@ -78,9 +78,9 @@ impl Edit {
             Self::End => staged.destroy(),
             Self::Replace(entries) | Self::Adopt(_, entries) => {
                 staged.replace();
-                entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text));
+                entries.into_iter().for_each(|(key, text)| staged.changes.set(&key, text));
             }
-            Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.insert(&key, text)),
+            Self::Add(entries) => entries.into_iter().for_each(|(key, text)| staged.changes.set(&key, text)),
             Self::Remove(keys) => {
                 let reserved = |key: &String| key.starts_with(RESERVED_PREFIX);
                 keys.iter().filter(|key| !reserved(key)).for_each(|key| staged.changes.remove(key));

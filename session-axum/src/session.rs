@@ -315,7 +315,7 @@ impl Session {
             return Err(Error::reserved(key));
         }
         let text = encode(&value).map_err(|error| Error::encode(key, error))?;
-        self.request.stage(|session| session.staged.changes.insert(key, text))
+        self.request.stage(|session| session.staged.changes.set(key, text))
     }
 
     /// Removes the value under `key`, and returns whether there was one.
@@ -920,7 +920,7 @@ fn stage_fields(changes: &mut Changes, fields: Vec<Field>) {
         // A field that is written moves to its own key, so that an old key does not hold another value.
         field.aliases.iter().for_each(|alias| changes.remove(alias));
         match field.text {
-            Some(text) => changes.insert(field.key, text),
+            Some(text) => changes.set(field.key, text),
             None => changes.remove(field.key),
         }
     }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use crate::{
     entries::Entries,
-    json::write_object,
+    json::{is_same, write_object},
     metadata::{self, Metadata, RESERVED_KEY},
 };
 
@@ -123,6 +123,21 @@ impl Changes {
     /// ```
     pub fn insert(&mut self, key: &str, text: String) {
         self.edit(key, Some(text));
+    }
+
+    /// Sets `key` to the JSON text of a value. `null` is absence: it removes the key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::Changes;
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.set("a", "null".to_owned());
+    /// assert_eq!(changes.edited("a"), Some(None));
+    /// ```
+    pub fn set(&mut self, key: &str, text: String) {
+        self.edit(key, Some(text).filter(|text| text != "null"));
     }
 
     /// Removes `key`.
@@ -826,7 +841,10 @@ impl Changes {
     #[must_use]
     pub fn differ_from(&self, base: Base<'_>) -> bool {
         let entries_differ = || match self.basis {
-            Basis::Loaded => self.edits.iter().any(|(key, text)| base.entries.get(key) != text.as_deref()),
+            Basis::Loaded => self.edits.iter().any(|(key, text)| match (base.entries.get(key), text) {
+                (Some(before), Some(after)) => !is_same(before, after),
+                (before, after) => before.is_some() != after.is_some(),
+            }),
             _ => !self.view(base.entries).eq(Self::default().view(base.entries)),
         };
         self.needs_new_id()
@@ -973,6 +991,23 @@ mod tests {
         changes.insert("a", "1".into());
         changes.remove("b");
         assert!(!changes.differ_from(base(&loaded)));
+    }
+
+    #[test]
+    fn another_order_or_notation_of_the_same_value_is_no_change() {
+        let loaded =
+            entries(r#"{"map":{"a":1,"b":[{"c":null,"d":"\u0061"}]},"list":[1,2],"big":18446744073709551617}"#);
+        let differs = |key: &str, text: &str| {
+            let mut changes = Changes::default();
+            changes.insert(key, text.to_owned());
+            changes.differ_from(base(&loaded))
+        };
+        assert!(!differs("map", r#"{ "b": [{"d":"a","c":null}], "a": 1 }"#));
+        assert!(differs("map", r#"{"b":[{"d":"a"}],"a":1}"#));
+        assert!(differs("map", r#"{"b":[{"d":"a","c":null}],"a":1.0}"#));
+        assert!(differs("list", "[2,1]") && differs("list", "[1,2,3]") && differs("list", "{}"));
+        assert!(differs("big", "18446744073709551616") && !differs("big", "18446744073709551617"));
+        assert!(differs("new", "1"));
     }
 
     #[test]

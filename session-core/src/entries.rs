@@ -2,9 +2,11 @@
 
 use std::{fmt, ops::Range};
 
-use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
+use memchr::memmem;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    finite::is_finite,
     json::{self, Malformed, Slot, write_object},
     metadata::{self, Metadata, RESERVED_KEY, RESERVED_PREFIX},
 };
@@ -255,14 +257,15 @@ impl fmt::Debug for Entries {
 ///
 /// # Errors
 ///
-/// Returns an error if the value does not serialize, nests more than 32 levels deep, or has a key twice in one object.
-/// Such a value could not be read back.
+/// Returns an error if the value does not serialize, contains NaN or an infinity, nests more than 32 levels deep, or has a
+/// key twice in one object. Such a value could not be read back.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
-    let text = serde_json::to_string(value).map_err(EncodeError)?;
-    let not_strict = |_| {
-        EncodeError(serde_json::Error::custom("the value nests deeper than 32 levels, or repeats a key in one object"))
-    };
-    json::check_value(&text).map_err(not_strict)?;
+    let text = serde_json::to_string(value).map_err(|_| EncodeError("the value does not serialize to JSON"))?;
+    json::check_value(&text).map_err(|_| EncodeError("the value nests deeper than 32 levels, or repeats a key"))?;
+    // `serde_json` writes NaN and infinities as `null`. Most values have none, and need no second look.
+    if memmem::find(text.as_bytes(), b"null").is_some() && !is_finite(value) {
+        return Err(EncodeError("the value contains a float that is not finite"));
+    }
     Ok(text)
 }
 
@@ -275,21 +278,18 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     serde_json::from_str(text).map_err(|_| DecodeError(()))
 }
 
-/// The error for a value that cannot be kept as JSON. The source is the reason.
-#[derive(Debug)]
-pub struct EncodeError(serde_json::Error);
+/// The error for a value that has no JSON text, or none that can be read back. It has no source, because the message of a
+/// `Serialize` implementation may quote the value, and a value must not reach a log.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodeError(&'static str);
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value cannot be written as JSON")
+        f.write_str(self.0)
     }
 }
 
-impl std::error::Error for EncodeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
+impl std::error::Error for EncodeError {}
 
 /// The error for a value that does not have the requested type. It has no source, because the message of serde quotes
 /// the value, and a value must not reach a log.
@@ -413,6 +413,40 @@ mod tests {
         let twice = RawValue::from_string("{\"a\":1,\"a\":2}".into()).unwrap();
         assert!(encode(&twice).is_err());
         assert_eq!(encode(&vec![1, 2]).unwrap(), "[1,2]");
+    }
+
+    #[test]
+    fn floats_that_are_not_finite_are_refused_at_any_depth() {
+        #[derive(serde::Serialize)]
+        enum Shape {
+            Newtype(f64),
+            Tuple(u8, f32),
+            Struct { ratio: f64 },
+        }
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(encode(&bad).is_err() && encode(&(bad as f32)).is_err());
+            assert!(encode(&vec![Some(1.0), None, Some(bad)]).is_err());
+            assert!(encode(&(1, [bad])).is_err());
+            assert!(encode(&std::collections::BTreeMap::from([("a", Some(bad))])).is_err());
+            for shape in [Shape::Newtype(bad), Shape::Tuple(1, bad as f32), Shape::Struct { ratio: bad }] {
+                assert!(encode(&shape).is_err());
+            }
+        }
+        assert_eq!(encode(&(Some(1.5), None::<f64>, ())).unwrap(), "[1.5,null,null]");
+        assert_eq!(encode("null").unwrap(), "\"null\"");
+    }
+
+    #[test]
+    fn an_encode_error_shows_nothing_of_the_value() {
+        struct Card;
+        impl Serialize for Card {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("the card 4111111111111111 is refused"))
+            }
+        }
+        let error = encode(&Card).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("4111"));
+        assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]

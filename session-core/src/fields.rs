@@ -2,10 +2,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, Deserializer, Visitor, value::Error as Absence},
-};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     changes::Changes,
@@ -121,7 +118,8 @@ impl<'a> Reader<'a> {
         key: &'static str,
         aliases: &'static [&'static str],
     ) -> Result<T, MissingField> {
-        self.optional(key, aliases).or_else(|| T::deserialize(Absent).ok()).ok_or(MissingField { key })
+        // `null` is absence: `None`, `()` and a newtype of `None` come back from a key that is not there.
+        self.optional(key, aliases).or_else(|| decode("null").ok()).ok_or(MissingField { key })
     }
 
     /// Reads the value of `key`, or of the first of the `aliases` that exists. If it is missing or cannot be decoded,
@@ -167,7 +165,8 @@ impl<'a> Reader<'a> {
 
     fn optional<T: DeserializeOwned>(&self, key: &'static str, aliases: &'static [&'static str]) -> Option<T> {
         let names = std::iter::once(key).chain(aliases.iter().copied());
-        let (name, text) = { names }.find_map(|name| Some((name, self.changes.get(self.entries, name)?)))?;
+        let text = |name| self.changes.get(self.entries, name).filter(|text| *text != "null");
+        let (name, text) = { names }.find_map(|name| Some((name, text(name)?)))?;
         let value = decode(text).ok();
         if value.is_none() {
             self.unreadable.borrow_mut().push(name);
@@ -260,23 +259,3 @@ impl fmt::Display for MissingField {
 }
 
 impl std::error::Error for MissingField {}
-
-/// Deserializes a missing value: to `None` for an `Option`, to an error for every other type.
-struct Absent;
-
-impl<'de> Deserializer<'de> for Absent {
-    type Error = Absence;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Absence> {
-        Err(serde::de::Error::custom("missing"))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Absence> {
-        visitor.visit_none()
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}

@@ -3,9 +3,10 @@
 //! `serde_json` decodes a value when the application reads it. This scanner takes less than half the time that a
 //! deserializer takes to check the same text, because a deserializer reads nested values twice.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 /// Finds the entries of the object in `text`, in the order of the text.
 ///
@@ -45,6 +46,28 @@ pub fn write_object<'a, T: AsRef<str>>(entries: impl IntoIterator<Item = (&'a st
         body.push(b'{');
     }
     body.push(b'}');
+}
+
+/// Returns whether two JSON texts are the same value: objects without regard to order, and numbers by their text.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    fn parsed<'a, T: serde::Deserialize<'a>>(one: &'a str, other: &'a str) -> Option<(T, T)> {
+        Some((serde_json::from_str(one).ok()?, serde_json::from_str(other).ok()?))
+    }
+    let (one, other) = (one.trim_ascii(), other.trim_ascii());
+    if one == other {
+        return true;
+    }
+    match (one.as_bytes().first(), other.as_bytes().first()) {
+        (Some(b'{'), Some(b'{')) => parsed::<BTreeMap<String, &RawValue>>(one, other).is_some_and(|(one, other)| {
+            one.len() == other.len()
+                && one.iter().zip(&other).all(|((a, one), (b, other))| a == b && is_same(one.get(), other.get()))
+        }),
+        (Some(b'['), Some(b'[')) => parsed::<Vec<&RawValue>>(one, other).is_some_and(|(one, other)| {
+            one.len() == other.len() && one.iter().zip(&other).all(|(one, other)| is_same(one.get(), other.get()))
+        }),
+        (Some(b'"'), Some(b'"')) => parsed::<String>(one, other).is_some_and(|(one, other)| one == other),
+        _ => false,
+    }
 }
 
 /// The error for data that is not a valid JSON object: see [`Entries::parse`](crate::store::Entries::parse).

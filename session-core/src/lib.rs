@@ -84,6 +84,7 @@ mod contract;
 pub mod cookie;
 mod entries;
 mod fields;
+mod finite;
 mod format;
 mod id;
 mod json;

@@ -100,6 +100,7 @@ fn app(layer: SessionLayer) -> Router {
         .route("/remember-and-save", get(remember_and_save))
         .route("/in-a-task/{key}", get(set_in_a_task))
         .route("/save-and-renew", get(save_and_renew))
+        .route("/forget-count", get(forget_count))
         .route("/form", post(refuse))
         .route("/page", get(page))
         .route("/seen", get(values).layer(from_fn(note)))
@@ -142,6 +143,10 @@ async fn count(session: Session) -> Result<String, Error> {
     session.insert("beside", "kept")?;
     let count = session.update("count", |count: Option<u32>| count.unwrap_or(0) + 1).await?;
     Ok(format!("{count} {:?}", session.get::<u32>("count")?))
+}
+
+async fn forget_count(session: Session) -> Result<(), Error> {
+    session.update("count", |_: Option<Option<u32>>| None).await.map(drop)
 }
 
 async fn visit(mut visitor: Session<Visitor>) -> String {
@@ -380,6 +385,15 @@ pub(crate) async fn an_update_sees_what_was_there(engine: Engine) {
     assert_eq!(site.values().await, json!({ "beside": "kept", "count": 3 }));
 }
 
+pub(crate) async fn an_update_to_nothing_removes_the_key(engine: Engine) {
+    let site = site(&engine);
+    site.text("/count").await;
+    site.text("/take/beside").await;
+    assert_eq!(site.client.get("/forget-count").await.status(), StatusCode::OK);
+    assert_eq!(site.values().await, json!({}));
+    assert!(!site.has_cookie());
+}
+
 pub(crate) async fn saving_in_between_loses_nothing(engine: Engine) {
     let site = site(&engine);
     assert_eq!(site.text("/save").await, r#"{"second":2,"third":3}"#);
@@ -488,6 +502,7 @@ macro_rules! suite {
             a_new_session_can_be_renewed_while_it_is_saved
             a_5xx_saves_nothing
             an_update_sees_what_was_there
+            an_update_to_nothing_removes_the_key
             saving_in_between_loses_nothing
             a_refused_form_comes_back_once
             the_limits_are_the_servers

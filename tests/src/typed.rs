@@ -1,6 +1,6 @@
 //! `Session<T>` in handlers: several views of one session.
 
-use std::cell::Cell;
+use std::{cell::Cell, collections::HashMap};
 
 use axum::{
     Router,
@@ -221,4 +221,75 @@ async fn a_field_that_cannot_be_written_fails_the_response() {
     let client = client(Router::new().route("/", get(fill)).layer(layer()));
     let page = client.get("/").await;
     assert_eq!((page.status(), page.set_cookies().len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
+}
+
+#[derive(SessionData)]
+struct Stats {
+    ratio: f64,
+}
+
+#[tokio::test]
+async fn a_float_that_is_not_finite_is_an_error_and_the_session_stays() {
+    async fn divide(mut stats: Session<Stats>) {
+        stats.ratio /= 0.0;
+    }
+    let (text, session) = run(json!({"ratio": 1.5}), divide).await;
+    assert_eq!((text.as_str(), session), ("Something went wrong with your session. Please try again.", None));
+
+    async fn insert(session: Session) -> String {
+        let refused = [f64::NAN, f64::INFINITY].map(|ratio| session.insert("ratio", vec![Some(ratio)]).is_err());
+        format!("{refused:?} {:?}", session.get::<f64>("ratio").unwrap())
+    }
+    assert_eq!(run(json!({"ratio": 1.5}), insert).await, ("[true, true] Some(1.5)".into(), None));
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Nick(Option<String>);
+
+#[derive(SessionData)]
+struct Nicked {
+    id: u32,
+    nick: Nick,
+    unit: (),
+    #[session(default = 5)]
+    size: u8,
+}
+
+#[tokio::test]
+async fn null_is_absence_for_fields_and_for_values_by_key() {
+    async fn show(nicked: Session<Nicked>) -> String {
+        format!("{} {:?} {:?} {}", nicked.id, nicked.nick, nicked.unit, nicked.size)
+    }
+    assert_eq!(run(json!({"id": 1}), show).await.0, "1 Nick(None) () 5");
+    assert_eq!(run(json!({"id": 1, "nick": "ada", "size": null}), show).await.0, "1 Nick(Some(\"ada\")) () 5");
+    assert_eq!(run(json!({"nick": "ada"}), show).await.0, "Please log in first.");
+
+    async fn insert(session: Session) -> Result<String, Error> {
+        session.insert("a", None::<u8>)?;
+        let updated = session.update("b", |_: Option<Option<u8>>| None).await?;
+        Ok(format!("{updated:?} {:?} {:?}", session.keys(), session.get::<u8>("a")?))
+    }
+    let (text, session) = run(json!({"a": 1, "b": 2, "c": 3}), insert).await;
+    assert_eq!((text.as_str(), session), (r#"None ["c"] None"#, Some(json!({"c": 3}))));
+
+    async fn replace() -> impl IntoResponse {
+        "x".with_session(Nicked { id: 1, nick: Nick(None), unit: (), size: 1 })
+    }
+    assert_eq!(run(json!({}), replace).await.1, Some(json!({"id": 1, "size": 1})));
+}
+
+#[tokio::test]
+async fn a_map_that_is_put_back_unchanged_sets_no_cookie() {
+    async fn put_back(session: Session) -> Result<(), Error> {
+        let map: HashMap<String, u8> = session.get("map")?.unwrap_or_default();
+        session.insert("map", &map)
+    }
+    let map: serde_json::Value = (0..6).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>().into();
+    for _ in 0..20 {
+        assert_eq!(run(json!({"map": map}), put_back).await.1, None);
+    }
+    async fn turn(session: Session) -> Result<(), Error> {
+        session.insert("list", [2, 1])
+    }
+    assert_eq!(run(json!({"list": [1, 2]}), turn).await.1, Some(json!({"list": [2, 1]})));
 }

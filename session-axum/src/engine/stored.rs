@@ -127,7 +127,12 @@ pub(super) async fn write_exactly(store: &StoreClient, plan: Plan<'_>, stored: &
             Ok(ExactWrite::Written(next.loaded(plan)))
         }
         Updated::Conflict => Ok(ExactWrite::Conflict),
-        Updated::Removed | Updated::Gone => Err(Error::gone()),
+        // The update has removed the last key.
+        Updated::Removed => {
+            let plan = Plan { outcome: Outcome::Removed, ..plan };
+            Ok(ExactWrite::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(), plan)))
+        }
+        Updated::Gone => Err(Error::gone()),
     }
 }
 

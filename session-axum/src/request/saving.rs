@@ -107,7 +107,7 @@ impl LoadedRequest {
             if stored.is_current {
                 let (value, text) = change(staged.changes.get(loaded.entries(), key))?;
                 let mut only = Changes::default();
-                only.insert(key, text);
+                only.set(key, text);
                 let plan = Plan::new(&loaded, &only, self.settings().rules(true), now);
                 if plan.outcome == Outcome::Expired {
                     return Err(Error::gone());
@@ -147,7 +147,7 @@ impl LoadedRequest {
             let is_written = self.stage(|SessionState { loaded, staged, .. }| {
                 let is_unchanged = staged.changes.get(loaded.entries(), key) == before.as_deref();
                 if is_unchanged {
-                    staged.changes.insert(key, text);
+                    staged.changes.set(key, text);
                 }
                 is_unchanged
             })?;
