@@ -212,7 +212,7 @@ impl Writer {
         }
     }
 
-    /// Returns the fields.
+    /// Returns the collected fields.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl fmt::Display for MissingField {
 
 impl std::error::Error for MissingField {}
 
-/// Deserializes a missing value: to `None` for an `Option`, to an error for every other type.
+/// A deserializer for a missing value: it gives `None` for an `Option`, and an error for every other type.
 struct Absent;
 
 impl<'de> Deserializer<'de> for Absent {
