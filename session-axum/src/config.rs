@@ -49,7 +49,7 @@ impl Settings {
         &self.config.engine
     }
 
-    /// Returns the rules by which the outcome of a session is decided. `saves` is whether the response saves changes.
+    /// Returns the rules that decide the outcome of a session. `saves` tells whether the response saves changes.
     pub(crate) const fn rules(&self, saves: bool) -> Rules {
         let Config { limits, engine, is_persistent, .. } = &self.config;
         Rules {
@@ -61,7 +61,7 @@ impl Settings {
         }
     }
 
-    /// Returns what the engine gets for a request with these cookies.
+    /// Returns the context that the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
         let Self { config: Config { limits, clock, .. }, session_cookie, setup_warnings, .. } = self;
         Context { cookie: session_cookie, cookies, limits: *limits, clock, setup_warnings, now }
@@ -72,8 +72,8 @@ impl Settings {
         unix_seconds(self.config.clock.now())
     }
 
-    /// Returns whether a cookie of the other layer could be taken for one of this layer. A layer without cookies shares
-    /// none.
+    /// Returns whether a cookie of the other layer could be mistaken for a cookie of this layer. Always returns false
+    /// if one of the layers has no cookies.
     pub(crate) fn shares_a_cookie_with(&self, other: &Self) -> bool {
         let names = |settings: &Self| {
             let Self { session_cookie, flash_cookie, .. } = settings;
@@ -106,14 +106,15 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     pub(crate) session: cookie::Settings,
     pub(crate) flash: cookie::Settings,
-    /// Whether `flash_name` was called. Otherwise the name of the flash cookies follows the session cookie's.
+    /// Whether `flash_name` was called. Otherwise the name of the flash cookies is derived from the session cookie's
+    /// name.
     pub(crate) flash_has_name: bool,
     pub(crate) application: String,
     pub(crate) limits: Limits,
     pub(crate) flash_lifetime: u64,
     pub(crate) flash_mode: FlashMode,
     pub(crate) is_persistent: bool,
-    /// How many cookies one session may use.
+    /// The largest number of cookies that one session may use.
     pub(crate) most_pieces: usize,
     pub(crate) save_on_server_error: bool,
     pub(crate) on_error: OnError,
@@ -140,7 +141,8 @@ impl Config {
         }
     }
 
-    /// Returns the flash cookies' settings. Their name follows the session cookie's if only the latter was set.
+    /// Returns the settings of the flash cookies. If the application named only the session cookie, the name of the
+    /// flash cookies is derived from that name, which is `session`.
     fn flash_settings(&self, session: &str) -> cookie::Settings {
         if self.flash_has_name || !self.session.has_name() {
             return self.flash.clone();
@@ -187,10 +189,11 @@ pub(crate) struct Sealing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlashMode {
-    /// After a handler has read it and the response shows a page: a 2xx or 4xx with a body. A redirect, a server error
-    /// and a request that does not read the message keep it.
+    /// A message is removed after a handler has read it and the response shows a page: a 2xx or 4xx with a body. A
+    /// redirect or a server error keeps the message, and so does a request that does not read it.
     #[default]
     UntilRead,
-    /// With the next response, whether or not a handler has read it, and with any status. Play and Revel do the same.
+    /// A message is removed with the next response of any status, even if no handler has read it. Play and Revel do the
+    /// same.
     NextRequest,
 }

@@ -15,10 +15,10 @@ use crate::{
 
 /// The sessions of all visitors: lists the devices of a user, and logs out one of them or all.
 ///
-/// `Sessions` is an extractor. Outside of requests, [`SessionLayer::sessions`](crate::SessionLayer::sessions) returns
-/// one. A session belongs to an owner after [`Session::set_owner`](crate::Session::set_owner). All methods need a
-/// [store](crate::SessionLayer::stored), and return an error of the kind [`NoStore`](crate::ErrorKind::NoStore) without
-/// one.
+/// `Sessions` is an extractor. Outside of requests, [`SessionLayer::sessions`](crate::SessionLayer::sessions) returns a
+/// `Sessions` too. A session belongs to an owner after [`Session::set_owner`](crate::Session::set_owner). All methods
+/// need a [store](crate::SessionLayer::stored). Without a store, they return an error of the kind
+/// [`NoStore`](crate::ErrorKind::NoStore).
 ///
 /// ```
 /// # use axum::{Router, routing::get};
@@ -54,7 +54,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// If there is no store, or if the store fails.
+    /// Returns an error if there is no store, or if the store fails.
     ///
     /// # Examples
     ///
@@ -79,7 +79,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// If there is no store, or if the store fails. The session may then live on.
+    /// Returns an error if there is no store, or if the store fails. The session may then still be alive.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// If there is no store, or if the store fails. Some of the sessions may then live on.
+    /// Returns an error if there is no store, or if the store fails. Some of the sessions may then still be alive.
     ///
     /// # Examples
     ///
@@ -158,9 +158,10 @@ session_core::opaque_debug!(Sessions);
 pub struct LiveSession {
     /// The public id of the session, as [`Session::id`](crate::Session::id) returns it. [`Sessions::destroy`] takes it.
     pub id: SessionId,
-    /// When the session began.
+    /// The time when the session began.
     pub created_at: SystemTime,
-    /// When the session was last used. It may be up to an eighth of the idle timeout too early.
+    /// The time of the last recorded visit. The last visit may have been later, by up to an eighth of the idle
+    /// timeout.
     pub last_seen: SystemTime,
     /// The label that [`Session::set_label`](crate::Session::set_label) has set.
     pub label: Option<String>,

@@ -1,4 +1,4 @@
-//! What the helpers on a response change in the session and the flash. The layer carries it out.
+//! The changes that the response helpers make to the session and the flash. The layer applies these changes.
 
 use std::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use crate::{
     state::{flash_changes::FlashChanges, staged::Staged},
 };
 
-/// What one helper does to the session or the flash.
+/// The change that one helper makes to the session or the flash.
 #[derive(Clone)]
 pub(crate) enum Edit {
     /// Ends the session.
@@ -25,10 +25,11 @@ pub(crate) enum Edit {
     Replace(Vec<(String, String)>),
     Add(Vec<(String, String)>),
     Remove(Vec<String>),
-    /// Takes over the session of a handle: the request's own as extractors left it, another one with these values.
+    /// Keeps the session of this request, with the changes of the extractors, if the handle belongs to this request.
+    /// Otherwise ends the session and begins another with these values.
     Adopt(LoadedRequest, Vec<(String, String)>),
     Flash(Batch),
-    /// The helper was given what cannot be saved.
+    /// Fails the response, because the helper got a value that cannot be saved.
     Fail(Error),
 }
 
@@ -38,7 +39,7 @@ impl Edit {
         Self::End
     }
 
-    /// Whether it only ends the session.
+    /// Returns whether the edit only ends the session.
     pub(crate) fn is_end(&self) -> bool {
         matches!(self, Self::End)
     }
@@ -66,7 +67,7 @@ impl Edit {
         entries.map_or_else(Self::Fail, edit)
     }
 
-    /// `before` is what extractors staged, before anything was rolled back.
+    /// Applies the edit to `staged`. `before` has all changes that extractors staged, also those that were rolled back.
     fn apply_to_session(
         self,
         staged: &mut Staged,
@@ -102,7 +103,7 @@ fn entry(key: String, value: &impl Serialize) -> Result<(String, String), Error>
 
 session_core::opaque_debug!(Edit);
 
-/// Edits in the order of the helpers' calls. Most responses have one, which needs no list.
+/// The edits in the order of the helpers' calls. Most responses have one edit, which needs no list.
 #[derive(Debug, Default)]
 pub(crate) struct EditList {
     first: Option<Edit>,
@@ -146,8 +147,8 @@ impl EditList {
         Ok(others)
     }
 
-    /// Applies the edits to what extractors staged for the session: `before`, of which `staged` is what still counts.
-    /// `is_own` tells a handle on this very session from one of another request.
+    /// Applies the edits to `staged`, the changes of the extractors that still count. `before` has all changes of the
+    /// extractors. `is_own` returns whether a handle belongs to this request.
     pub(crate) fn apply_to_session(
         self,
         staged: &mut Cow<'_, Staged>,
@@ -162,7 +163,7 @@ impl EditList {
     }
 }
 
-/// The edits of one response, among its extensions.
+/// The edits of one response. They are an extension of the response.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResponseEdits(Arc<Pending>);
 
@@ -170,12 +171,12 @@ pub(crate) struct ResponseEdits(Arc<Pending>);
 struct Pending(Mutex<EditList>);
 
 impl ResponseEdits {
-    /// Returns those of a response, for one more to be added.
+    /// Returns the edits of a response, so that a helper can add one.
     pub(crate) fn of(extensions: &mut http::Extensions) -> &mut Self {
         extensions.get_or_insert_default()
     }
 
-    /// Takes those of a response, for the layer to apply.
+    /// Takes the edits out of a response, so that the layer can apply them.
     pub(crate) fn take(response: &mut Response) -> EditList {
         let edits = response.extensions_mut().remove::<Self>();
         edits.map(|edits| std::mem::take(&mut *edits.0.lock())).unwrap_or_default()

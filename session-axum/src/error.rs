@@ -49,17 +49,17 @@ pub struct Error {
 pub enum ErrorKind {
     /// The session has a value for the key, but the value cannot be read as the requested type.
     Decode {
-        /// The key.
+        /// The key of the value.
         key: String,
     },
     /// The value for the key cannot be stored as JSON that can be read back.
     Encode {
-        /// The key.
+        /// The key of the value.
         key: String,
     },
     /// The key begins with `$`. Such keys are reserved for the session's own metadata.
     ReservedKey {
-        /// The key.
+        /// The reserved key.
         key: String,
     },
     /// The cookie would be larger than browsers accept. The layer did not send it, and the browser keeps its previous
@@ -69,8 +69,8 @@ pub enum ErrorKind {
     Closed,
     /// The operating system returned no random bytes for an id or a nonce.
     NoRandomness,
-    /// The session store failed. It may have carried out the operation all the same, for example when only its reply
-    /// was lost.
+    /// The session store failed. It may have carried out the operation nevertheless, for example if only its reply was
+    /// lost.
     Store(StoreErrorKind),
     /// The session ended while its request ran: the visitor logged out elsewhere, or the session expired. It cannot be
     /// saved any more.
@@ -139,7 +139,7 @@ impl Error {
         matches!(self.kind, ErrorKind::Store(_))
     }
 
-    /// Returns whether the store may have carried out the failed operation all the same.
+    /// Returns whether the store may have carried out the failed operation nevertheless.
     pub(crate) const fn may_have_happened(&self) -> bool {
         matches!(self.kind, ErrorKind::Store(StoreErrorKind::Unavailable))
     }
@@ -172,7 +172,7 @@ impl Error {
         Self { kind: ErrorKind::NoStore, source: None }
     }
 
-    /// Adds the largest keys of `entries` to the sentence, if the error is that the cookie is too large.
+    /// Adds the largest keys of `entries` to the sentence, if the error is a cookie that is too large.
     pub(crate) fn naming<'a>(self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         match self.kind {
             ErrorKind::TooLarge(error) => error.naming(entries).into(),
@@ -253,7 +253,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Prints an error with all its sources, on one line of the log.
+/// Formats an error with all its sources, on one line of the log.
 pub(crate) struct Chain<'a>(pub(crate) &'a Error);
 
 impl fmt::Display for Chain<'_> {

@@ -1,5 +1,5 @@
-//! The end of a request: what it has staged becomes records, cookies and headers of its response, or an error before
-//! anything is sent.
+//! The end of a request: the staged changes become records, cookies and headers of the response. If that fails, the
+//! response becomes an error before anything is sent.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -19,14 +19,15 @@ use crate::{
     wire::headers::{add_cookies, mark_read},
 };
 
-/// What a response changes in the session and the flash, besides what extractors have staged.
+/// The changes of a response to the session and the flash, besides the changes that extractors have staged.
 pub(crate) struct Finish {
     edits: EditList,
     failure: Option<Error>,
 }
 
 impl Finish {
-    /// Lets a response go at once, with `None`, if it can: most requests only read, or not even that.
+    /// Returns `None` if the response can be sent at once. This is the common case: most requests only read the
+    /// session, or do not use it.
     pub(crate) fn begin(request: &Request, response: &mut Response) -> Option<Self> {
         let edits = ResponseEdits::take(response);
         let failure = response.extensions_mut().remove::<Failure>().map(|Failure(error)| error);
@@ -78,7 +79,8 @@ impl Finish {
     }
 }
 
-/// Answers a failure by the application's own rule. Only if the request wanted the session to end, it still ends.
+/// Makes the response to a failure with the application's `on_error`, and drops the staged changes. If the request
+/// ended the session, the session still ends.
 async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, response: &mut Response) -> Vec<String> {
     let Failed { mut error, ends } = failed;
     closed.roll_back();
@@ -104,7 +106,7 @@ async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, r
     Vec::new()
 }
 
-/// Makes the response to an error, by the application's own rule.
+/// Makes the response to an error with the application's `on_error`.
 fn answer(request: &Request, error: &Error) -> Response {
     tracing::error!(error = %Chain(error), "a session could not be read, changed or saved");
     let mut response = (request.settings.config.on_error)(error);
@@ -117,19 +119,19 @@ fn answer(request: &Request, error: &Error) -> Response {
 struct Attempt {
     status: StatusCode,
     saves: bool,
-    /// Whether a save that the request began is brought to its end first.
+    /// Whether an unfinished save of the request is completed first.
     finishes_saves: bool,
 }
 
-/// Why an attempt failed, and whether the request wanted the session to end.
+/// The error of a failed attempt, and whether the request ended the session.
 struct Failed {
     error: Error,
     ends: bool,
 }
 
 impl Attempt {
-    /// Makes the cookies of the response, in this order: what was staged and what the response asks for, the flash, the
-    /// session.
+    /// Makes the cookies of the response from the staged changes and `edits`: first the flash cookies, then the session
+    /// cookies.
     async fn run(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Failed> {
         let ends = closed.ends() || edits.iter().any(Edit::is_end);
         self.cookies(request, closed, edits).await.map_err(|error| Failed { error, ends })
@@ -163,7 +165,7 @@ impl Attempt {
         flash_cookie.write(request.incoming(), flash, self.consumed(request), request.settings.now())
     }
 
-    /// What this response takes away of the flash that the request brought.
+    /// Returns which messages of the request this response removes.
     fn consumed(self, request: &Request) -> Consumed {
         if request.settings.config.flash_mode == FlashMode::NextRequest {
             return Consumed::All;
@@ -207,12 +209,13 @@ impl Attempt {
     }
 }
 
-/// Whether a response means that its handler did not come to its end. A 408 is what a timeout answers in its place.
+/// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
+/// handler.
 fn is_failure(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
-/// Whether the request carried messages that are gone with its response, whatever it did.
+/// Returns whether the response removes messages that came with the request, even if no handler read them.
 fn drops_flash(request: &Request) -> bool {
     request.settings.config.flash_mode == FlashMode::NextRequest && !request.incoming().batches.is_empty()
 }

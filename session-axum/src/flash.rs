@@ -31,8 +31,9 @@ pub use values::{FormErrors, Input, Message, Messages};
 /// # When a message is gone
 ///
 /// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx that is not 204 or
-/// 205 and does not answer a HEAD request. A redirect, a 304, a 408 and a 5xx keep it, and so does a request that does not
-/// read it. A message that is not read is gone after the [flash lifetime](crate::SessionLayer::flash_lifetime).
+/// 205 and does not answer a HEAD request. A redirect, a 304, a 408 and a 5xx keep the message, and so does a request
+/// that does not read it. A message that is not read is gone after the [flash
+/// lifetime](crate::SessionLayer::flash_lifetime).
 ///
 /// A request that only prepares a page (a prefetch) sees no messages: the browser may show that page later without
 /// another request. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
@@ -471,11 +472,11 @@ impl Flash {
         self.now.messages.add(key, text.into());
     }
 
-    /// Adds the values and the errors of a refused form for this page only: for a form that is refused without a
-    /// redirect.
+    /// Adds the values and the errors of a refused form for this page only. Use it if the handler refuses the form
+    /// without a redirect.
     ///
-    /// This handle shows them like those of an earlier response. Sensitive fields are left out, as with
-    /// [`with_input`](crate::SessionResponseExt::with_input).
+    /// This handle shows the values and the errors like those of an earlier response. Sensitive fields are left out, as
+    /// with [`with_input`](crate::SessionResponseExt::with_input).
     ///
     /// ```
     /// # use axum::{Router, Form, http::StatusCode, routing::post};
@@ -600,7 +601,7 @@ impl Flash {
         }
     }
 
-    /// Notes that a message was read. After the response, this has no effect.
+    /// Notes that a message was read. This has no effect after the response has been sent.
     fn note(&self, read: impl FnOnce(&mut FlashChanges)) {
         let _ = self.request.stage_flash(read);
     }
@@ -624,7 +625,8 @@ impl Flash {
         batches.iter().map(|received| &received.batch)
     }
 
-    /// Returns the refused forms, the newest first. Leaves out a form that the browser has sent again since.
+    /// Returns the refused forms, the newest first. Leaves out a form if the browser has sent the same form again
+    /// later.
     fn forms(&self) -> Vec<&Batch> {
         // Two forms that share a field are one form: a value of the older version must not fill a gap in the newer one,
         // for example a checkbox that the visitor has cleared.

@@ -48,7 +48,7 @@ use crate::pairs::{self, IntoKeys};
     note = "the struct in a `Form` needs `#[derive(Serialize, Deserialize)]`"
 )]
 pub trait FormValues<Kind> {
-    /// Returns the values.
+    /// Returns the form as JSON.
     fn values(&self) -> Values;
 }
 

@@ -111,8 +111,8 @@ impl SessionLayer {
     /// Keeps each session in a store. The cookie carries only a signed id.
     ///
     /// Use it for sessions that are too large for a cookie, and for log-outs that also end copies of the cookie. The
-    /// crate `session-stores` has stores for memory, `SQLite`, Postgres and Redis. An application that chooses the store
-    /// when it starts passes an `Arc<dyn SessionStore>`.
+    /// crate `session-stores` has stores for memory, `SQLite`, Postgres and Redis. An application that chooses the
+    /// store when it starts passes an `Arc<dyn SessionStore>`.
     ///
     /// The layer removes expired records in the background: see [`SessionLayer::sweep_every`].
     ///
@@ -181,9 +181,9 @@ impl SessionLayer {
         })
     }
 
-    /// Accepts sessions while the list of [`SessionLayer::revocations`] cannot be read, also those that have ended.
+    /// Accepts sessions while the list of [`SessionLayer::revocations`] cannot be read, also sessions that have ended.
     ///
-    /// Call it after `revocations`. Without a list it has no effect.
+    /// Call this method after `revocations`. Without a list it has no effect.
     ///
     /// # Examples
     ///
@@ -205,8 +205,8 @@ impl SessionLayer {
     /// Sets how long one operation of the store may take before it fails: 2 seconds by default, 1 millisecond to 1
     /// minute.
     ///
-    /// It applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]: call it after them.
-    /// Without a store it has no effect.
+    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Call `store_timeout`
+    /// after these methods. Without a store it has no effect.
     ///
     /// # Examples
     ///
@@ -225,8 +225,8 @@ impl SessionLayer {
 
     /// Sets how often the layer removes expired records from the store: every 5 minutes by default, 1 second to 1 day.
     ///
-    /// It applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]: call it after them.
-    /// Without a store it has no effect.
+    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Call `sweep_every` after
+    /// these methods. Without a store it has no effect.
     ///
     /// # Examples
     ///
@@ -243,10 +243,10 @@ impl SessionLayer {
         self.with_store(|store| store.sweep_every = interval)
     }
 
-    /// Returns the sessions of all visitors, to list and to end them outside of requests, for example in a job.
+    /// Returns the sessions of all visitors. Use it to list and end sessions outside of requests, for example in a job.
     /// Handlers use the extractor [`Sessions`] instead.
     ///
-    /// It needs [`SessionLayer::stored`]. With other layers each method of [`Sessions`] returns
+    /// The layer must come from [`SessionLayer::stored`]. With other layers, each method of [`Sessions`] returns
     /// [`ErrorKind::NoStore`](crate::ErrorKind::NoStore).
     ///
     /// # Examples
@@ -272,13 +272,13 @@ impl SessionLayer {
 
     /// Sets the name of the session cookie: `__Host-session` by default.
     ///
-    /// The name of the flash cookies follows it: with `__Host-shop` it is `__Host-shop-flash`.
-    /// [`SessionLayer::flash_name`] sets another.
+    /// The name of the flash cookies is derived from this name: with `__Host-shop` it is `__Host-shop-flash`.
+    /// [`SessionLayer::flash_name`] sets another name for the flash cookies.
     ///
     /// # Errors
     ///
-    /// If `name` is not a valid cookie name, if its prefix conflicts with another setting, or if it overlaps with the
-    /// name of the flash cookies.
+    /// Returns an error if `name` is not a valid cookie name, if its prefix conflicts with another setting, or if it
+    /// overlaps with the name of the flash cookies.
     ///
     /// # Examples
     ///
@@ -335,7 +335,7 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// If `domain` is not a host name, or if a cookie has a name that begins with `__Host-`.
+    /// Returns an error if `domain` is not a host name, or if a cookie has a name that begins with `__Host-`.
     ///
     /// # Examples
     ///
@@ -364,8 +364,8 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// If `path` does not begin with `/`, if it has a character that a cookie cannot carry, or if a cookie has a name
-    /// that begins with `__Host-`.
+    /// Returns an error if `path` does not begin with `/`, if it has a character that a cookie cannot carry, or if a
+    /// cookie has a name that begins with `__Host-`.
     ///
     /// # Examples
     ///
@@ -395,7 +395,8 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// If it is [`SameSite::None`] and [`SessionLayer::insecure_over_http`] was called before.
+    /// Returns an error if `same_site` is [`SameSite::None`] and [`SessionLayer::insecure_over_http`] was called
+    /// before.
     ///
     /// # Examples
     ///
@@ -419,8 +420,8 @@ impl SessionLayer {
 
     /// Gives the cookies the attribute `Partitioned` (CHIPS): off by default.
     ///
-    /// The browser then keeps separate cookies for each top-level site that embeds this one. The attribute needs Secure
-    /// cookies: after [`SessionLayer::insecure_over_http`] this setting has no effect.
+    /// With this attribute, the browser keeps separate cookies for each top-level site that embeds this one. The
+    /// attribute needs Secure cookies: after [`SessionLayer::insecure_over_http`] this setting has no effect.
     ///
     /// # Examples
     ///
@@ -480,7 +481,7 @@ impl SessionLayer {
     /// Sets the name of the application, so that two applications with the same secret do not accept each other's
     /// cookies. It is empty by default.
     ///
-    /// Changing it ends all sessions: no cookie from before is accepted any more.
+    /// A new name ends all sessions: cookies from before the change are not accepted any more.
     ///
     /// # Examples
     ///
@@ -508,8 +509,8 @@ impl SessionLayer {
     /// Sets the longest time between two visits of a session: 24 hours by default, 1 second to 10 years, in whole
     /// seconds.
     ///
-    /// A visit is a request that uses the session. The layer notes a visit only after an eighth of this time since the
-    /// last noted one, so a session can end up to an eighth early.
+    /// A visit is a request that uses the session. The layer records a visit only if an eighth of this time has passed
+    /// since the last recorded visit. A session can therefore end up to an eighth of this time too early.
     ///
     /// # Examples
     ///
@@ -543,7 +544,7 @@ impl SessionLayer {
     /// Sets the longest time from the beginning of a session, even if the visitor is active: 30 days by default, 1
     /// second to 10 years, in whole seconds.
     ///
-    /// A session can set its own with [`Session::set_lifetime`](crate::Session::set_lifetime).
+    /// A session can set its own lifetime with [`Session::set_lifetime`](crate::Session::set_lifetime).
     ///
     /// # Examples
     ///
@@ -599,9 +600,10 @@ impl SessionLayer {
         self.with_safe(|config| config.flash_lifetime = seconds(lifetime, ONE_DAY))
     }
 
-    /// Lets the cookies outlive the browser: off by default, so that a session ends when the browser closes.
+    /// Lets the cookies outlive the browser. Off by default: a session then ends when the browser closes.
     ///
-    /// `Max-Age` is then what is left of the idle timeout or the lifetime, whichever is nearer, at most 400 days.
+    /// With this setting, the cookie gets a `Max-Age`: the time until the idle timeout or the lifetime ends the
+    /// session, at most 400 days.
     ///
     /// # Examples
     ///
@@ -677,8 +679,8 @@ impl SessionLayer {
         self.with_safe(|config| config.flash_mode = mode)
     }
 
-    /// Saves what a handler changed even if the response is a server error (5xx) or a 408: off by default, so that such changes
-    /// are dropped.
+    /// Saves the changes of a handler even if the response is a server error (5xx) or a 408. Off by default: such
+    /// changes are then dropped.
     ///
     /// # Examples
     ///
@@ -773,7 +775,7 @@ impl SessionLayer {
         Ok(Self { settings: Arc::new(Settings::new(config)?) })
     }
 
-    /// Changes the settings of the session cookie and of the flash cookies alike.
+    /// Changes the settings of the session cookie and of the flash cookies in the same way.
     fn with_both(self, change: impl Fn(CookieSettings) -> CookieSettings) -> Result<Self, SettingsError> {
         self.with(|config| {
             config.session = change(config.session.clone());

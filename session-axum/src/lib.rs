@@ -77,7 +77,8 @@
 //!
 //! # What it does not do
 //!
-//! It does not log users in, check permissions, protect forms against cross-site requests (CSRF), or limit rates.
+//! These crates do not log users in, check permissions, protect forms against cross-site requests (CSRF), or limit
+//! rates.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -72,7 +72,7 @@ pub trait IntoKeys<Kind> {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct One(());
-/// Marks an iterator.
+/// Marks several values: an iterator of pairs or of keys.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Several(());

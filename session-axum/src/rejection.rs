@@ -1,4 +1,4 @@
-//! Rejections: the responses of a route whose extractor fails.
+//! Rejections: the responses if an extractor of a route fails.
 
 use std::{fmt, sync::Arc};
 
@@ -9,8 +9,8 @@ use crate::{error::Error, request::Request};
 
 /// The rejection of a route that has no usable [`SessionLayer`](crate::SessionLayer): a 500.
 ///
-/// It is a mistake in the application's set-up: the layer is missing, or two layers share a cookie name. The log has
-/// the cause and the remedy.
+/// The cause is a mistake in the application's set-up: the layer is missing, or two layers share a cookie name. The log
+/// has the cause and the remedy.
 ///
 /// # Examples
 ///
@@ -71,7 +71,7 @@ pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Resul
     if request.clashes { Err(MissingLayer { extractor, clashes: true }) } else { Ok(request) }
 }
 
-/// The rejection of a route whose [`Session`](crate::Session) could not be extracted.
+/// The rejection of a route if its [`Session`](crate::Session) could not be extracted.
 ///
 /// # Examples
 ///

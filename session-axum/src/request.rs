@@ -1,4 +1,4 @@
-//! One request: its cookies, the session that was loaded, and what its handlers staged.
+//! One request: its cookies, the session that was loaded, and the changes that its handlers staged.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -20,20 +20,21 @@ use crate::{
 
 mod saving;
 
-/// Shared by the layer and by every extractor of one request.
+/// The state of one request, shared by the layer and all extractors.
 pub(crate) struct Request {
     pub(crate) settings: Arc<Settings>,
     pub(crate) cookies: RequestCookies,
     pub(crate) is_head: bool,
-    /// Known while the layer still watches for a set-up that cannot work.
+    /// Where the request comes from. It is known only while the layer still checks the first requests for set-up
+    /// mistakes.
     pub(crate) origin: Option<Origin>,
-    /// The request as the next layer around this one sees it.
+    /// The state of the same request in the next layer around this one.
     outer: Option<Arc<Self>>,
-    /// Whether another layer around this one has a cookie of the same name, so that neither can be trusted.
+    /// Whether another layer around this one has a cookie of the same name, so that neither cookie can be trusted.
     pub(crate) clashes: bool,
     incoming: OnceLock<IncomingFlash>,
     state: Mutex<State>,
-    /// Held while the store is asked, so that the operations of one request follow one another.
+    /// A lock that is held while the store is asked, so that the operations of one request follow one another.
     turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
 }
 
@@ -51,7 +52,7 @@ struct State {
 enum Slot {
     #[default]
     NotLoaded,
-    /// The store is not asked twice: the request has waited long enough.
+    /// The session could not be loaded. The store is not asked again, because the request has waited long enough.
     Failed(Box<Error>),
     Loaded(SessionState),
 }
@@ -61,11 +62,11 @@ enum Slot {
 pub(crate) struct SessionState {
     pub(crate) loaded: Loaded,
     pub(crate) staged: Staged,
-    /// A save that was begun and may not have ended: it was cancelled, or its answer was lost. It is repeated.
+    /// A save that has begun but may not have ended: it was cancelled, or its answer was lost. Such a save is repeated.
     unfinished: Option<Box<Staged>>,
 }
 
-/// What a request leaves to its response.
+/// The state of a request after it was closed, for the response.
 pub(crate) struct Closed {
     session: Slot,
     pub(crate) flash: FlashChanges,
@@ -149,14 +150,14 @@ impl Request {
         }
     }
 
-    /// Notes that a cookie of ours has come back.
+    /// Notes that the browser has sent a cookie of ours back.
     fn note_cookie(&self, loaded: &Loaded) {
         if loaded.cookie_came {
             self.settings.setup_warnings.saw_cookie();
         }
     }
 
-    /// The flash messages that came with the request.
+    /// Returns the flash messages that came with the request.
     pub(crate) fn incoming(&self) -> &IncomingFlash {
         self.incoming.get_or_init(|| self.settings.flash_cookie.read(&self.cookies, self.settings.now()))
     }
@@ -165,7 +166,7 @@ impl Request {
         matches!(self.state().session, Slot::Loaded(_))
     }
 
-    /// Returns whether the session was asked for, also if it could not be loaded.
+    /// Returns whether an extractor has asked for the session, even if the session could not be loaded.
     fn session_was_asked_for(&self) -> bool {
         self.state().session.was_asked_for()
     }
@@ -174,12 +175,13 @@ impl Request {
         self.incoming.get().is_some()
     }
 
-    /// Whether the response may depend on a cookie of ours.
+    /// Returns whether the response may depend on a cookie of ours.
     pub(crate) fn was_read(&self) -> bool {
         self.session_was_asked_for() || self.flash_was_read()
     }
 
-    /// Whether a session or a message came and was read, or may have come: the session could not be loaded.
+    /// Returns whether the handlers have used a session or a message that came with the request. Also returns true if
+    /// the session could not be loaded, because a session may have come.
     pub(crate) fn cookie_was_used(&self) -> bool {
         let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
         has_flash || self.state().session.came()
@@ -189,7 +191,7 @@ impl Request {
         self.settings.context(&self.cookies, now)
     }
 
-    /// Changes the flash, unless the response has been sent. Reading it afterwards consumes nothing.
+    /// Changes the flash, unless the response has been sent. A message that is read later is not removed.
     pub(crate) fn stage_flash(&self, change: impl FnOnce(&mut FlashChanges)) -> Result<(), Error> {
         let mut state = self.state();
         if state.is_closed {
@@ -207,11 +209,11 @@ impl Request {
         }
     }
 
-    /// Closes if the browser has everything already: the request was only read, and nothing is due.
+    /// Closes the request if there is nothing to save and the browser needs no new cookie.
     ///
-    /// It looks and closes under one lock, so that no handle in another task stages what is not saved.
+    /// The check and the closing use one lock. So no handle in another task can stage a change that is never saved.
     ///
-    /// Returns whether a session came, if it closed.
+    /// Returns `None` if the request was not closed, and otherwise whether a session came with the request.
     pub(crate) fn close_if_settled(&self) -> Option<bool> {
         if self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty()) {
             return None;
@@ -228,12 +230,13 @@ impl Request {
         Some(state.session.came())
     }
 
-    /// From now on nothing can be staged.
+    /// Closes the request: from now on nothing can be staged.
     pub(crate) fn close(&self) {
         self.state().is_closed = true;
     }
 
-    /// Closes, and gives what was staged to the response. Handles that outlive it keep what they saw.
+    /// Closes the request and takes the staged changes for the response. Handles that outlive the response still see
+    /// them.
     pub(crate) async fn close_and_take(request: &mut Arc<Self>) -> Closed {
         if let Some(only) = Arc::get_mut(request) {
             let state = only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -251,8 +254,8 @@ impl Request {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until no other operation of this request asks the store, but no longer than the store may take: a future
-    /// that was begun and that nobody polls any more keeps its turn.
+    /// Waits until no other operation of this request asks the store. The wait is limited by the store's timeout,
+    /// because a future that has begun and is never polled again keeps its turn.
     async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
         let turn = self.turn.get_or_init(Box::default);
         if let Ok(turn) = turn.try_lock() {
@@ -269,7 +272,7 @@ impl Closed {
         Self { session, flash, error }
     }
 
-    /// The session, which is loaded now if no handler asked for it.
+    /// Returns the session. Loads it now if no handler has asked for it.
     pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
         if matches!(self.session, Slot::NotLoaded) {
             let context = request.context(request.settings.now());
@@ -288,12 +291,13 @@ impl Closed {
         }
     }
 
-    /// Returns whether the session was asked for, also if it could not be loaded.
+    /// Returns whether an extractor has asked for the session, even if the session could not be loaded.
     pub(crate) const fn session_was_asked_for(&self) -> bool {
         self.session.was_asked_for()
     }
 
-    /// Returns whether a session came with the request, or may have come: it could not be loaded.
+    /// Returns whether a session came with the request. Also returns true if the session could not be loaded, because
+    /// one may have come.
     pub(crate) fn session_came(&self) -> bool {
         self.session.came()
     }
@@ -302,12 +306,12 @@ impl Closed {
         matches!(self.session, Slot::Loaded(_))
     }
 
-    /// Whether extractors ended the session.
+    /// Returns whether extractors ended the session.
     pub(crate) fn ends(&self) -> bool {
         matches!(&self.session, Slot::Loaded(session) if session.staged.changes.destroys())
     }
 
-    /// Forgets all that was staged.
+    /// Drops all staged changes.
     pub(crate) fn roll_back(&mut self) {
         if let Slot::Loaded(session) = &mut self.session {
             session.staged = Staged::default();
@@ -322,14 +326,14 @@ impl SessionState {
         Self { loaded, staged: Staged::default(), unfinished: None }
     }
 
-    /// Whether the browser and the store have the session as it is.
+    /// Returns whether the browser and the store have the current state of the session.
     fn is_settled(&self) -> bool {
         let is_due = self.loaded.session().is_some_and(|live| live.is_due || live.sealed_by_old_key);
         !is_due && !self.loaded.cookie_is_stale && self.unfinished.is_none() && self.staged.changes.is_empty()
     }
 }
 
-/// A request with a loaded session. Only [`Request::load`] makes one, so that no code can ask for the session too early.
+/// A request with a loaded session. Only [`Request::load`] makes this type, so that no code uses the session too early.
 #[derive(Clone)]
 pub(crate) struct LoadedRequest(Arc<Request>);
 
@@ -342,7 +346,7 @@ impl LoadedRequest {
         std::ptr::eq(&*self.0, request)
     }
 
-    /// The session as it was loaded, and what was staged since, if anything was.
+    /// Returns the session as it was loaded, and the changes that were staged since then, if there are any.
     pub(crate) fn snapshot(&self) -> (Loaded, Option<Box<Changes>>) {
         self.with(|SessionState { loaded, staged, .. }| {
             let changes = (!staged.changes.is_empty()).then(|| Box::new(staged.changes.clone()));
@@ -369,13 +373,14 @@ impl LoadedRequest {
         }
     }
 
-    /// Changes what is staged, unless the response has been sent.
+    /// Passes the session's state to `change`, unless the response has been sent.
     pub(crate) fn stage<R>(&self, change: impl FnOnce(&mut SessionState) -> R) -> Result<R, Error> {
         let mut state = self.0.state();
         if state.is_closed { Err(Error::closed()) } else { Ok(change(state.session())) }
     }
 
-    /// The same for a change that cannot answer with an error: one that is lost is logged.
+    /// Does the same as [`stage`](Self::stage) for a method that cannot return an error. A change that is lost is
+    /// logged.
     pub(crate) fn stage_or_log<R: Default>(&self, change: impl FnOnce(&mut SessionState) -> R) -> R {
         self.stage(change).unwrap_or_else(|error| {
             tracing::error!(%error, "a change was dropped");
@@ -388,7 +393,7 @@ impl LoadedRequest {
         self.0.fail(error);
     }
 
-    /// Reads the session as it stands, also after the response has been sent.
+    /// Passes the current state of the session to `read`, also after the response has been sent.
     pub(crate) fn with<R>(&self, read: impl FnOnce(&mut SessionState) -> R) -> R {
         read(self.0.state().session())
     }

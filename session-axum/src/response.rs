@@ -20,8 +20,8 @@ use crate::{
 /// Changes the session and the flash on any response.
 ///
 /// The helpers apply after the changes of the extractors, in the order of their calls. They work on all responses, also
-/// on errors and on rejections, and in handlers that do not extract a [`Session`]. On a 5xx or a 408, the changes of the
-/// extractors are dropped, and the helpers still apply.
+/// on errors and on rejections, and in handlers that do not extract a [`Session`]. On a 5xx or a 408, the changes of
+/// the extractors are dropped, and the helpers still apply.
 ///
 /// If a helper adds a value that cannot be saved, or a key that begins with `$`, the response becomes an
 /// [`Error`].
@@ -49,7 +49,7 @@ use crate::{
 pub trait SessionResponseExt: IntoResponse + Sized {
     /// Ends the session, and begins a new one with these values.
     ///
-    /// Takes pairs of key and value, a struct that derives [`SessionData`], or a [`Session`]. If it is the
+    /// Takes pairs of key and value, a struct that derives [`SessionData`], or a [`Session`]. If the argument is the
     /// [`Session`] of this request, the session does not end, and its changes are saved on a 5xx too.
     ///
     /// ```
@@ -202,7 +202,7 @@ pub trait SessionResponseExt: IntoResponse + Sized {
         WithInput::new(form).on(self)
     }
 
-    /// Adds only these fields of a refused form for the next page, also sensitive ones that are named here.
+    /// Adds only these fields of a refused form for the next page. This includes sensitive fields that are named here.
     ///
     /// A name also selects the fields in it: `address` selects `address[city]`, but not sensitive fields such as
     /// `address[token]`.
@@ -481,7 +481,7 @@ impl WithInput {
         Self(form::fields(form, &Choice::Usual))
     }
 
-    /// Adds only these fields of a refused form, also sensitive ones that are named here. `address` also selects
+    /// Adds only these fields of a refused form, including sensitive fields that are named here. `address` also selects
     /// `address[city]`.
     ///
     /// ```
@@ -585,7 +585,7 @@ macro_rules! response_parts {
             }
 
             /// Adds the edit to a response. It does not use a tuple of parts, because axum may skip parts of a tuple on
-            /// a failed response: a log-out must hold on such a response too.
+            /// a failed response. A log-out must also take effect on such a response.
             fn on(self, response: impl IntoResponse) -> Response {
                 let mut response = response.into_response();
                 ResponseEdits::of(response.extensions_mut()).push(self.edit());
@@ -652,7 +652,7 @@ pub trait IntoSession<Kind> {
     fn into_session(self) -> NewSession;
 }
 
-/// The session that replaces another: the result of [`IntoSession::into_session`].
+/// A new session that replaces the session of the request: the result of [`IntoSession::into_session`].
 #[derive(Debug)]
 pub struct NewSession(Edit);
 

@@ -13,7 +13,7 @@ use tower_service::Service;
 pub use crate::future::ResponseFuture;
 use crate::{config::Settings, request::Request as SessionRequest};
 
-/// The service that [`SessionLayer`](crate::SessionLayer) puts around another one.
+/// The service that [`SessionLayer`](crate::SessionLayer) puts around another service.
 ///
 /// It prepares each request for [`Session`](crate::Session) and [`Flash`](crate::Flash). It saves the changes before
 /// the response is sent.
@@ -58,7 +58,8 @@ where
         if clash {
             self.settings.setup_warnings.clashing_layers(self.settings.session_cookie.spec.name());
         }
-        // Extractors find the innermost layer here. It keeps the outer ones, so that a third layer is compared with all.
+        // Extractors find the innermost layer here. It keeps the outer ones, so that a third layer is compared with all
+        // of them.
         let here = Arc::new(SessionRequest::new(&self.settings, &request, outer, clash));
         request.extensions_mut().insert(Arc::clone(&here));
         ResponseFuture::new(self.inner.call(request), Some(here))

@@ -170,7 +170,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the value is not a `T`.
+    /// Returns an error if the value is not a `T`.
     ///
     /// # Examples
     ///
@@ -286,8 +286,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the value cannot be written as JSON that can be read back, if the key begins with `$`, or if the response has
-    /// already been sent.
+    /// Returns an error if the value cannot be written as JSON that can be read back, if the key begins with `$`, or if
+    /// the response has already been sent.
     ///
     /// # Examples
     ///
@@ -347,7 +347,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the value is not a `T`. The value then stays in the session.
+    /// Returns an error if the value is not a `T`. The value then stays in the session.
     ///
     /// # Examples
     ///
@@ -404,9 +404,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the current value is not a `T`, if the session has ended, if the store fails, or if other requests keep
-    /// changing the session until the [store's timeout](crate::SessionLayer::store_timeout) is over. Also all errors of
-    /// [`Session::insert`].
+    /// Returns an error if the current value is not a `T`, if the session has ended, if the store fails, or if other
+    /// requests keep changing the session until the [store's timeout](crate::SessionLayer::store_timeout) is over. Also
+    /// returns an error in the same cases as [`Session::insert`].
     ///
     /// # Examples
     ///
@@ -470,7 +470,8 @@ impl Session {
 
     /// Ends this session, and returns whether copies of its cookie stop working too.
     ///
-    /// Values that are inserted afterwards begin a new session. The end also holds if the response is a 5xx or a 408.
+    /// Values that are inserted afterwards begin a new session. The session also ends if the response is a 5xx or a
+    /// 408.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};
@@ -505,7 +506,7 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// If the session has no id yet and the operating system provides no randomness.
+    /// Panics if the session has no id yet and the operating system provides no randomness.
     ///
     /// # Examples
     ///
@@ -613,7 +614,7 @@ impl Session {
         });
     }
 
-    /// Ends this session when the browser closes, and at the latest by the configured limits. Undoes
+    /// Ends this session when the browser closes, or earlier by the configured limits. Undoes
     /// [`Session::set_lifetime`].
     ///
     /// ```
@@ -681,7 +682,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the session is too large, if it has ended, if the store fails, or if the response has already been sent.
+    /// Returns an error if the session is too large, if it has ended, if the store fails, or if the response has
+    /// already been sent.
     ///
     /// # Examples
     ///
@@ -707,8 +709,8 @@ impl Session {
 
     /// Sets the owner of this session: the user, by an id that does not change.
     ///
-    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. Only a store keeps owners: without one,
-    /// this call does nothing, and the first one logs a warning.
+    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. Only a store keeps owners. Without a
+    /// store, this call does nothing, and the first such call logs a warning.
     ///
     /// # Errors
     ///
@@ -740,9 +742,9 @@ impl Session {
         self.set_name(owner.into(), Changes::set_owner)
     }
 
-    /// Sets the label of this session, which a list of the owner's devices shows: "Firefox on Linux".
+    /// Sets the label of this session, such as "Firefox on Linux". A list of the owner's devices shows the label.
     ///
-    /// Only a store keeps labels: without one, this call does nothing, and the first one logs a warning.
+    /// Only a store keeps labels. Without a store, this call does nothing, and the first such call logs a warning.
     ///
     /// # Errors
     ///
@@ -811,8 +813,7 @@ impl Session {
 impl<T: SessionData> Session<T> {
     /// Returns the same session as an untyped handle, with the methods that a `Session<T>` does not have.
     ///
-    /// The untyped handle sees the fields of `this` as they were before the changes: those are staged when `this` is
-    /// dropped.
+    /// The untyped handle does not see the changed fields of `this`: these changes are staged when `this` is dropped.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};
@@ -964,6 +965,6 @@ pub enum Destroyed {
     InThisBrowser,
     /// The session is over everywhere once the response is sent: the layer notes its end in the store or in the list of
     /// [revocations](crate::SessionLayer::revocations), and copies of the cookie stop working. If the layer cannot note
-    /// it, the response is an error.
+    /// the end, the response is an error.
     Everywhere,
 }

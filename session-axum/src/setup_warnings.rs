@@ -48,7 +48,7 @@ impl SetupWarnings {
         });
     }
 
-    /// Warns about cookies of different sessions in one request, or more candidates than are verified.
+    /// Warns about cookies of different sessions in one request, or about more cookies than the layer verifies.
     pub(crate) fn rival_cookies(&self, cookie: &str, now: u64) {
         self.rivals.run(now, || {
             tracing::warn!(
@@ -59,7 +59,7 @@ impl SetupWarnings {
         });
     }
 
-    /// Returns where a request comes from, for the first [`WATCHED`] requests. Later requests cost nothing.
+    /// Returns the origin of a request, for the first [`WATCHED`] requests. Later requests cost nothing.
     pub(crate) fn watch(&self, look: impl FnOnce() -> Origin) -> Option<Origin> {
         if self.requests.load(Relaxed) >= WATCHED {
             return None;
@@ -103,20 +103,20 @@ impl SetupWarnings {
     }
 }
 
-/// How many cookies a layer may set before it warns that none has come back.
+/// The number of cookies that a layer may set before it warns that none has come back.
 const NEVER_BACK: u32 = 16;
 
-/// How many requests are checked for where they come from.
+/// The number of requests that are checked for their origin.
 const WATCHED: u32 = 1_000;
 
-/// Where a request comes from, by its own headers.
+/// The origin of a request, according to its own headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A page over plain HTTP, on a host for which browsers drop Secure cookies.
     PlainHttp,
     /// A page of the same site.
     SameSite,
-    /// The headers do not tell.
+    /// The headers do not show the origin.
     Unknown,
 }
 
@@ -143,7 +143,8 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
-/// Runs at most once a minute by the layer's clock: a client can repeat what it logs.
+/// Runs a closure at most once a minute by the layer's clock. The limit matters because clients can cause these log
+/// lines again and again.
 #[derive(Debug, Default)]
 struct OncePerMinute(AtomicU64);
 

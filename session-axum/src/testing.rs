@@ -174,7 +174,7 @@ pub struct Client {
 
 type App = Arc<dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
-/// What a browser tells cookies apart by (RFC 6265bis, section 5.7; CHIPS).
+/// The properties by which a browser distinguishes cookies (RFC 6265bis, section 5.7; CHIPS).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct CookieKey {
     name: String,
@@ -270,7 +270,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// If `path` is not a valid path.
+    /// Panics if `path` is not a valid path.
     ///
     /// # Examples
     ///
@@ -298,7 +298,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// If `path` is not a valid path.
+    /// Panics if `path` is not a valid path.
     ///
     /// # Examples
     ///
@@ -329,7 +329,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// If `path` is not a valid path.
+    /// Panics if `path` is not a valid path.
     ///
     /// # Examples
     ///
@@ -354,7 +354,7 @@ impl Client {
         self.send(request).await
     }
 
-    /// Sends any request. The client's cookies follow those that the request has itself.
+    /// Sends any request. The client's cookies are added after the cookies that the request has itself.
     ///
     /// # Examples
     ///
@@ -389,7 +389,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// If the operating system returns no random bytes, or if the store fails or does not answer at once.
+    /// Panics if the operating system returns no random bytes, or if the store fails or does not answer at once.
     ///
     /// # Examples
     ///
@@ -601,7 +601,7 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    /// Returns the status.
+    /// Returns the status of the response.
     ///
     /// # Examples
     ///
@@ -619,7 +619,7 @@ impl TestResponse {
         self.status
     }
 
-    /// Returns the headers.
+    /// Returns the headers of the response.
     ///
     /// # Examples
     ///
@@ -671,7 +671,7 @@ impl TestResponse {
         self.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect()
     }
 
-    /// Returns the body as text. A body that is not UTF-8 becomes a sentence that says so.
+    /// Returns the body as text. If the body is not UTF-8, returns a sentence that explains this.
     ///
     /// # Examples
     ///
@@ -709,8 +709,8 @@ impl fmt::Debug for TestResponse {
 /// A session and its flash messages, outside of any request. Use it to prepare the session of a test, or to read what
 /// an application has set.
 ///
-/// It works with every layer but [`SessionLayer::null`], which has no sessions. With [`SessionLayer::stored`] it needs
-/// a store that answers at once, such as `MemoryStore`. With another store it panics.
+/// It works with every layer except [`SessionLayer::null`], which has no sessions. With [`SessionLayer::stored`] it
+/// needs a store that answers at once, such as `MemoryStore`. With another store it panics.
 ///
 /// # Examples
 ///
@@ -743,7 +743,7 @@ impl TestSession {
     ///
     /// # Panics
     ///
-    /// If the operating system returns no random bytes.
+    /// Panics if the operating system returns no random bytes.
     ///
     /// # Examples
     ///
@@ -760,12 +760,12 @@ impl TestSession {
         Self { settings: Arc::clone(layer.settings()), id, entries: BTreeMap::new(), flash: Batch::default() }
     }
 
-    /// Reads the session and the flash messages from the cookies that a response sets. It is empty if the response sets
-    /// none.
+    /// Reads the session and the flash messages from the cookies that a response sets. If the response sets no cookies,
+    /// the session is empty.
     ///
     /// # Panics
     ///
-    /// If the layer's store fails or does not answer at once.
+    /// Panics if the layer's store fails or does not answer at once.
     ///
     /// # Examples
     ///
@@ -799,7 +799,7 @@ impl TestSession {
     ///
     /// # Panics
     ///
-    /// If the layer's store fails or does not answer at once.
+    /// Panics if the layer's store fails or does not answer at once.
     ///
     /// # Examples
     ///
@@ -827,11 +827,11 @@ impl TestSession {
         Self::read(layer, &pairs.join("; "))
     }
 
-    /// Puts a value under a key, in place of the one that was there.
+    /// Sets the value under a key, and replaces a previous one.
     ///
     /// # Panics
     ///
-    /// If the value cannot be stored as JSON.
+    /// Panics if the value cannot be stored as JSON.
     ///
     /// # Examples
     ///
@@ -927,7 +927,7 @@ impl TestSession {
     ///
     /// # Panics
     ///
-    /// If the value cannot be read as a `T`.
+    /// Panics if the value cannot be read as a `T`.
     ///
     /// # Examples
     ///
@@ -1055,7 +1055,7 @@ impl TestSession {
     ///
     /// # Panics
     ///
-    /// If `path` is not a valid path, and as [`TestSession::cookies`].
+    /// Panics if `path` is not a valid path, and in the same cases as [`TestSession::cookies`].
     ///
     /// # Examples
     ///
@@ -1077,14 +1077,14 @@ impl TestSession {
         request.body(Body::empty()).unwrap_or_else(|error| panic!("{path:?} is not a valid path: {error}"))
     }
 
-    /// Returns the names and values of the session's cookies. A session without values has no session cookie, and one
-    /// without messages no flash cookie.
+    /// Returns the names and values of the session's cookies. A session without values has no session cookie, and a
+    /// session without messages has no flash cookie.
     ///
     /// With [`SessionLayer::stored`] each call also writes the session to the store.
     ///
     /// # Panics
     ///
-    /// If the operating system returns no random bytes, or if the store fails or does not answer at once.
+    /// Panics if the operating system returns no random bytes, or if the store fails or does not answer at once.
     ///
     /// # Examples
     ///

@@ -15,8 +15,8 @@ pub use crate::fields::{MissingField, Reader, SessionData, Writer};
 
 /// A type that a field of session data can have: every type with serde's `Serialize` and `DeserializeOwned`.
 ///
-/// The generated code requires this trait instead of the two of serde, so that a type without them is one error, in the
-/// words of sessions.
+/// The generated code requires this trait instead of the two traits of serde. If a type lacks a trait of serde, the
+/// compiler then reports one error, and the text of that error speaks of session data.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of session data",
     label = "needs serde's `Serialize` and `Deserialize`",
@@ -55,12 +55,12 @@ impl<T: Serialize + DeserializeOwned> SessionField for T {
     }
 }
 
-/// A field to write.
+/// A field to write: the generated `write` calls the methods of this struct.
 ///
-/// `read` and `write` both need the traits of a field's type, and the compiler would report a type without them once
-/// for each. Only `read` asks for them. `write` calls a method of this struct: if the type has the traits, that is the
-/// inherent method; otherwise method lookup goes on to [`Unwritable`], which is no error of its own. That code never
-/// runs, since `read` does not compile then.
+/// `read` and `write` both need the traits of serde, and the compiler would report two errors for a type without the
+/// traits. Therefore only `read` requires the traits. If the type has the traits, `write` calls the methods of this
+/// struct. If not, the compiler finds the methods of [`Unwritable`] instead and reports no second error. The methods of
+/// `Unwritable` never run, since `read` does not compile for such a type.
 #[derive(Debug)]
 pub struct Written<'a, T>(pub &'a T);
 
@@ -86,7 +86,7 @@ impl<T> Deref for Written<'_, T> {
     }
 }
 
-/// Has the methods of [`Written`] for a type that cannot be written.
+/// A stand-in for [`Written`] if the field's type cannot be written. It has methods of the same names.
 #[derive(Debug)]
 pub struct Unwritable;
 
@@ -95,7 +95,7 @@ impl Unwritable {
     ///
     /// # Panics
     ///
-    /// Always.
+    /// Always panics.
     pub fn field(&self, _: &mut Writer, _: &'static str, _: Names) {
         unreachable!("`read` does not compile for this type");
     }
@@ -104,17 +104,18 @@ impl Unwritable {
     ///
     /// # Panics
     ///
-    /// Always.
+    /// Always panics.
     pub fn fields(&self, _: &mut Writer) {
         unreachable!("`read` does not compile for this type");
     }
 }
 
-/// Stops the compiler with `sentence` if a flattened struct has a key that another one has too.
+/// Checks that no key of a flattened struct is also a key of one of `others`. In a constant, a key that occurs twice is
+/// a compile error with `sentence`.
 ///
 /// # Panics
 ///
-/// If a key occurs twice.
+/// Panics with `sentence` if a key occurs twice.
 #[track_caller]
 pub const fn no_key_twice(flattened: Names, others: &[Names], sentence: &str) {
     let mut other = 0;

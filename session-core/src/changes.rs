@@ -10,8 +10,9 @@ use crate::{
 
 /// The changes that one request made to its session.
 ///
-/// This is not a copy of the session: a store can write the changed keys and leave the others to other requests.
-/// Methods that need the session take the [`Entries`] that were read, in the argument `loaded` or in a [`Base`].
+/// The changes are not a copy of the session: a store writes only the changed keys, so other requests can change the
+/// other keys. Methods that need the session take the [`Entries`] that were read, in the argument `loaded` or in a
+/// [`Base`].
 ///
 /// Later calls win. [`destroy`](Self::destroy) discards all calls before it, and [`clear`](Self::clear) the keys, the
 /// owner and the label that were set before it.
@@ -53,7 +54,7 @@ enum Basis {
     Loaded,
     /// The same session, without its entries.
     Cleared,
-    /// Nothing: the loaded session ends, and the changes belong to another one.
+    /// Nothing. The loaded session ends, and the changes belong to a new session.
     New,
 }
 
@@ -108,8 +109,8 @@ impl Changes {
 
     /// Sets `key` to a value, which is given as its JSON text.
     ///
-    /// The text is not checked here. The caller makes it with a JSON serializer, and refuses keys that begin with `$`,
-    /// which are reserved.
+    /// Neither the text nor the key is checked here. The caller makes the text with a JSON serializer, and refuses keys
+    /// that begin with `$`, because such keys are reserved.
     ///
     /// # Examples
     ///
@@ -285,7 +286,7 @@ impl Changes {
         self.metadata = Some(Box::new(metadata));
     }
 
-    /// Changes the session's metadata: calls `change` with a copy of what it is now, and keeps the result.
+    /// Changes the session's metadata. `change` gets a copy of the current metadata, and the changed copy replaces it.
     ///
     /// # Examples
     ///
@@ -398,8 +399,8 @@ impl Changes {
 
     /// Returns the changes that were made after a save. `saved` is the clone of the changes that the save wrote.
     ///
-    /// A key counts as changed if its text differs from the one that was saved. Calls of `clear`, `renew`, `rotate` and
-    /// `destroy` are counted: a call before the save is not repeated.
+    /// A key counts as changed if its text differs from the saved text. A call of `clear`, `renew`, `rotate` or
+    /// `destroy` counts only if it came after the save.
     ///
     /// # Examples
     ///
@@ -446,16 +447,16 @@ impl Changes {
             metadata: self.metadata.clone().filter(|metadata| saved.metadata.as_ref() != Some(metadata)),
             owner: self.owner.clone().filter(|owner| saved.owner.as_ref() != Some(owner)),
             label: self.label.clone().filter(|label| saved.label.as_ref() != Some(label)),
-            // The handler that asked for the id relies on it for the rest of the request.
+            // The caller that asked for the id relies on it for the rest of the request.
             id_was_asked: self.id_was_asked,
             turns: self.turns,
         }
     }
 
-    /// Forgets the change of `key` after a store has saved it on its own.
+    /// Drops the change of `key`, after a store has saved that one change.
     ///
-    /// `saved` is the clone of the changes at that time. If `key` was changed again since, or if the session was
-    /// cleared or destroyed, the change stays.
+    /// `saved` is the clone of the changes at the time of that save. The change stays if `key` was changed again after
+    /// the save, or if the session was cleared or destroyed.
     ///
     /// # Examples
     ///
@@ -772,7 +773,7 @@ impl Changes {
 
     /// Returns the approximate number of bytes that [`write`](Self::write) appends.
     ///
-    /// The result is not too small unless a key needs escapes or there are reserved keys.
+    /// The result is too small only if a key needs escapes or if there are reserved keys.
     #[must_use]
     pub fn len_hint(&self, loaded: &Entries) -> usize {
         self.view(loaded).map(|(key, text)| key.len() + text.len() + 4).sum::<usize>() + 2
@@ -1102,7 +1103,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each step is a number: what it does, and with which key or value.
+        /// Each step is a pair of numbers: the method to call, and the key or value to call it with.
         #[test]
         fn a_save_in_between_changes_nothing_of_what_a_session_becomes(
             steps in proptest::collection::vec((0..9_u8, 0..3_u8), 0..12),

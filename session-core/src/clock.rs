@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The clock of the application.
 ///
-/// Sessions, flash messages and stores all use this clock and no other. A test can move it, and a database with a wrong
-/// clock ends no session.
+/// Sessions, flash messages and stores all use this clock and no other. A test can therefore move the time, and a wrong
+/// clock of a database cannot end a session.
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ pub fn system_time(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST))
 }
 
-/// 9999-12-31T23:59:59Z.
+/// The latest time that [`system_time`] returns: 9999-12-31T23:59:59Z.
 const LATEST: u64 = 253_402_300_799;
 
 #[cfg(test)]

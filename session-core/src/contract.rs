@@ -29,8 +29,8 @@ use crate::{
 ///   greater than its [`expires_at`](Record::expires_at). If a store has a clock of its own, it may only use it to
 ///   decide when to remove expired records.
 /// - **Operations can be repeated.** If an answer is lost, the caller repeats the operation. `create`, `touch` and
-///   `rename` then return the same as the first time, and so does an `update` without [`Write::only_if_unchanged`].
-///   After a record was removed, the operation reports that there is none.
+///   `rename` then return the same as the first time, and so does an `update` without [`Write::only_if_unchanged`]. If
+///   the record was removed in between, or by the first attempt, the operation returns that there is no record.
 ///
 /// The caller may drop a future at any time. The operation then happens as a whole, or not at all.
 ///
@@ -201,15 +201,16 @@ pub trait SessionStore: Send + Sync + 'static {
     fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>>;
 
     /// Creates a record with the fields, the owner, the label and the times of `write`, and with the version 1. If
-    /// there is a live record under `key`, it stays as it is. An expired one is replaced. If the id lives under another
-    /// key, that is an error of the kind [`StoreErrorKind::Refused`].
+    /// there is a live record under `key`, that record stays as it is. An expired record is replaced. If there is a
+    /// live record with the same id under another key, the store returns an error of the kind
+    /// [`StoreErrorKind::Refused`].
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()>;
 
     /// Applies the changes of `write` to the record under `key`.
     fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated>;
 
-    /// Records a visit: sets [`seen_at`](Record::seen_at) and [`expires_at`](Record::expires_at), and moves neither
-    /// back. Returns whether there was a record.
+    /// Records a visit: sets [`seen_at`](Record::seen_at) and [`expires_at`](Record::expires_at), and moves neither of
+    /// these times back. Returns whether there was a record.
     fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool>;
 
     /// Moves the record under `from` to `to`, and applies the changes of `write`. Other operations see exactly one of
@@ -222,7 +223,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Removes the record under `key`. Returns whether there was one.
     fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool>;
 
-    /// Removes the records that have expired at `now`. Returns how many; 0 if the server removes them by itself.
+    /// Removes the records that have expired at `now`. Returns the number of removed records; 0 if the database removes
+    /// expired records by itself.
     fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64>;
 
     /// Returns the live sessions of `owner`, sorted by [`seen_at`](Record::seen_at), the latest first.
@@ -231,7 +233,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Removes the session with this public id. Returns whether there was one.
     fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool>;
 
-    /// Removes all sessions of `owner`. Returns how many there were.
+    /// Removes all sessions of `owner`. Returns the number of removed sessions.
     fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64>;
 }
 
@@ -335,7 +337,7 @@ impl RecordKey {
         Self { id, hash: Sha256::new().chain_update(b"revoked").chain_update(id.as_bytes()).finalize().into() }
     }
 
-    /// Creates the key with these parts, as a store has kept them.
+    /// Creates the key from its two parts, for a store that keeps the id and the hash separately.
     ///
     /// # Examples
     ///
@@ -404,7 +406,7 @@ crate::opaque_debug!(RecordKey);
 /// A session in a store.
 #[derive(Clone)]
 pub struct Record {
-    /// The public id.
+    /// The public id of the session.
     pub id: SessionId,
     /// The time at which the session began, in seconds since 1970.
     pub created_at: u64,
@@ -443,7 +445,7 @@ impl Record {
         now > self.expires_at
     }
 
-    /// Returns the part to which changes are applied.
+    /// Returns the entries, the owner and the label: the part of the record to which changes are applied.
     ///
     /// # Examples
     ///
@@ -461,7 +463,7 @@ impl Record {
         Base { entries: &self.entries, owner: self.owner.as_deref(), label: self.label.as_deref() }
     }
 
-    /// Returns the part that the owner may see.
+    /// Returns the public id, the times and the label: the part of the record that the owner may see.
     ///
     /// # Examples
     ///
@@ -510,8 +512,8 @@ pub struct Write<'a> {
     pub created_at: u64,
     /// The time of the write, and the end of the session after it.
     pub visit: Visit,
-    /// Whether to write only if the record has the version of `base`. If it has another one, the store changes nothing
-    /// and returns [`Updated::Conflict`].
+    /// Whether to write only if the record has the version of `base`. If the record has another version, the store
+    /// changes nothing and returns [`Updated::Conflict`].
     pub only_if_unchanged: bool,
 }
 
@@ -549,7 +551,8 @@ impl<'a> Write<'a> {
         self.base.map_or(Base::NOTHING, Record::base)
     }
 
-    /// Returns all fields after the write, as keys with their JSON texts. `entries` are those that the record has now.
+    /// Returns all fields after the write, as keys with their JSON texts. `entries` are the record's entries before the
+    /// write.
     ///
     /// # Examples
     ///
@@ -570,7 +573,7 @@ impl<'a> Write<'a> {
         self.changes.fields(entries)
     }
 
-    /// Returns the owner after the write. `record` is the one that the store has now.
+    /// Returns the owner after the write. `record` is the record in the store before the write.
     ///
     /// # Examples
     ///
@@ -595,7 +598,7 @@ impl<'a> Write<'a> {
         self.changes.owner_after(record.base())
     }
 
-    /// Returns the label after the write. `record` is the one that the store has now.
+    /// Returns the label after the write. `record` is the record in the store before the write.
     ///
     /// # Examples
     ///
@@ -677,19 +680,19 @@ pub enum Updated {
 /// The part of a session that its owner may see.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionInfo {
-    /// The public id.
+    /// The public id of the session.
     pub id: SessionId,
     /// The time at which the session began, in seconds since 1970.
     pub created_at: u64,
     /// The time of the last visit that was recorded, in seconds since 1970.
     pub seen_at: u64,
-    /// The label that the application gave it.
+    /// The label, which the application sets for the owner; `None` if the session has no label.
     pub label: Option<String>,
 }
 
 crate::opaque_debug!(SessionInfo);
 
-/// The error of a store that did not carry out an operation. The source is the cause.
+/// The error of a store that did not carry out an operation. The error's source is the cause.
 ///
 /// `Display` prints one sentence for the kind. `Debug` adds the sentences of all sources.
 ///
@@ -712,8 +715,8 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store cannot be reached, is full or is busy, or its answer was lost. The operation may have happened, and it
-    /// may succeed later.
+    /// The store cannot be reached, is full or is busy, or its answer was lost. The store may have carried out the
+    /// operation. If it did not, a later attempt may succeed.
     Unavailable,
     /// The record cannot be read: it is damaged, or a later version wrote it.
     Unreadable,
@@ -728,7 +731,7 @@ impl StoreError {
         Self { kind, source: source.into() }
     }
 
-    /// Returns the kind.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> StoreErrorKind {
         self.kind

@@ -50,8 +50,8 @@ pub const MAX_SIZE: usize = 4096;
 
 /// The name and the attributes of a cookie. They are checked once, by [`Settings::build`].
 ///
-/// The argument `suffix` of its methods is appended to the name, for cookies that are split into pieces or that occur
-/// several times.
+/// The methods append their argument `suffix` to the name. Suffixes are for cookies that are split into pieces or that
+/// occur several times.
 ///
 /// # Examples
 ///
@@ -75,7 +75,8 @@ pub struct Spec {
     tail: String,
     /// The attributes of cookies that other settings may have left under this name.
     twins: Vec<String>,
-    /// Whether a browser may hold such cookies, since this one is not for one host, `/` and every site alike.
+    /// Whether a browser may hold such cookies. It can do so if this cookie has a Domain, a path other than `/`, or
+    /// Partitioned.
     may_have_twins: bool,
     secure: bool,
 }
@@ -115,8 +116,8 @@ impl Spec {
     /// Finds the cookies in the value of a `Cookie` header that have this name, or this name and a suffix. Returns the
     /// suffix and the value of each.
     ///
-    /// A cookie of more than [`MAX_SIZE`] bytes is skipped. The name is searched for in the whole header, so that other
-    /// cookies cost almost nothing.
+    /// A cookie of more than [`MAX_SIZE`] bytes is skipped. The search for the name covers the whole header at once, so
+    /// that other cookies cost almost nothing.
     ///
     /// # Examples
     ///
@@ -173,7 +174,8 @@ impl Spec {
         })
     }
 
-    /// Does the same as [`Spec::set`] for a value that `write` appends. `len` is the length of the value in bytes.
+    /// Returns the same as [`Spec::set`], for a value that `write` appends to the text. `len` is the length of the
+    /// value in bytes.
     ///
     /// # Errors
     ///
@@ -224,16 +226,16 @@ impl Spec {
         text
     }
 
-    /// Returns whether other settings may have left a cookie under this name that this one does not replace: it has a Domain, a
-    /// path or is partitioned.
+    /// Returns whether a browser may hold cookies of the same name from other settings, which this cookie does not
+    /// replace. It can do so if this cookie has a Domain, a path other than `/`, or Partitioned.
     #[must_use]
     pub const fn may_have_twins(&self) -> bool {
         self.may_have_twins
     }
 
-    /// Returns the `Set-Cookie` values that remove what other settings may have left under this name and `suffix`: for the host
-    /// alone and for the Domain, for the path and for `/`, partitioned and not. A browser keeps these apart (RFC 6265bis,
-    /// section 5.7).
+    /// Returns the `Set-Cookie` values that remove what other settings may have left under this name and `suffix`.
+    /// There is a value for each combination of settings: for the host alone and for the Domain, for the path and for
+    /// `/`, partitioned and not. A browser keeps such cookies apart (RFC 6265bis, section 5.7).
     pub fn clear_twins<'a>(&'a self, suffix: &'a str) -> impl Iterator<Item = String> + 'a {
         self.twins.iter().map(move |tail| format!("{}{suffix}={tail}{MAX_AGE}0", self.name))
     }
@@ -487,7 +489,7 @@ impl Settings {
         Ok(Spec { finder, tail: self.tail(), twins: self.twins(), may_have_twins, secure: self.secure, name })
     }
 
-    /// The attributes as they stand behind the value.
+    /// Returns the attributes as text, which follows the value in the header.
     fn tail(&self) -> String {
         let mut attributes = Cookie::build(("x", ""))
             .http_only(true)
@@ -501,7 +503,8 @@ impl Settings {
         attributes.to_string()["x=".len()..].to_owned()
     }
 
-    /// The attributes of the cookies that a browser tells apart from this one, and that other settings may have made.
+    /// Returns the attributes of the cookies that other settings may have set under this name. A browser keeps those
+    /// cookies apart from this one.
     fn twins(&self) -> Vec<String> {
         let mut twins = vec![self.clone()];
         if self.domain.is_some() {
@@ -691,7 +694,8 @@ impl TooLarge {
         Self { name: name.to_owned(), size, limit, largest: Vec::new() }
     }
 
-    /// Adds the three largest of `entries`. The size of an entry is that of its key and value as JSON, in bytes.
+    /// Adds the three largest of `entries` to the error. The size of an entry is that of its key and value as JSON, in
+    /// bytes.
     #[must_use]
     pub fn naming<'a>(mut self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         self.largest = entries.into_iter().map(|(key, text)| (key.to_owned(), key.len() + text.len() + 4)).collect();
@@ -743,7 +747,8 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// Returns the prefix for which browsers have rules. They ignore the case (RFC 6265bis, section 5.7), and so does this.
+/// Returns the prefix of the name, if browsers have special rules for the prefix. Browsers ignore the case of a prefix
+/// (RFC 6265bis, section 5.7), and so does this function.
 fn prefix(name: &str) -> Option<&str> {
     ["__Host-Http-", "__Host-", "__Secure-", "__Http-"]
         .into_iter()
@@ -757,7 +762,7 @@ fn without_prefix(mut name: &str) -> &str {
     name
 }
 
-/// Checks for a character of a `token` (RFC 9110, section 5.6.2).
+/// Returns whether the byte is a character of a `token` (RFC 9110, section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -36,7 +36,7 @@ pub struct Entries {
     slots: Vec<Slot>,
     /// The positions in `slots` in the order of the keys; empty if `slots` has that order.
     order: Vec<usize>,
-    /// The ranks of the reserved keys in the order of the keys, in which they are neighbours.
+    /// The positions of the reserved keys in the order of the keys. In that order, the reserved keys are neighbours.
     reserved: Range<usize>,
     metadata: Option<Box<Metadata>>,
 }
@@ -80,7 +80,7 @@ impl Entries {
         }
     }
 
-    /// Finds the reserved keys. Most sessions have none.
+    /// Sets `reserved` to the positions of the reserved keys. Most sessions have none.
     fn with_reserved_apart(mut self) -> Self {
         let is_reserved = |key: &[u8]| key.first() == Some(&(RESERVED_PREFIX as u8));
         let count = self.slots.iter().filter(|slot| is_reserved(self.key(slot))).count();
@@ -96,8 +96,8 @@ impl Entries {
         self
     }
 
-    /// Creates entries from keys and the JSON texts of their values, for stores that keep each key apart. Reserved keys
-    /// belong to them too.
+    /// Creates entries from keys and the JSON texts of their values, for stores that keep each key apart. The caller
+    /// passes the reserved keys too.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl Entries {
         self.slots.iter().map(|slot| self.entry(slot))
     }
 
-    /// Returns the reserved keys but `$`, with their JSON texts. A later version may have written some.
+    /// Returns the reserved keys except `$`, with their JSON texts. A later version may have written some.
     pub(crate) fn reserved(&self) -> impl Iterator<Item = (&str, &str)> {
         let slots = self.reserved.clone().filter_map(|rank| self.slot_by_key(rank));
         slots.map(|slot| self.entry(slot)).filter(|(key, _)| *key != RESERVED_KEY)
@@ -210,7 +210,7 @@ impl Entries {
         Some(self.entry(first).1)
     }
 
-    /// Returns the entry of the key that has `rank` keys of the application before it in the order of the keys.
+    /// Returns the application's entry at the position `rank` in the order of the keys. Reserved keys do not count.
     pub(crate) fn nth_by_key(&self, rank: usize) -> Option<(&str, &str)> {
         let rank = if rank < self.reserved.start { rank } else { rank + self.reserved.len() };
         self.slot_by_key(rank).map(|slot| self.entry(slot))

@@ -211,7 +211,7 @@ impl Writer {
         }
     }
 
-    /// Returns the fields.
+    /// Returns the collected fields.
     ///
     /// # Errors
     ///

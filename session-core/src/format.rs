@@ -95,7 +95,7 @@ pub struct Token<'a> {
     pub(crate) bound: &'a [u8],
     pub(crate) kid: [u8; KID],
     pub(crate) body: &'a [u8],
-    /// Empty when encrypted.
+    /// The MAC as text; empty for an encrypted token.
     pub(crate) mac: &'a [u8],
 }
 
@@ -241,7 +241,8 @@ const fn base64_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// Checks the alphabet. The loop has no branch, so that the compiler can check many bytes at a time.
+/// Returns whether the text has only characters of base64url. The loop has no branch, so that the compiler can check
+/// many bytes at a time.
 fn is_base64url(text: &[u8]) -> bool {
     let in_alphabet = |byte: u8| {
         let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
@@ -256,7 +257,8 @@ pub(crate) const FRAME: usize = 32;
 const PREFIX: usize = 1 + 1 + KID + 1;
 pub(crate) const MAC: usize = 43;
 const MIN_SIGNED_BODY: usize = 43;
-/// The characters of a nonce, a frame and a tag: 72 bytes.
+/// The smallest number of characters in the body of an encrypted token: those of a nonce, a frame and a tag, which have
+/// 72 bytes.
 #[cfg(feature = "encrypted")]
 const MIN_ENCRYPTED_BODY: usize = 96;
 #[cfg(feature = "encrypted")]

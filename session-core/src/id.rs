@@ -91,7 +91,7 @@ impl SessionId {
         Ok(Self(bytes))
     }
 
-    /// Returns the part that stays the same when the id is renewed.
+    /// Returns the first two bytes, which stay the same when the id is renewed. They choose the machine in a store.
     pub(crate) const fn shard(self) -> u16 {
         u16::from_be_bytes([self.0[0], self.0[1]])
     }
@@ -158,8 +158,8 @@ impl std::error::Error for InvalidId {}
 
 /// The secret in the cookie of a session that is kept in a store: 32 random bytes.
 ///
-/// The store only gets a hash of it, in a [`RecordKey`](crate::store::RecordKey). The bytes are erased from memory when
-/// the secret is dropped.
+/// The store only gets a hash of the secret, in a [`RecordKey`](crate::store::RecordKey). The bytes are erased from
+/// memory when the secret is dropped.
 ///
 /// # Examples
 ///

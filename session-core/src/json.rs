@@ -93,7 +93,7 @@ pub(crate) struct Slot {
 /// not a field of the scanner, so that the compiler keeps it in a register.
 struct Scanner<'a> {
     text: &'a str,
-    /// The unescaped form of keys with escapes. Their positions continue after the end of `text`.
+    /// The unescaped form of keys with escapes. The positions of these keys continue after the end of `text`.
     unescaped: String,
     /// The entries of the objects that are being read, those of the outermost object first.
     slots: Vec<Slot>,
@@ -111,7 +111,7 @@ enum Escapes {
 impl Scanner<'_> {
     /// Reads a value in which other values nest at most `levels` deep.
     ///
-    /// Numbers in it must be finite as `f64`, and characters must be complete.
+    /// Numbers in an inner value must be finite as `f64`, and escaped characters must not be half a surrogate pair.
     fn value(&mut self, at: usize, levels: u8) -> Result<usize, Malformed> {
         // A bare number or string is checked when the application decodes it. An array or object may be decoded as a
         // type that skips some of its values, so those are checked here.
@@ -251,7 +251,7 @@ impl Scanner<'_> {
         Ok((at, has_exponent || at - start > f64::MAX_10_EXP as usize))
     }
 
-    /// Reads digits, at least one.
+    /// Reads one or more digits.
     fn digits(&self, at: usize) -> Result<usize, Malformed> {
         match self.bytes(at).iter().take_while(|byte| byte.is_ascii_digit()).count() {
             0 => Err(Malformed),
@@ -304,8 +304,8 @@ fn plain_len(text: &[u8]) -> usize {
 
 /// Sets the highest bit of each byte that is a quote, a backslash or a control character.
 ///
-/// Only the lowest bit that is set is certain: the subtraction may borrow from the byte above (Warren, Hacker's
-/// Delight, section 6-1). The caller uses only that one.
+/// Of the bits that are set, only the lowest is reliable: the subtraction may borrow from the byte above (Warren,
+/// Hacker's Delight, section 6-1). The caller uses only the lowest bit.
 const fn special_bytes(word: u64) -> u64 {
     const fn below(word: u64, limit: u8) -> u64 {
         word.wrapping_sub(each(limit)) & !word & each(0x80)
@@ -331,7 +331,7 @@ mod tests {
 
     use super::*;
 
-    /// The keys and the texts of their values.
+    /// Returns the keys and the texts of their values.
     fn entries(text: &str) -> Option<Vec<(String, String)>> {
         let mut text = text.to_owned();
         let slots = object(&mut text).ok()?;
@@ -339,7 +339,8 @@ mod tests {
         Some(slots.iter().map(|slot| (part(&slot.key), part(&slot.value))).collect())
     }
 
-    /// As the members of an object, as one value of it, and in an array in it.
+    /// Checks that the scanner and the reference agree on `text`: alone, as a value of an object, in an array in an
+    /// object, and as a key.
     fn agree(text: &str) {
         for text in [text, &format!(r#"{{"x":{text}}}"#), &format!(r#"{{"x":[{text}]}}"#), &format!("{{{text}:1}}")] {
             assert_eq!(entries(text), reference::object(text).ok(), "{text:?}");
@@ -423,7 +424,7 @@ mod tests {
         }
     }
 
-    /// JSON, and much that almost is.
+    /// Generates JSON, and many texts that are almost JSON.
     fn almost_json() -> impl Strategy<Value = String> {
         let scalars = select(vec![
             "0",

@@ -20,8 +20,8 @@ use crate::{
 /// gets a key of its own, derived from the secret with HKDF-SHA256 (RFC 5869): signing and encrypting, sessions and
 /// flash messages have different keys. A derived key is also bound to the cookie's name and to the application's name.
 ///
-/// `Debug` prints how many secrets there are, and nothing of them. The secrets are erased from memory when the last
-/// clone is dropped.
+/// `Debug` prints the number of secrets, and nothing else. The secrets are erased from memory when the last clone is
+/// dropped.
 ///
 /// # Examples
 ///
@@ -68,8 +68,8 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Keys::new`]. Also returns an error if two different secrets have the same key id, which
-    /// has a chance of one in 16 million.
+    /// Returns an error in the same cases as [`Keys::new`], and if two different secrets have the same key id. The
+    /// chance of that is one in 16 million.
     ///
     /// # Examples
     ///
@@ -146,7 +146,7 @@ impl Keys {
 
     /// Derives the keys that seal and open the tokens of one purpose, in the cookie `cookie_name` of `application`.
     ///
-    /// Applications that share a secret should have different names. An empty name is a name too, and the default of
+    /// Applications that share a secret should have different names. An empty name is allowed, and is the default of
     /// `session-axum`. A token of one ring is refused by a ring with another protection, purpose, cookie name or
     /// application.
     ///
@@ -297,7 +297,7 @@ pub enum KeyErrorKind {
     Missing,
     /// The secret has fewer than 32 bytes.
     TooShort {
-        /// The number of bytes that it has.
+        /// The number of bytes in the secret.
         length: usize,
     },
     /// The secret repeats a pattern of up to 8 bytes, or has fewer than 8 different bytes.
@@ -306,12 +306,12 @@ pub enum KeyErrorKind {
     WellKnown,
     /// The variable contains a comma. Commas separate secrets in the `_PREVIOUS` variable only.
     Comma,
-    /// Two different secrets have the same key id, so that a token does not tell which of them sealed it.
+    /// Two different secrets have the same key id. A token then does not show which of the two secrets sealed it.
     SameKeyId,
 }
 
 impl KeyError {
-    /// Returns the reason.
+    /// Returns the reason why the secret cannot be used.
     #[must_use]
     pub const fn kind(&self) -> KeyErrorKind {
         self.kind
@@ -359,7 +359,7 @@ impl fmt::Debug for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// Checks for a period of up to 8 bytes, and for fewer than 8 different bytes.
+/// Returns whether the bytes repeat a pattern of up to 8 bytes, or have fewer than 8 different values.
 fn is_repetition(bytes: &[u8]) -> bool {
     let periodic = (1..=8).any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b));
     let mut seen = [false; 256];
@@ -367,7 +367,7 @@ fn is_repetition(bytes: &[u8]) -> bool {
     periodic || seen.iter().filter(|seen| **seen).count() < 8
 }
 
-/// Checks for bytes that count up or down, and for a sample from [`SAMPLES`].
+/// Returns whether the bytes count up or down, or contain a sample from [`SAMPLES`].
 fn is_well_known(bytes: &[u8]) -> bool {
     let step = |by: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(by));
     let lower = Zeroizing::new(bytes.to_ascii_lowercase());
@@ -464,7 +464,8 @@ mod tests {
         assert_eq!(format!("{keys:?}"), "Keys { secrets: 2 }");
     }
 
-    /// The keys that an environment of `SECRET` and `SECRET_PREVIOUS` gives: how many, or what is wrong.
+    /// Reads keys from an environment with these values of `SECRET` and `SECRET_PREVIOUS`. Returns the number of
+    /// secrets, or the text of the error.
     fn from_variables(current: Option<&str>, previous: Option<&str>) -> Result<usize, String> {
         let read = |name: &str| {
             let value = if name == "SECRET" { current } else { previous.filter(|_| name == "SECRET_PREVIOUS") };

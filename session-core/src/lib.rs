@@ -1,8 +1,8 @@
 //! The parts of `session-axum` that need no web framework: keys, tokens, cookies, session data, and the trait of
 //! session stores.
 //!
-//! If you write an axum application, use `session-axum`: it has everything you need, and exports [`Keys`] and
-//! [`SessionId`] itself. Use this crate to
+//! If you write an axum application, use `session-axum`: it has everything you need, including [`Keys`] and
+//! [`SessionId`]. Use this crate to
 //!
 //! - write a session store: [`store`];
 //! - read or write the same cookies from another framework or program: [`token`], [`cookie`] and [`flash`];
@@ -10,8 +10,8 @@
 //!
 //! # Reading a cookie
 //!
-//! Reading takes four steps. Only [`Ring::open`](token::Ring::open) makes the type that has the data, so that no data
-//! is used before its signature was checked.
+//! Reading takes four steps. Only [`Ring::open`](token::Ring::open) makes the type that gives access to the data, so
+//! that no data is used before its signature is checked.
 //!
 //! ```
 //! use session_core::{Keys, cookie, token::{Frame, Protection, Purpose, Token}};
@@ -35,8 +35,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Two checks are left to the caller: [`token::is_plausible`] refuses times from the future, and the application's
-//! limits tell whether the session has expired.
+//! Two checks are left to the caller. [`token::is_plausible`] refuses times from the future. The application compares
+//! the times with its own limits to find out whether the session has expired.
 //!
 //! # Writing a cookie
 //!
@@ -46,8 +46,8 @@
 //!
 //! # Sessions in a store
 //!
-//! If the data is in a store, the cookie carries only an [`IdSecret`](token::IdSecret). The store gets a hash of it in
-//! a [`RecordKey`](store::RecordKey), keeps a [`Record`](store::Record), and takes the same changes in a
+//! If the data is in a store, the cookie carries only an [`IdSecret`](token::IdSecret). The store gets a hash of the
+//! secret in a [`RecordKey`](store::RecordKey), keeps a [`Record`](store::Record), and takes the same changes in a
 //! [`Write`](store::Write). The contract of a store is in the documentation of [`SessionStore`](store::SessionStore).
 //! The crate `session-stores` has four stores, and a test suite for your own.
 //!

@@ -2,7 +2,7 @@
 
 use crate::{format::Times, metadata::Metadata};
 
-/// The configured limits, in seconds.
+/// The configured time limits of sessions, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The idle timeout: the longest time between two visits, in seconds.
@@ -29,8 +29,8 @@ impl Limits {
 
     /// Returns whether a visit now should extend the session.
     ///
-    /// It should if an eighth of the idle timeout has passed since the last visit that was recorded, and if the session
-    /// would then live longer. Most requests so write nothing.
+    /// A visit extends the session if an eighth of the idle timeout has passed since the last recorded visit, and if
+    /// the session would then live longer. Most requests therefore write nothing.
     #[must_use]
     pub fn wants_extension(&self, times: Times, metadata: &Metadata, now: u64) -> bool {
         let due = now.saturating_sub(times.issued_at) >= self.idle.div_ceil(8);
@@ -39,7 +39,8 @@ impl Limits {
     }
 }
 
-/// Checks that a token was not made in the future, and that the session did not begin after the token was made.
+/// Returns whether the times of a token are plausible: the token was not made in the future, and the session did not
+/// begin after the token was made.
 ///
 /// `now` is in seconds since 1970. A token may be up to [`CLOCK_SKEW`] seconds ahead, because the clocks of two servers
 /// differ.

@@ -468,7 +468,7 @@ impl Batch {
     }
 
     /// Removes the largest fields of the input until the payload has at most `room` bytes, or until no field is left.
-    /// Adds their names to [`dropped`](Self::dropped). Returns how many were removed.
+    /// Adds the names of the removed fields to [`dropped`](Self::dropped). Returns the number of removed fields.
     ///
     /// # Examples
     ///
@@ -505,8 +505,8 @@ impl Batch {
         gone.len()
     }
 
-    /// Removes the longest errors until the payload has at most `room` bytes, or until none is left. Returns how many
-    /// were removed.
+    /// Removes the longest errors until the payload has at most `room` bytes, or until no error is left. Returns the
+    /// number of removed errors.
     ///
     /// # Examples
     ///
@@ -647,8 +647,8 @@ impl Batch {
         }
     }
 
-    /// Adds the name of a dropped field, or `…` if there is no room for names. Returns by how many bytes the payload
-    /// grows.
+    /// Adds the name of a dropped field, or `…` if there is no room for names. Returns the number of bytes by which the
+    /// payload grows.
     fn note_dropped(&mut self, name: &str) -> usize {
         let is_full = self.dropped.last().is_some_and(|last| last == AND_MORE);
         if is_full || self.dropped.iter().any(|known| known == name) {
@@ -683,7 +683,7 @@ impl Serialize for Payload<'_> {
 
 crate::opaque_debug!(Batch);
 
-/// Returns the positions of the costs with the costs, the largest first.
+/// Returns pairs of position and cost, the largest cost first.
 fn largest_first(costs: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
     let mut costs: Vec<(usize, usize)> = costs.enumerate().collect();
     costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
@@ -703,7 +703,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 const INPUT: &str = "$input";
 const ERRORS: &str = "$errors";
 const DROPPED: &str = "$dropped";
-/// The length of `"$dropped":[],`.
+/// The number of bytes that the list of dropped names takes without the names: the length of `"$dropped":[],`.
 const DROPPED_FRAME: usize = 14;
 /// The largest size of the names of dropped fields, in bytes.
 const ROOM_FOR_NAMES: usize = 512;

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::value::RawValue;
 
-/// The data of the library about a session, such as its own end. It is kept with the application's entries, under the
-/// key `$`, and the application does not see it.
+/// The data that the library keeps about a session, such as an end that differs from the configured limits. It is kept
+/// with the application's entries, under the key `$`, and the application does not see it.
 ///
 /// # Examples
 ///
@@ -94,8 +94,8 @@ impl Metadata {
         Self { until: self.until, browser_session: self.browser_session, ..Self::NONE }
     }
 
-    /// Replaces `until`. If the new end is earlier, or is left to the configured limits, the former end is kept in
-    /// `earlier`, because a copy of the former cookie may be in use until then.
+    /// Replaces `until`. If the new end is earlier than the former one, or if the configured limits now decide, the
+    /// former end is kept in `earlier`: a copy of the former cookie may be in use until then.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// The key of the metadata.
+/// The reserved key under which a session keeps its metadata.
 pub(crate) const RESERVED_KEY: &str = "$";
 /// The first character of reserved keys, which the application cannot use.
 pub const RESERVED_PREFIX: char = '$';

@@ -99,7 +99,7 @@ impl Ring {
     ///
     /// # Errors
     ///
-    /// Returns the error of [`Ring::seal`]. `text` may then end with a part of a token.
+    /// Returns an error in the same cases as [`Ring::seal`]. `text` may then end with a part of a token.
     ///
     /// # Examples
     ///
@@ -142,7 +142,7 @@ impl Ring {
 
     /// Checks and decodes a token. Returns `None` unless one of this ring's keys sealed it.
     ///
-    /// The key id chooses the one key that is tried. Times are not checked:
+    /// The key id in the token chooses the key, and no other key is tried. The times are not checked:
     /// [`is_plausible`](crate::token::is_plausible) does that.
     ///
     /// # Examples
@@ -208,8 +208,8 @@ impl Verified {
         self.frame
     }
 
-    /// Returns whether the newest key sealed the token. If not, seal it again, so that the old secret can be removed
-    /// one day.
+    /// Returns whether the newest key sealed the token. If an older key sealed it, the caller should seal the content
+    /// again, so that the old secret can be removed one day.
     ///
     /// # Examples
     ///
@@ -284,7 +284,7 @@ impl fmt::Debug for Verified {
 #[derive(Clone)]
 pub(crate) struct SealingKey {
     kid: [u8; KID],
-    /// The version and the key id, with which each of its tokens begins.
+    /// The version and the key id. Every token of this key begins with them.
     prefix: String,
     cipher: Cipher,
 }
@@ -349,7 +349,7 @@ fn verify(mac: &Hmac<Sha256>, token: &Token<'_>) -> Option<Vec<u8>> {
     if equal(&tag(mac, token.bound), token.mac) { from_base64url(token.body) } else { None }
 }
 
-/// Compares in constant time: the loop has no branch, and takes as long for every tag.
+/// Returns whether two tags are equal, in constant time: the loop has no branch, and takes as long for every tag.
 fn equal(expected: &[u8; MAC], given: &[u8]) -> bool {
     let Ok(given) = <&[u8; MAC]>::try_from(given) else { return false };
     let pairs = expected.iter().zip(given);
@@ -372,7 +372,8 @@ fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u
     Ok(sealed)
 }
 
-/// Decrypts the body of a token; returns `None` if the key, the prefix or the text is not the one that was sealed.
+/// Decrypts the body of a token. Returns `None` if the token was sealed with another key or another prefix, or if its
+/// text was changed.
 #[cfg(feature = "encrypted")]
 fn decrypt(aead: &XChaCha20Poly1305, token: &Token<'_>) -> Option<Vec<u8>> {
     let mut sealed = from_base64url(token.body)?;

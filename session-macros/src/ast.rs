@@ -38,7 +38,7 @@ pub(crate) enum Default {
     Written(Box<Expr>),
 }
 
-/// How `rename_all` writes a field's name.
+/// The case in which `rename_all` writes a field's name.
 #[derive(Clone, Copy)]
 pub(crate) enum Case {
     AsWritten,

@@ -97,7 +97,8 @@ fn argument(fields: &[Field<'_>]) -> TokenStream {
     if used { Ident::new("__fields", Span::mixed_site()).into_token_stream() } else { quote!(_) }
 }
 
-/// Returns the name with the derive's own span. With the user's span, a deprecated field would warn at its definition.
+/// Returns the name with the derive's own span. With the user's span, the compiler would warn about a deprecated field
+/// at the field's definition.
 fn named(ident: &Ident) -> Ident {
     let mut named = ident.clone();
     named.set_span(ident.span().resolved_at(Span::call_site()));
@@ -137,7 +138,8 @@ fn mentions_parameter(field: &Field<'_>, generics: &Generics) -> bool {
 }
 
 /// Returns assertions that flattened structs share no key with the outer struct or with each other. The derive does not
-/// see their keys, so the compiler compares them in a constant. That works only for structs without parameters.
+/// see the keys of flattened structs, so the compiler compares the keys in a constant. That works only for structs
+/// without parameters.
 fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> TokenStream {
     let mut assertions = TokenStream::new();
     let own = named(ident);
@@ -170,7 +172,8 @@ mod tests {
     use super::*;
     use crate::{fallback::Mistakes, valid::understand};
 
-    /// The compiler reports a type without the trait once for each time that the code asks for it.
+    /// Checks that the generated code requires the trait only once for each field. Each requirement would be one more
+    /// compile error for a type without the trait.
     #[test]
     fn the_type_of_a_field_is_asked_for_its_trait_once() {
         let input: DeriveInput = parse_quote! {

@@ -1,5 +1,5 @@
-//! The output for a struct with mistakes: a compile error for each, and an impl that compiles. Without the impl the
-//! compiler would also report every use of the struct.
+//! The output for a struct with mistakes: a compile error for each mistake, and an impl that compiles. Without the
+//! impl, the compiler would also report every use of the struct.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -62,7 +62,8 @@ fn enumerated(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns how many letters must be inserted, removed or replaced (the Levenshtein distance), ignoring case.
+/// Returns how many letters must be inserted, removed or replaced to turn `left` into `right`, ignoring case (the
+/// Levenshtein distance).
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.to_lowercase().chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

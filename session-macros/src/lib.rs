@@ -20,9 +20,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// serde's `Serialize` and `Deserialize`; the struct itself does not. Bounds on type parameters are derived from the
 /// types of the fields.
 ///
-/// A field is required: if its key is missing, a handler with this struct as an argument is not called, and the response
-/// is 401. An `Option` is never required, and `None` removes its key. A value that cannot be decoded any more, because
-/// the struct has changed since it was stored, counts as missing.
+/// A field is required: if its key is missing, a handler with this struct as an argument is not called, and the
+/// response is 401. An `Option` is never required, and `None` removes its key. A value that cannot be decoded any more,
+/// because the struct has changed since the value was stored, counts as missing.
 ///
 /// # Options of the struct
 ///
@@ -46,14 +46,15 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # What surprises
 ///
-/// - Serde's attributes on the struct's own fields have no effect. `#[serde(default)]` is not `#[session(default)]`: the
-///   field is still required. The same holds for `rename`, `alias`, `skip` and `flatten`. In the types of the fields,
-///   serde's attributes work as usual.
+/// - - Serde's attributes on the struct's own fields have no effect. `#[serde(default)]` is not `#[session(default)]`:
+///   the field is still required. The same holds for `rename`, `alias`, `skip` and `flatten`. In the types of the
+///   fields, serde's attributes work as usual.
 /// - A key that begins with `$` is a compile error: such keys are reserved for the session itself.
 /// - Two fields with the same key or alias are a compile error. This includes the keys of flattened structs, one level
 ///   deep, if the struct has no type parameters.
 ///
-// The examples need `session-axum`, and a dependency on it would be a cycle. The package `tests` compiles and runs them.
+// The examples need `session-axum`, and a dependency on it would be a cycle. The package `tests` compiles and runs
+// them.
 #[cfg_attr(not(doctest), doc = include_str!("examples.md"))]
 #[proc_macro_derive(SessionData, attributes(session))]
 pub fn derive_session_data(input: TokenStream) -> TokenStream {

@@ -54,8 +54,8 @@ fn refuse_lifetimes(input: &DeriveInput, mistakes: &mut Mistakes) {
     }
 }
 
-/// Returns the field if it has no mistakes. A field with mistakes takes no part in later checks, which would report
-/// them again.
+/// Returns the field if it has no mistakes. A field with mistakes takes no part in later checks, because these would
+/// report the mistakes again.
 fn understand_field<'a>(field: &'a syn::Field, naming: &Naming, mistakes: &mut Mistakes) -> Option<Field<'a>> {
     let before = mistakes.count();
     let ident = field.ident.as_ref()?;
@@ -82,7 +82,7 @@ fn role(ident: &Ident, options: FieldOptions, naming: &Naming, mistakes: &mut Mi
     Role::Keyed(Key { name, aliases }, default)
 }
 
-/// A reference without a lifetime is left to the compiler, which reports it itself.
+/// Notes a field with a `'static` reference as a mistake. The compiler itself reports a reference without a lifetime.
 fn refuse_reference(ty: &Type, mistakes: &mut Mistakes) {
     if let Type::Reference(TypeReference { lifetime: Some(lifetime), .. }) = ty
         && lifetime.ident == "static"
@@ -113,7 +113,7 @@ fn refuse_contradictions(options: &FieldOptions, mistakes: &mut Mistakes) {
     }
 }
 
-/// How field names become keys.
+/// The rules by which field names become keys.
 struct Naming {
     prefix: String,
     case: Case,

@@ -1,5 +1,5 @@
-//! The test suite that every [`SessionStore`](session_core::store::SessionStore) must pass: one test for each promise of the
-//! contract.
+//! The test suite that every [`SessionStore`](session_core::store::SessionStore) must pass. It has one test for each
+//! promise of the contract.
 //!
 //! Add this to the source of your store, and run `cargo test`:
 //!
@@ -28,9 +28,9 @@
 //! ```
 //!
 //! Each test uses fresh keys and owners. So the tests may run at the same time, on one server, next to other sessions.
-//! Each is also a function of a store and a clock, for test runners of your own.
+//! Each test is also a function that takes a store and a clock, for test runners of your own.
 //!
-//! A [`Race`] goes further: many tasks, in one process or in several, write to one session at the same time, and it
+//! A [`Race`] goes further: many tasks, in one process or in several, write to one session at the same time. The race
 //! counts lost updates.
 
 #![expect(clippy::missing_panics_doc, reason = "they are tests: they panic if the store breaks a promise")]
@@ -66,7 +66,7 @@ pub use values::*;
 /// ```
 ///
 /// `store` is an async closure or function without arguments. Every test calls it once, on a runtime of its own.
-/// `clock` is a [`Clock`](session_core::Clock): the system's by default.
+/// `clock` is a [`Clock`](session_core::Clock); by default it is the clock of the operating system.
 #[macro_export]
 macro_rules! conformance {
     (store = $store:expr $(,)?) => {

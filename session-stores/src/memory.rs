@@ -31,7 +31,7 @@ use self::{
 ///
 /// The store uses at most 1 GiB, or the limit of [`limited_to`](Self::limited_to). When it is full, it removes expired
 /// sessions first, and then approximately those with the oldest last visit. It logs a warning then, at most once a
-/// minute. One session may use up to 4 MiB, or the whole limit if that is less. A larger one is an error
+/// minute. One session may use up to 4 MiB, or the whole limit if that is less. A larger session is an error
 /// ([`StoreErrorKind::Refused`]), and nothing is written.
 ///
 /// # Examples
@@ -242,11 +242,11 @@ impl Shared {
         shard.get(id).is_some_and(is_meant) && self.take_out(&mut shard, id)
     }
 
-    /// Removes expired sessions of one shard, and returns how many.
+    /// Removes the expired sessions of one shard. Returns the number of removed sessions.
     ///
-    /// To find them is quick. They are removed in small parts with a pause after each, so that requests do not wait
-    /// for the whole sweep. `yield_now` of tokio also polls the sockets: a plain wake-up would be run some sixty times
-    /// before that.
+    /// The search for expired sessions is quick. The sessions are removed in small parts with a pause after each part,
+    /// so that requests do not wait for the whole sweep. The pause is tokio's `yield_now`, because it lets tokio poll
+    /// the sockets. With a plain wake-up, tokio would run this task some sixty times before it polls the sockets.
     async fn sweep(&self, shard: &Mutex<Shard>, now: u64) -> u64 {
         let expired = lock(shard).expired(now);
         yield_now().await;
@@ -278,10 +278,11 @@ impl Shared {
         removed.count() as u64
     }
 
-    /// Moves a record that has changed already.
+    /// Moves a changed record to another id.
     ///
-    /// The new id is in the owner's index before the old one leaves it. A reader of the index that comes in between
-    /// finds at least one of them, and then waits for the lock of its shard, which this operation holds.
+    /// The new id is in the owner's index before the old id is removed from it. A request that reads the index in
+    /// between finds at least one of the two ids. It then waits for the lock of that id's shard, which this operation
+    /// holds.
     fn move_to(&self, shards: &mut Both<'_>, from: SessionId, to: SessionId, slot: Slot, now: u64) {
         let before = shards.first().remove(from);
         self.take_out(shards.last(), to);
@@ -312,7 +313,7 @@ impl Shared {
         slot.is_some()
     }
 
-    /// Removes those of the sessions that are still expired: a visit may have extended one since the search.
+    /// Removes the sessions in `ids` that are still expired. A visit may have extended some of them since the search.
     fn take_out_expired(&self, shard: &mut Shard, ids: &[SessionId], now: u64) -> u64 {
         ids.iter().filter(|id| !shard.has_live(**id, now) && self.take_out(shard, **id)).count() as u64
     }
@@ -345,9 +346,9 @@ impl Shared {
     /// Locks all sessions of an owner. Returns their ids, and the locked shards by position.
     fn lock_owned(&self, owner: &str) -> (Vec<SessionId>, BTreeMap<usize, MutexGuard<'_, Shard>>) {
         // The index cannot be locked while the shards are, because the order of the locks is the other way round. So
-        // the index is read first, then its shards are locked, then it is read again. If both reads agree, every session
-        // that the owner has now is locked: none can end or be renamed. One that is created after the second read, in
-        // another shard, counts as later than this operation.
+        // the index is read first, then its shards are locked, then it is read again. If both reads agree, every
+        // session that the owner has now is locked: none can end or be renamed. One that is created after the second
+        // read, in another shard, counts as later than this operation.
         loop {
             let ids = self.owners.of(owner);
             let mut positions: Vec<usize> = ids.iter().map(|id| self.position(*id)).collect();
@@ -377,14 +378,16 @@ impl Both<'_> {
     }
 }
 
-/// Ignores poisoning: no code here panics between two changes that belong together, so the data is consistent.
+/// Locks a mutex and ignores poisoning: no code here panics between two changes that belong together, so the data is
+/// consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const DEFAULT_BYTES: usize = 1 << 30;
 
-/// Small enough that a request does not wait long while another one walks through a whole shard.
+/// The limit for one shard. It is small enough that a request does not wait long while another one walks through a
+/// whole shard.
 const SHARD_BYTES: usize = 4 << 20;
 
 const SWEPT_AT_ONCE: usize = 128;

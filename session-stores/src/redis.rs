@@ -69,7 +69,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// The same as those of [`connect`](Self::connect).
+    /// Returns an error in the same cases as [`connect`](Self::connect).
     ///
     /// # Examples
     ///
@@ -139,7 +139,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// - [`StoreErrorKind::Unavailable`] if Redis cannot be reached.
-    /// - [`StoreErrorKind::Refused`] if it does not allow this user to run scripts on keys with this prefix.
+    /// - - [`StoreErrorKind::Refused`] if Redis does not allow this user to run scripts on keys with this prefix.
     ///
     /// # Examples
     ///
@@ -216,7 +216,7 @@ impl SessionStore for RedisStore {
         Box::pin(self.remove(key.id(), vec![hash_of(key).into()]))
     }
 
-    /// Returns 0: Redis deletes expired sessions by itself, five minutes later.
+    /// Returns 0: Redis deletes sessions by itself, five minutes after they have expired.
     fn delete_expired(&self, _: u64) -> StoreFuture<'_, u64> {
         Box::pin(async { Ok(0) })
     }
@@ -258,7 +258,7 @@ impl SessionStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Runs a script that changes a record. `name` is the record's key afterwards.
+    /// Runs a script that changes a record. `name` is the record's key after the change.
     async fn write(&self, call: Call<'_>, name: &str, write: Write<'_>) -> Result<Updated, StoreError> {
         match self.run_noted(call, name, write.visit, owner_after(&write)).await? {
             Answer::Number(version) => Ok(Updated::Written { version }),
@@ -269,11 +269,11 @@ impl RedisStore {
         }
     }
 
-    /// Runs a script after which the session `name` lives on.
+    /// Runs a script that creates, changes or extends a session. `name` is the session's key after the script.
     ///
     /// The index of the session's owner must name the session before the script writes. Another request may have
-    /// changed the owner since this one read the session. Then the script writes nothing and replies with the owner it
-    /// found; the session is noted in that index, and the script is run again.
+    /// changed the owner since this one read the session. The script then writes nothing and replies with the current
+    /// owner. This method notes the session in that owner's index, and runs the script again.
     async fn run_noted(
         &self,
         mut call: Call<'_>,
@@ -295,8 +295,8 @@ impl RedisStore {
         }
     }
 
-    /// Notes the session in its owner's index. On one server the script itself does that, given the index's key. In a
-    /// cluster the index is on another machine, so a script of its own runs there first.
+    /// Notes the session in its owner's index. On one server the script does this, if it gets the index's key. In a
+    /// cluster the index may be on another machine, so a separate script runs there first.
     async fn note(&self, call: &mut Call<'_>, owner: &str, name: &str, visit: Visit) -> Result<(), StoreError> {
         let index = self.names.index(owner);
         if self.connection.is_one_server() {
@@ -328,13 +328,14 @@ impl RedisStore {
         }
     }
 
-    /// Removes a deleted session from its owner's index. Without this, the index would name it until it expires.
+    /// Removes a deleted session from its owner's index. Without this, the session's id would stay there until the
+    /// session would have expired.
     async fn forget(&self, owner: &str, id: SessionId) -> Result<(), StoreError> {
         let mut command = cmd("ZREM");
         self.connection.value(command.arg(self.names.index(owner)).arg(hex(id))).await.map(drop)
     }
 
-    /// Returns the ids in the owner's index: all live sessions of the owner, and perhaps some that ended.
+    /// Returns the ids in the owner's index: all live sessions of the owner, and perhaps some sessions that have ended.
     async fn noted(&self, owner: &str) -> Result<HashSet<SessionId>, StoreError> {
         let mut command = cmd("ZRANGE");
         let value = self.connection.value(command.arg(self.names.index(owner)).arg(0).arg(-1)).await?;
@@ -348,8 +349,8 @@ impl RedisStore {
         Fields::of_list(&value)?.map_or(Ok(None), |fields| fields.record(id, None))
     }
 
-    /// Deletes those of the sessions that belong to the owner, and returns how many. One script deletes all of a shard.
-    /// A renamed session stays in its shard, so no session can escape by a rename.
+    /// Deletes the sessions that belong to the owner, and returns the number of deleted sessions. One script deletes
+    /// all sessions of a shard. A renamed session stays in its shard, so no session can escape by a rename.
     async fn remove_owned(&self, owner: &str, ids: &HashSet<SessionId>) -> Result<u64, StoreError> {
         let mut shards = BTreeMap::<_, Vec<_>>::new();
         for id in ids {
@@ -387,10 +388,10 @@ const fn shard(id: SessionId) -> u16 {
     RecordKey::from_parts(id, [0; 32]).shard()
 }
 
-/// Returns a random text for an exact write, or an empty one for another write.
+/// Returns a random text for an exact write, and an empty text for any other write.
 ///
-/// After a lost reply an exact write is sent again, and finds a newer version: its own. The record keeps the nonce, so
-/// the script sees that the write is done, and does not report a conflict.
+/// After a lost reply, an exact write is sent again. It then finds a newer version, which it has written itself. The
+/// record keeps the random text, so the script sees that the write is done and does not report a conflict.
 fn nonce(write: Write<'_>) -> Result<String, StoreError> {
     if !write.only_if_unchanged {
         return Ok(String::new());

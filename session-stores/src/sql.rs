@@ -182,7 +182,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Writes the changed `record`. `None` if the stored record has another version, or is gone.
+    /// Writes the changed `record`. Returns `None` if the stored record has another version, or is gone.
     async fn replace<D: Dialect>(
         &self,
         lease: &mut Lease<'_, D>,
@@ -259,10 +259,10 @@ fn data_after(write: &Write<'_>, entries: &Entries) -> String {
 /// The longest wait for other processes that create the table in the same file.
 const START: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
-/// How many expired records one statement deletes.
+/// The number of expired records that one statement deletes.
 const BATCH: u64 = 1_000;
 
-/// Defines the public store of one database. The groups are the documentation of the struct and of two methods.
+/// Defines the public store of one database. The arguments in braces are the docs of the struct and of two methods.
 macro_rules! store {
     (
         $store:ident, $database:ty, $pool:ty,
@@ -275,9 +275,9 @@ macro_rules! store {
         impl $store {
             /// Creates a store on a connection pool of the application.
             ///
-            /// Each operation borrows a connection from the pool. The settings of the pool apply, such as its
-            /// timeouts. sqlx tests a connection each time it is given back, which is one more round trip; a store
-            /// from [`connect`](Self::connect) does not need that test.
+            /// Each operation borrows a connection from the pool. The settings of the pool apply, such as its timeouts.
+            /// sqlx tests a connection each time it is given back, which is one more round trip. A store from
+            /// [`connect`](Self::connect) does not need that test.
             ///
             /// # Examples
             ///
@@ -293,10 +293,10 @@ macro_rules! store {
             ///
             /// # Errors
             ///
-            /// - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database cannot be
-            ///   reached.
-            /// - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if it does not allow this user to
-            ///   create a table.
+            /// - - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database
+            ///   cannot be reached.
+            /// - - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the database does not
+            ///   allow this user to create a table.
             ///
             /// # Examples
             ///

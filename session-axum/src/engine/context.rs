@@ -1,4 +1,4 @@
-//! What an engine gets, and what it returns.
+//! The input and the results of an engine.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Context<'a> {
 /// The result of carrying a plan out.
 #[derive(Debug)]
 pub(crate) enum CarriedOut {
-    /// The plan was carried out. The values of the `Set-Cookie` headers that the browser needs.
+    /// The plan was carried out. The texts are the values of the `Set-Cookie` headers that the browser needs.
     Done(Vec<String>),
     /// Another request has ended the session: the changes are dropped.
     EndedElsewhere,
@@ -34,7 +34,7 @@ pub(crate) enum CarriedOut {
 pub(crate) enum Saved {
     /// The session will be sent with the response.
     WithResponse,
-    /// The store has written the session: as it is now.
+    /// The store has written the session. The value is the session after the write.
     Written(Loaded),
     /// The session expired, or another request has ended it: nothing is written.
     Ended,

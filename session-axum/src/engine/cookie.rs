@@ -26,7 +26,7 @@ pub(super) fn load(context: Context<'_>) -> Loaded {
     }
 }
 
-/// Finds the live sessions in the cookies, and whether any authentic cookie came.
+/// Finds the live sessions in the cookies. Also returns whether the request brought an authentic cookie.
 pub(super) fn find(context: Context<'_>) -> (Came<Live>, bool) {
     let (came, is_malformed) = (Cell::new(false), Cell::new(false));
     let accept = |verified: Verified| {
@@ -48,7 +48,7 @@ pub(super) fn find(context: Context<'_>) -> (Came<Live>, bool) {
     (found, came.get())
 }
 
-/// Returns the `Set-Cookie` values of the plan: they set or remove the session cookie, or there are none.
+/// Returns the `Set-Cookie` values that the plan needs: they set or remove the session cookie. There may be none.
 pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>) -> Result<Vec<String>, Error> {
     match plan.cookie() {
         CookieChange::Leave => Ok(Vec::new()),
@@ -64,7 +64,7 @@ pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>
     }
 }
 
-/// Decides between the sessions of several cookies; of none if too many came to be verified.
+/// Chooses between the sessions of several cookies. `lives` is empty if the request brought too many cookies to verify.
 pub(super) fn newest(lives: Vec<Live>, context: Context<'_>) -> Loaded {
     let are_too_many = lives.is_empty();
     let loaded = Loaded::newest(lives);

@@ -1,4 +1,4 @@
-//! The engines: where sessions live. Only this file and the builder of the layer know which engine it is.
+//! The engines: the places where sessions are kept. Only this file and the layer's builder know which engine is used.
 
 mod context;
 mod cookie;
@@ -24,7 +24,7 @@ pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use stored::ExactWrite;
 
-/// Where sessions live.
+/// The place where sessions are kept.
 #[derive(Clone)]
 pub(crate) enum Engine {
     /// Nowhere: every session is empty, and nothing is written.
@@ -33,7 +33,7 @@ pub(crate) enum Engine {
     Cookie,
     /// In their cookies, with a list of the ids of sessions that were ended early.
     RevocableCookie(Revocations),
-    /// In a store. The cookie carries the secret by which the store finds the record.
+    /// In a store. The cookie carries a secret, and the store finds the record by that secret.
     Store(StoreClient),
 }
 
@@ -46,7 +46,7 @@ impl Engine {
         }
     }
 
-    /// Returns whether the session's data travels in its cookie.
+    /// Returns whether the session's data is in its cookie.
     pub(crate) const fn data_travels(&self) -> bool {
         !matches!(self, Self::Store(_))
     }
@@ -101,7 +101,8 @@ impl Engine {
         matches!(self, Self::Null | Self::Cookie)
     }
 
-    /// Loads the session that the request brought. If a store cannot be asked, that is an error, never an empty session.
+    /// Loads the session that the request brought. If a store does not answer, the result is an error, never an empty
+    /// session.
     pub(crate) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
         match self {
             Self::Null => Ok(Loaded::nothing()),
@@ -128,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// Carries a plan out while the request runs. If the data travels, this only checks that it fits into its cookies.
+    /// Carries a plan out while the request runs. If the data is in the cookie, this only checks that it fits.
     pub(crate) async fn save(
         &self,
         plan: Plan<'_>,
@@ -147,8 +148,8 @@ impl Engine {
         }
     }
 
-    /// Writes a plan only if no other request has changed the record since it was read. Returns `None` if the session is
-    /// no record that other requests could change.
+    /// Writes a plan only if no other request has changed the record since it was read. Returns `None` if the session
+    /// has no record in a store.
     pub(crate) async fn write_exactly(&self, plan: Plan<'_>) -> Result<Option<ExactWrite>, Error> {
         match (self, plan.loaded.stored()) {
             (Self::Store(store), Some(stored)) => stored::write_exactly(store, plan, stored).await.map(Some),

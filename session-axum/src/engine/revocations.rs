@@ -1,5 +1,5 @@
-//! The engine that keeps the data of a session in its cookie, and a list of the sessions that were ended early in a
-//! store. An id stays in the list until no copy of the session's cookies could be valid.
+//! The engine that keeps the data of a session in its cookie. A store keeps a list of the sessions that were ended
+//! early. An id stays in the list until all copies of the session's cookies have expired.
 
 use session_core::store::{Changes, RecordKey, Visit, Write};
 
@@ -14,7 +14,7 @@ use crate::{
     wire::session_cookie::Came,
 };
 
-/// The list, and what to do while it cannot be read.
+/// The list of ended sessions, and what to do while the list cannot be read.
 #[derive(Clone)]
 pub(crate) struct Revocations {
     pub(crate) list: StoreClient,
@@ -57,7 +57,7 @@ impl Revocations {
         }
     }
 
-    /// Writes the end of a session into the list before the response confirms it.
+    /// Writes the end of a session into the list. Only then can the response confirm the end.
     pub(super) async fn carry_out(
         &self,
         plan: Plan<'_>,

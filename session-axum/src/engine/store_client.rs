@@ -1,4 +1,5 @@
-//! The session store as the layer asks it: with a deadline, twice if an answer was lost, and swept now and then.
+//! The layer's access to the session store: deadlines, a second attempt after a lost answer, and the removal of expired
+//! records.
 
 use std::{
     sync::{
@@ -19,7 +20,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout_at};
 
 use crate::error::{Chain, Error};
 
-/// A session store. Its clones are the same store.
+/// A client of a session store. Its clones use the same store.
 #[derive(Clone)]
 pub(crate) struct StoreClient {
     inner: Arc<dyn SessionStore>,
@@ -77,7 +78,7 @@ impl StoreClient {
         self.ask(Twice, || self.inner.delete_by_owner(owner)).await
     }
 
-    /// An answer, or an error before the deadline.
+    /// Returns the store's answer, or an error if there is no answer before the deadline.
     async fn ask<'a, T>(&self, times: Times, operation: impl Fn() -> StoreFuture<'a, T>) -> Result<T, Error> {
         let deadline = Instant::now() + self.timeout;
         let attempts = async {
@@ -93,7 +94,8 @@ impl StoreClient {
         answer.unwrap_or_else(|late| Err(StoreError::new(StoreErrorKind::Unavailable, late))).map_err(Error::from)
     }
 
-    /// Starts the task that removes expired records in intervals, unless it runs already. The task ends with the store.
+    /// Starts a task that removes expired records at intervals, unless such a task is already running. The task ends
+    /// with the store.
     pub(crate) fn keep_swept(&self, clock: &Arc<dyn Clock>) {
         if self.is_swept.load(Relaxed) || self.is_swept.swap(true, Relaxed) {
             return;
@@ -118,7 +120,7 @@ impl StoreClient {
     }
 }
 
-/// Says so when the task ends, as it does with its runtime, so that another may begin.
+/// A guard of the task. When the task ends, for example with its runtime, the guard notes that another task may start.
 struct Sweeping(Arc<AtomicBool>);
 
 impl Drop for Sweeping {
@@ -127,7 +129,7 @@ impl Drop for Sweeping {
     }
 }
 
-/// How often an operation may be tried when its answer is lost.
+/// The number of attempts for an operation if its answer is lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Times {
     Once,
@@ -135,5 +137,5 @@ enum Times {
 }
 use Times::{Once, Twice};
 
-/// The pause before the second attempt, in which a broken connection can be made again.
+/// The pause before the second attempt. During the pause, the store can replace a broken connection.
 const PAUSE: Duration = Duration::from_millis(20);

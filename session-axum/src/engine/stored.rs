@@ -1,4 +1,5 @@
-//! The engine that keeps sessions in a store. A cookie carries the secret by which the store finds the record.
+//! The engine that keeps sessions in a store. The cookie carries a secret, and the store finds the record by that
+//! secret.
 
 use std::cell::Cell;
 
@@ -22,7 +23,7 @@ use crate::{
     wire::session_cookie::Came,
 };
 
-/// Loads the record of the cookie: once a request, and only for a cookie that one of our keys has signed.
+/// Loads the record of the cookie: once for each request, and only for a cookie that one of our keys has signed.
 pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Loaded, Error> {
     let came = Cell::new(false);
     let accept = |verified: Verified| {
@@ -149,14 +150,14 @@ enum Committed {
     /// Nothing was to be written.
     Nothing,
     Written(Box<NextRecord>),
-    /// There is no record any more.
+    /// The record was removed, or there was none.
     Removed,
     EndedElsewhere,
 }
 
 impl Committed {
-    /// Corrects the planned outcome by what the store found. A write that leaves nothing of a record removes it. A write
-    /// that removes the last key leaves the record if another request has added a key.
+    /// Returns the actual outcome, which may differ from the planned one. A write that leaves a record empty removes
+    /// the record. A write that removes the last key does not remove the record if another request has added a key.
     fn outcome(&self, planned: Outcome) -> Outcome {
         match self {
             Self::Removed => Outcome::Removed,
@@ -166,24 +167,24 @@ impl Committed {
     }
 }
 
-/// The record as it is to be written.
+/// The record that will be written.
 struct NextRecord {
     frame: Frame,
     key: RecordKey,
     secret: IdSecret,
     visit: Visit,
-    /// The version that this request knows, and whether the store has it after the write.
+    /// The version that this request knows. `is_current` is whether the store has this version after the write.
     version: u64,
     is_current: bool,
 }
 
 impl NextRecord {
-    /// The record of a session that stays under its id.
+    /// Creates the record of a session that keeps its id.
     fn under(stored: &Stored, plan: Plan<'_>) -> Self {
         Self::new(stored.key, stored.secret.clone(), stored.record.version, plan)
     }
 
-    /// The record of a session that begins, or moves to another id.
+    /// Creates the record of a session that begins, or that gets another id.
     fn begun(next_id: &mut NextId, version: u64, plan: Plan<'_>) -> Result<Self, Error> {
         let (id, secret) = next_id.id_and_secret(plan.loaded, plan.changes)?;
         Ok(Self::new(RecordKey::of_secret(id, secret.as_bytes()), secret, version, plan))
@@ -204,7 +205,7 @@ impl NextRecord {
         }
     }
 
-    /// The session for what the request does after it was written.
+    /// Returns the session after the write, for the rest of the request.
     fn loaded(self, plan: Plan<'_>) -> Loaded {
         let (changes, base) = (plan.changes, plan.loaded.base());
         let record = Record {
@@ -222,7 +223,8 @@ impl NextRecord {
     }
 }
 
-/// Makes one write at most, and before it deletes the record of a session that ends.
+/// Carries out the plan in the store: deletes the record of a destroyed session first, and then makes at most one
+/// write.
 async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Committed, Error> {
     if plan.changes.destroys() {
         for rival in plan.loaded.rivals().iter().filter_map(Live::stored) {
@@ -277,7 +279,7 @@ fn written(updated: Updated, next: NextRecord, before: &Stored) -> Committed {
     }
 }
 
-/// Returns the session after a save. The cookie that the save made necessary is sent or removed with the response.
+/// Returns the session after a save. The response still has to set or remove the cookie that the save affects.
 fn with_cookie_due(saved: Loaded, plan: Plan<'_>) -> Loaded {
     let is_stale = plan.loaded.cookie_is_stale || plan.cookie() != CookieChange::Leave;
     saved.with_cookie(plan.loaded.cookie_came, is_stale)

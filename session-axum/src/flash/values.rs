@@ -21,7 +21,7 @@ pub struct Messages<'a>(pub(super) Vec<Message<'a>>);
 pub struct Message<'a> {
     /// The key, which is the kind of message: `success`, `error`, ..
     pub key: &'a str,
-    /// The text.
+    /// The text of the message.
     pub text: &'a str,
 }
 
@@ -111,7 +111,7 @@ impl Serialize for Message<'_> {
 pub struct Input<'a>(pub(super) Vec<&'a Batch>);
 
 impl<'a> Input<'a> {
-    /// Returns the value of a field; the last one if the field has several. `None` if it has none.
+    /// Returns the value of a field. Returns the last value if the field has several, and `None` if it has none.
     ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
@@ -194,7 +194,7 @@ impl<'a> Input<'a> {
     /// Reads the form as a struct; `None` if no form was refused, if a field is missing, or if a value does not have
     /// the type of its field.
     ///
-    /// Fields that were left out are missing, above all passwords: give them `#[serde(default)]`.
+    /// Fields that were left out are missing, above all passwords. Give such fields `#[serde(default)]` in the struct.
     ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};

@@ -61,7 +61,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
         if self.1 { self.deserialize_seq(visitor) } else { visitor.visit_str(self.last()?) }
     }
 
-    /// Browsers send `on` for a checkbox without a value.
+    /// Reads a boolean. The text `on` counts as true, because browsers send it for a checkbox without a value.
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, value::Error> {
         match self.last()? {
             "on" => visitor.visit_bool(true),

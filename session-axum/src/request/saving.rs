@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl LoadedRequest {
-    /// Saves now, while the request runs.
+    /// Saves the session now, while the request runs.
     pub(crate) async fn save(&self) -> Result<(), Error> {
         let engine = self.settings().engine();
         let _turn = if engine.never_waits() { None } else { Some(self.0.turn().await?) };
@@ -90,7 +90,7 @@ impl LoadedRequest {
         self.update_staged(key, change)
     }
 
-    /// Updates a record in the store, at once; `None` if there is no record yet that other requests could change.
+    /// Updates a record in the store at once. Returns `None` if the session has no record yet.
     async fn update_record<T>(
         &self,
         key: &str,
@@ -167,7 +167,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// Goes on from the session as `save` has written it. If it has written nothing, its changes stay staged.
+    /// Continues with the session that `save` has written. If `save` has written nothing, its changes stay staged.
     fn go_on_from(&mut self, written: Option<Loaded>, save: &Staged) {
         self.unfinished = None;
         if let Some(loaded) = written {
@@ -192,14 +192,14 @@ async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result
     }
 }
 
-/// Waits a little, and longer each time, so that requests that change one session at once do not keep each other from
-/// it.
+/// Waits for a short random time, which grows with each attempt. Otherwise requests that change one session at the same
+/// time could keep each other from writing.
 async fn step_aside(attempt: u32) {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     let longest = 1_u64 << attempt.min(LONGEST_PAUSE);
     sleep(Duration::from_micros(u64::from(nanos / 64) % (1_000 * longest))).await;
 }
 
-/// 64 ms, as a power of two.
+/// The exponent of the longest pause: 2^6 ms, which is 64 ms.
 const LONGEST_PAUSE: u32 = 6;
 const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

@@ -1,24 +1,24 @@
-//! What a request has done with the flash, and what stays of the flash after it.
+//! The changes of a request to the flash, and the messages that stay after the request.
 
 use std::borrow::Cow;
 
 use session_core::flash::Batch;
 
-/// What a request has done with the flash.
+/// The changes of a request to the flash: the keys that were read, and the messages that were added.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
     read: ReadKeys,
     pub(crate) input_was_read: bool,
     pub(crate) errors_were_read: bool,
     pub(crate) fate: Fate,
-    /// For the next page.
+    /// The messages and the form for the next page.
     pub(crate) added: Batch,
 }
 
-/// What a handler decided about all messages that came with the request. The last decision counts.
+/// The decision of a handler about all messages that came with the request. The last decision counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Nothing: reading decides.
+    /// No decision: the messages that the response consumes are removed.
     #[default]
     Open,
     Kept,
@@ -34,7 +34,7 @@ impl FlashChanges {
         }
     }
 
-    /// Returns what stays of a batch that came with the request, if `consumed` is taken away.
+    /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
     pub(crate) fn rest_of<'a>(&self, came: &'a Batch, consumed: Consumed) -> Cow<'a, Batch> {
         let goes = self.judge(came, consumed);
         let nothing_goes = !goes.input && !goes.errors && !came.messages.iter().any(|(key, _)| (goes.message)(key));
@@ -74,7 +74,7 @@ impl FlashChanges {
     }
 }
 
-/// The keys that were read, one behind the other, each after its length: all of them take one allocation.
+/// The keys that were read, in one allocation: one key after another, each after its length.
 #[derive(Clone, Default)]
 struct ReadKeys(Vec<u8>);
 
@@ -100,14 +100,14 @@ impl ReadKeys {
 
 const LENGTH: usize = size_of::<usize>();
 
-/// What this response takes away of a batch.
+/// The parts of a batch that the response removes.
 struct Goes<M> {
     message: M,
     input: bool,
     errors: bool,
 }
 
-/// What this response takes away of the messages that came with the request.
+/// Which of the messages that came with the request the response removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumed {
     Nothing,

@@ -12,8 +12,8 @@ use session_core::{
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     found: Found,
-    /// Two or more live sessions of which the request gets none, since nothing tells which is the visitor's. A log-out
-    /// ends all of them.
+    /// Two or more live sessions from different cookies. The request gets none of them, because it is unknown which one
+    /// is the visitor's. A log-out ends all of them.
     rivals: Option<Arc<[Live]>>,
     /// Whether the request brought an authentic cookie of ours, even if its session is over.
     pub(crate) cookie_came: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Live {
     pub(crate) is_due: bool,
 }
 
-/// Where the session's content was found.
+/// The place where the session's content was found.
 #[derive(Debug)]
 enum Content {
     Cookie(Entries),
@@ -54,7 +54,7 @@ pub(crate) struct Stored {
     pub(crate) key: RecordKey,
     pub(crate) secret: IdSecret,
     pub(crate) record: Record,
-    /// Whether the store holds this very record. After another request's write got in between, it does not.
+    /// Whether the store holds exactly this record. It does not if another request wrote in between.
     pub(crate) is_current: bool,
 }
 
@@ -80,8 +80,9 @@ impl Loaded {
         Self { found: Found::Nothing, rivals: None, cookie_came: true, cookie_is_stale: false }
     }
 
-    /// Creates the answer for the sessions of several cookies. Of one session the newest cookie counts, and of several as
-    /// new the last. Sessions with different ids are rivals: the request gets none of them.
+    /// Creates the answer for the sessions of several cookies. If all cookies belong to one session, the newest cookie
+    /// counts; of equally new cookies, the last one counts. Sessions with different ids are rivals: the request gets
+    /// none of them.
     pub(crate) fn newest(lives: Vec<Live>) -> Self {
         let mut newest: Vec<Live> = Vec::new();
         for live in lives {
@@ -101,12 +102,12 @@ impl Loaded {
         }
     }
 
-    /// The sessions of which the request gets none: empty unless cookies of different sessions came.
+    /// Returns the sessions that are rivals. The list is empty unless cookies of different sessions came.
     pub(crate) fn rivals(&self) -> &[Live] {
         self.rivals.as_deref().unwrap_or_default()
     }
 
-    /// Sets what is known about the browser's cookie.
+    /// Sets whether an authentic cookie came with the request, and whether the browser's cookie is stale.
     pub(crate) fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
         (self.cookie_came, self.cookie_is_stale) = (came, is_stale);
         self
@@ -140,7 +141,7 @@ impl Loaded {
         self.entries().metadata()
     }
 
-    /// Returns what the changes are applied to.
+    /// Returns the entries, the owner and the label, to which the changes are applied.
     pub(crate) fn base(&self) -> Base<'_> {
         self.session().map_or(Base::NOTHING, Live::base)
     }
@@ -159,7 +160,8 @@ impl Live {
         Self { frame, content: Content::Store(Box::new(stored)), sealed_by_old_key, is_due: false }
     }
 
-    /// Checks the session's limits: returns `None` if it has expired, otherwise notes whether this visit should extend it.
+    /// Checks the session's limits. Returns `None` if the session has expired. Otherwise notes whether this visit
+    /// should extend the session.
     pub(crate) fn unless_over(mut self, limits: Limits, now: u64) -> Option<Self> {
         let (times, metadata) = (self.frame.times(), self.base().entries.metadata());
         if limits.is_over(times, metadata, now) {

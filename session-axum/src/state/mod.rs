@@ -1,4 +1,5 @@
-//! A session within a request: what was loaded, what was staged, and what is decided from both.
+//! The state of a session within a request: the loaded session, the staged changes, and the decision that follows from
+//! both.
 
 pub(crate) mod flash_changes;
 pub(crate) mod loaded;

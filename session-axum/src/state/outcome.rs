@@ -1,4 +1,4 @@
-//! The decision what happens to a session with a response. No other file decides this.
+//! The decision about a session at the end of a request. No other file decides this.
 
 use session_core::{
     Limits, SessionId,
@@ -17,7 +17,7 @@ pub(crate) enum Outcome {
     Expired,
     /// The session had ended before the request came: the changes are dropped.
     Ended,
-    /// The session stays as it is and lives longer, or under a newer key.
+    /// The session keeps its content. It lives longer, or a newer key seals its cookie.
     Extended,
     /// The session has other content, or is the first of this browser.
     Saved,
@@ -33,11 +33,11 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     /// Whether the engine keeps owners and labels.
     pub(crate) keeps_owners: bool,
-    /// Whether the session's data travels in its cookie.
+    /// Whether the session's data is in its cookie.
     pub(crate) data_travels: bool,
-    /// Whether cookies outlive the browser unless a session says otherwise.
+    /// Whether cookies outlive the browser, unless the session has its own setting.
     pub(crate) is_persistent: bool,
-    /// Whether the response saves: a server error only ends sessions.
+    /// Whether the response saves changes. A server error does not: it can only end the session.
     pub(crate) saves: bool,
 }
 
@@ -114,7 +114,8 @@ pub(crate) enum CookieChange {
     Remove,
 }
 
-/// Decides what the response does with the cookie. If the cookie only carries an id, it is sent only when it changes.
+/// Decides what the response does with the cookie. If the cookie carries only an id, the response does not send it
+/// again without need.
 pub(crate) fn decide_cookie(outcome: Outcome, loaded: &Loaded, changes: &Changes, rules: &Rules) -> CookieChange {
     let outlives = |metadata: &Metadata| outlives_browser(metadata, rules.is_persistent);
     let has_old_seal = loaded.has_old_seal();
@@ -140,7 +141,7 @@ pub(crate) const fn outlives_browser(metadata: &Metadata, is_persistent: bool) -
     (is_persistent || metadata.until.is_some()) && !metadata.browser_session
 }
 
-/// An outcome with all that carrying it out needs.
+/// An outcome, and everything that is needed to carry it out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) outcome: Outcome,
@@ -204,10 +205,10 @@ mod tests {
     const NOW: u64 = 1_000_000;
     const LIMITS: Limits = Limits { idle: 1_000, lifetime: 10_000 };
 
-    /// The data travels, and owners are not kept.
+    /// The rules of a layer that keeps the data in the cookie. It has no owners.
     const COOKIE: Rules =
         Rules { limits: LIMITS, keeps_owners: false, data_travels: true, is_persistent: false, saves: true };
-    /// An id travels, and owners are kept.
+    /// The rules of a layer that keeps the data in a store, with owners.
     const STORE: Rules = Rules { keeps_owners: true, data_travels: false, ..COOKIE };
 
     fn live(issued_at: u64, sealed_by_old_key: bool, metadata: &str) -> Live {
@@ -255,7 +256,7 @@ mod tests {
         staged
     }
 
-    /// Compares each cell of a table with what is decided: a row a session, a column a change.
+    /// Compares each cell of a table with the decision. Each row is a session, and each column is a change.
     #[track_caller]
     fn assert_table(rules: &Rules, table: &str) {
         let mut lines = table.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());

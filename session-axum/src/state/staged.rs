@@ -1,10 +1,10 @@
-//! What a request has staged for its session: the changes, and the id that a new session will get.
+//! The staged changes of a request to its session, and the id that a new session will get.
 
 use session_core::{RandomError, SessionId, store::Changes, token::IdSecret};
 
 use super::loaded::Loaded;
 
-/// What handlers have done to the session since it was loaded or last saved.
+/// The changes of handlers to the session since it was loaded or last saved.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Staged {
     pub(crate) changes: Changes,
@@ -12,12 +12,12 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Returns what a response with a server error keeps: nothing but the end of the session.
+    /// Returns the part of the changes that still counts after a server error: only the end of the session.
     pub(crate) fn rolled_back(&self) -> Self {
         Self { changes: self.changes.rolled_back(), next_id: NextId::default() }
     }
 
-    /// Ends the session. What is staged afterwards belongs to a new one.
+    /// Ends the session. Changes that are staged later belong to a new session.
     pub(crate) fn destroy(&mut self) {
         self.changes.destroy();
         self.next_id = NextId::default();
@@ -34,12 +34,12 @@ impl Staged {
         self.next_id.renew();
     }
 
-    /// Returns the session's id: its own, or the one that it will get.
+    /// Returns the session's current id, or the new id if the session gets another one.
     pub(crate) fn id(&mut self, loaded: &Loaded) -> Result<SessionId, RandomError> {
         self.next_id.id(loaded, &self.changes)
     }
 
-    /// Removes what a save has written.
+    /// Removes the changes that a save has written.
     pub(crate) fn settle(&mut self, saved: &Self) {
         self.changes = self.changes.since(&saved.changes);
         if self.next_id.drawn_id() == saved.next_id.drawn_id() {
@@ -48,8 +48,8 @@ impl Staged {
     }
 }
 
-/// The new id of the session, and the secret by which a store finds it. Each is drawn only once, so that a repeated save
-/// writes the same session.
+/// The new id of the session, and the secret for its cookie. Each is drawn only once, so that a repeated save writes
+/// the same session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NextId {
     drawn: Option<Box<Drawn>>,
@@ -64,7 +64,7 @@ struct Drawn {
 }
 
 impl NextId {
-    /// Returns the session's id: its own, or the one that it will get.
+    /// Returns the session's current id, or the new id if the session gets another one.
     pub(crate) fn id(&mut self, loaded: &Loaded, changes: &Changes) -> Result<SessionId, RandomError> {
         match loaded.session() {
             Some(live) if !changes.needs_new_id() => Ok(live.frame.id),
@@ -72,7 +72,7 @@ impl NextId {
         }
     }
 
-    /// Returns the id that the session will get, and the secret that goes with it.
+    /// Returns the id that the session will get, and the secret for its cookie.
     pub(crate) fn id_and_secret(
         &mut self,
         loaded: &Loaded,
@@ -101,7 +101,7 @@ impl NextId {
         }
     }
 
-    /// Forgets the id, so that another one on the same node of a cluster is drawn.
+    /// Drops the id, so that a new id is drawn, on the same node of a cluster.
     fn renew(&mut self) {
         self.former = self.drawn_id().or(self.former);
         self.drawn = None;

@@ -4,8 +4,8 @@ use session_core::token::{Ring, Token, Verified, is_plausible};
 
 use super::few::Few;
 
-/// Tokens under one name that one of our keys may have made: at most 4, each once. A flood of cookies so costs no
-/// cryptography, and other values before a token do not keep it from being tried.
+/// The tokens under one cookie name that one of our keys may have made: at most 4, each once. A flood of cookies
+/// therefore costs almost no cryptography. Other values before a token are not counted, so the token is still tried.
 pub(super) struct Candidates<'a>(Few<(&'a [u8], Token<'a>), MAX_CANDIDATES>);
 
 impl<'a> Candidates<'a> {
@@ -20,7 +20,7 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Whether more came than are verified.
+    /// Returns whether the request brought more candidates than are verified.
     pub(super) const fn are_too_many(&self) -> bool {
         self.0.is_over()
     }
@@ -40,5 +40,5 @@ pub(super) fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified>
     ring.open(token).filter(|verified| is_plausible(verified.frame().times(), now))
 }
 
-/// How many texts under one name are verified.
+/// The largest number of tokens under one name that are verified.
 const MAX_CANDIDATES: usize = 4;

@@ -1,6 +1,7 @@
 //! A list of a few items that takes no allocation.
 
-/// At most `N` items. What comes when it is full is left out, so that a flood of cookies costs no more than a few.
+/// A list of at most `N` items. Further items are left out, so that a flood of cookies costs no more than a few
+/// cookies.
 pub(super) struct Few<T, const N: usize> {
     items: [Option<T>; N],
     is_over: bool,
@@ -18,7 +19,7 @@ impl<T: Copy, const N: usize> Few<T, N> {
         }
     }
 
-    /// Whether an item was left out.
+    /// Returns whether an item was left out.
     pub(super) const fn is_over(&self) -> bool {
         self.is_over
     }

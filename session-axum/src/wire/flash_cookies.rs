@@ -1,4 +1,4 @@
-//! The flash cookies: a batch of messages each, read from a request and set or removed by a response.
+//! The flash cookies. Each carries a batch of messages. A request brings them, and a response sets or removes them.
 
 use session_core::{
     SessionId,
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct FlashCookie {
     pub(crate) spec: Spec,
-    /// `None` where no message travels.
+    /// The keys of the flash cookies; `None` for a layer without cookies.
     pub(crate) ring: Option<Ring>,
-    /// For how many seconds an unread message waits.
+    /// The lifetime of an unread message, in seconds.
     pub(crate) lifetime: u64,
 }
 
@@ -34,11 +34,11 @@ pub(crate) struct IncomingFlash {
     pub(crate) batches: Vec<ReceivedBatch>,
 }
 
-/// A batch and the cookie it came in.
+/// A batch that came with the request, and the size of its cookie.
 #[derive(Debug)]
 pub(crate) struct ReceivedBatch {
     pub(crate) frame: Frame,
-    /// Bytes of the cookie's name and value.
+    /// The size of the cookie's name and value, in bytes.
     pub(crate) size: usize,
     pub(crate) batch: Batch,
 }
@@ -55,8 +55,8 @@ impl FlashCookie {
         IncomingFlash { batches }
     }
 
-    /// Returns the `Set-Cookie` values of the flash. The browser keeps what is not consumed of `incoming`, and gets what
-    /// was added.
+    /// Returns the `Set-Cookie` values of the flash. Afterwards the browser has the messages of `incoming` that were
+    /// not consumed, and the messages that were added.
     pub(crate) fn write(
         &self,
         incoming: &IncomingFlash,
@@ -88,7 +88,8 @@ impl FlashCookie {
         Ok(cookies)
     }
 
-    /// The `Set-Cookie` of a batch: none if the browser has it already, one that removes it if nothing of it is left.
+    /// Returns the `Set-Cookie` value of a batch. Returns `None` if the browser has the batch already. If nothing of
+    /// the batch is left, the value removes the cookie.
     fn cookie(&self, ring: &Ring, outgoing: &OutgoingBatch<'_>, now: u64) -> Result<Option<String>, Error> {
         let Some(body) = &outgoing.body else { return Ok(None) };
         let suffix = Suffix::of(&outgoing.frame);
@@ -102,7 +103,7 @@ impl FlashCookie {
         self.spec.set_with(suffix.as_str(), len, Some(max_age), seal).map(Some)
     }
 
-    /// The first 8 names that can be a batch's.
+    /// Returns the first 8 cookie names that can belong to a batch.
     fn names<'a>(&'a self, cookies: &'a RequestCookies, ring: &Ring) -> Few<Name<'a>, MAX_BATCHES> {
         let mut names: Few<Name<'_>, MAX_BATCHES> = Few::new();
         let is_batch = |suffix: &[u8]| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".");
@@ -116,7 +117,8 @@ impl FlashCookie {
         names
     }
 
-    /// Returns the batch under a name. If two different ones are valid, there is no telling which is ours: `None`.
+    /// Returns the batch under a name. If two different batches are valid, it is unknown which one is ours, and the
+    /// result is `None`.
     fn read_batch(&self, cookies: &RequestCookies, ring: &Ring, name: Name<'_>, now: u64) -> Option<ReceivedBatch> {
         let mut candidates = Candidates::new();
         candidates.offer(name.first, ring);
@@ -144,17 +146,16 @@ impl FlashCookie {
     }
 }
 
-/// A name that can be a batch's, and the first value under it that can be a token.
+/// A cookie name that can belong to a batch, and the first value under this name that can be a token.
 #[derive(Clone, Copy)]
 struct Name<'a> {
     suffix: &'a [u8],
     first: &'a [u8],
-    /// Whether something came after it under the same name.
+    /// Whether another value came under the same name.
     is_repeated: bool,
 }
 
-/// What follows the flash's name in the name of a batch's cookie: a dot and the batch's id, so that each batch has a
-/// cookie of its own.
+/// The end of the name of a batch's cookie: a dot and the batch's id. It gives each batch a cookie of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Suffix([u8; FLASH_SUFFIX]);
 
@@ -170,7 +171,7 @@ impl Suffix {
     }
 }
 
-/// How many batches are opened.
+/// The largest number of batches that are opened.
 const MAX_BATCHES: usize = 8;
-/// A dot and 16 bytes as base64url.
+/// The length of a [`Suffix`]: a dot, and 16 bytes as base64url.
 const FLASH_SUFFIX: usize = 1 + 22;

@@ -1,4 +1,4 @@
-//! Which part of the flash fits into the browser's cookies, and what is dropped first.
+//! The fit of the flash into the browser's cookies: which parts are dropped first.
 
 use std::borrow::Cow;
 
@@ -10,25 +10,25 @@ use session_core::{
 
 use crate::error::Error;
 
-/// The flash after a response, oldest first.
+/// The batches that the browser will have after a response, the oldest first.
 pub(super) struct OutgoingFlash<'a> {
     pub(super) batches: Vec<OutgoingBatch<'a>>,
     /// The flash cookie's name without a suffix.
     name: &'a str,
-    /// How many bytes a batch's cookie has besides its value.
+    /// The size of a batch's cookie without its value, in bytes.
     name_size: usize,
     ring: &'a Ring,
 }
 
-/// A batch that the browser will have, or one that it will lose: then nothing is in it.
+/// A batch that the browser will have. An empty batch is one that the browser will lose.
 pub(super) struct OutgoingBatch<'a> {
     pub(super) frame: Frame,
     pub(super) batch: Cow<'a, Batch>,
-    /// What its cookie takes of the room that all of them have.
+    /// The size of the batch's cookie, in bytes. All flash cookies share one limit.
     size: usize,
-    /// Whether the request brought it.
+    /// Whether the batch came with the request.
     came: bool,
-    /// What to seal; `None` where the browser has the cookie already.
+    /// The body of the token to seal; `None` if the browser already has the cookie.
     pub(super) body: Option<Vec<u8>>,
 }
 
@@ -37,7 +37,7 @@ impl<'a> OutgoingFlash<'a> {
         Self { batches: Vec::new(), name, name_size, ring }
     }
 
-    /// Keeps what is left of a batch that came in a cookie of `size` bytes.
+    /// Adds the rest of a batch that came in a cookie of `size` bytes.
     pub(super) fn keep(&mut self, frame: Frame, size: usize, rest: Cow<'a, Batch>) {
         let is_changed = matches!(rest, Cow::Owned(_));
         self.batches.push(OutgoingBatch { frame, batch: rest, size, came: true, body: None });
@@ -94,8 +94,8 @@ impl<'a> OutgoingFlash<'a> {
         }
     }
 
-    /// Makes one batch of many that came with the request, under the oldest one's name: two responses that do this at
-    /// the same time do the same, and neither loses nor doubles a message.
+    /// Joins the batches that came with the request into one if there are too many. The joined batch has the name of
+    /// the oldest. Two responses that do this at the same time do the same, so that no message is lost or doubled.
     pub(super) fn merge(&mut self) {
         let came = |outgoing: &OutgoingBatch<'_>| outgoing.came && outgoing.size > 0;
         if self.batches.iter().filter(|outgoing| came(outgoing)).count() <= MOST_BATCHES {
@@ -132,7 +132,7 @@ impl<'a> OutgoingFlash<'a> {
         self.batches.iter().map(|outgoing| outgoing.size).sum()
     }
 
-    /// How many bytes of payload fit into a cookie of `size` bytes.
+    /// Returns how many bytes of payload fit into a cookie of `size` bytes.
     fn room(&self, size: usize) -> usize {
         self.ring.protection().payload_room(size.saturating_sub(self.name_size))
     }
@@ -146,7 +146,7 @@ impl<'a> OutgoingFlash<'a> {
 }
 
 impl<'a> OutgoingBatch<'a> {
-    /// Takes all that is in it, so that the browser loses the cookie.
+    /// Takes the content out of the batch, so that the browser loses the cookie.
     fn remove(&mut self) -> Cow<'a, Batch> {
         self.size = 0;
         self.body = Some(Vec::new());
@@ -161,5 +161,5 @@ fn shrink_input(batch: &mut Batch, room: usize) {
     }
 }
 
-/// How many batches may stay apart.
+/// The largest number of batches that stay separate.
 const MOST_BATCHES: usize = 4;

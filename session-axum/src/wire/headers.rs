@@ -7,7 +7,7 @@ use http::{
     header::{self, Entry},
 };
 
-/// Marks a response that may depend on a cookie of ours. `came`: a session or a message came with the request, so that
+/// Marks a response that may depend on a cookie of ours. With `came`, a session or a message came with the request, and
 /// no shared cache may store the response.
 pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
     add_vary(headers);
@@ -60,7 +60,8 @@ fn add_vary(headers: &mut HeaderMap) {
     }
 }
 
-/// Overrides what a handler said to shared caches alone (RFC 9213): such a header goes before `Cache-Control`.
+/// Replaces the headers that a handler set for shared caches only (RFC 9213). Such a cache obeys them and not
+/// `Cache-Control`.
 fn set_cdn_controls(headers: &mut HeaderMap, value: &HeaderValue) {
     let is_for_cdn = |name: &&HeaderName| {
         let name = name.as_str();
@@ -73,8 +74,8 @@ fn set_cdn_controls(headers: &mut HeaderMap, value: &HeaderValue) {
     }
 }
 
-/// Removes cookies of our names that the application has set itself: two cookies of one name would leave it to the
-/// browser which one it keeps.
+/// Removes cookies of our names that the application has set itself. If a response sets two cookies of one name, it
+/// depends on the browser which one it keeps.
 fn replace_own_cookies(headers: &mut HeaderMap, cookies: &[String]) {
     let name = |cookie: &[u8]| cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii().to_vec();
     if !headers.contains_key(header::SET_COOKIE) {
@@ -93,12 +94,12 @@ fn replace_own_cookies(headers: &mut HeaderMap, cookies: &[String]) {
     }
 }
 
-/// Whether a directive keeps shared caches from storing a response. `private="field"` only covers that field.
+/// Returns whether a directive keeps shared caches from storing a response. `private="field"` only covers that field.
 fn is_private(directive: &[u8]) -> bool {
     directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private")
 }
 
-/// Whether a directive lets shared caches store a response.
+/// Returns whether a directive lets shared caches store a response.
 fn is_shared(directive: &[u8]) -> bool {
     let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
     name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
@@ -111,7 +112,7 @@ fn without_sharing<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> HeaderV
     HeaderValue::try_from(directives.join(", ")).unwrap_or(PRIVATE)
 }
 
-/// The elements of a header that is a list (RFC 9110, section 5.6.1).
+/// Returns the elements of a header that is a list (RFC 9110, section 5.6.1).
 fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, header};
 use session_core::cookie::Spec;
 
-/// The request's `Cookie` headers, as they came.
+/// The request's `Cookie` headers, unchanged.
 pub(crate) enum RequestCookies {
     None,
     One(HeaderValue),
@@ -20,12 +20,12 @@ impl RequestCookies {
         }
     }
 
-    /// Whether the request brought no cookie at all.
+    /// Returns whether the request brought no cookie at all.
     pub(crate) const fn is_empty(&self) -> bool {
         matches!(self, Self::None)
     }
 
-    /// Finds the cookies with a name that begins with the one of `spec`: yields the rest of the name, and the value.
+    /// Finds the cookies with a name that begins with the name of `spec`. Returns the rest of each name, and the value.
     pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let headers = match self {
             Self::None => &[],
@@ -35,7 +35,7 @@ impl RequestCookies {
         headers.iter().flat_map(|header| spec.find(header.as_bytes()))
     }
 
-    /// Whether the request brought a cookie of this very name.
+    /// Returns whether the request brought a cookie with exactly this name.
     pub(crate) fn has(&self, spec: &Spec, suffix: &str) -> bool {
         self.find(spec).any(|(found, _)| found == suffix.as_bytes())
     }

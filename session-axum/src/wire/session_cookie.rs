@@ -1,4 +1,4 @@
-//! The session's cookie: the one valid token that a request brings, and the `Set-Cookie` headers of a response.
+//! The session's cookie. A request brings one valid token, and a response sets or removes the cookie.
 
 use session_core::{
     cookie::{MAX_SIZE, Spec, TooLarge},
@@ -15,25 +15,25 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub(crate) struct SessionCookie {
     pub(crate) spec: Spec,
-    /// `None` where no session has a cookie.
+    /// The keys of the session cookie; `None` if the layer has no session cookie.
     pub(crate) ring: Option<Ring>,
-    /// How many cookies one session may take.
+    /// The largest number of cookies that one session may use.
     pub(crate) most_pieces: usize,
 }
 
-/// What came under the session's name.
+/// The valid tokens that came under the session's name.
 #[derive(Debug)]
 pub(crate) enum Came<T> {
     Nothing,
     One(T),
     /// Several valid tokens, in the order in which they came.
     Several(Vec<T>),
-    /// More distinct values that could be tokens than are verified.
+    /// More distinct values that could be tokens than the layer verifies.
     TooMany,
 }
 
 impl SessionCookie {
-    /// Finds the valid tokens under the session's name. `accept` can refuse an authentic one.
+    /// Finds the valid tokens under the session's name. `accept` can refuse an authentic token.
     pub(crate) fn find<T>(
         &self,
         cookies: &RequestCookies,
@@ -81,7 +81,7 @@ impl SessionCookie {
     }
 
     /// Sets the cookie to the token of `body`: one cookie if the token fits, otherwise as many as are allowed. Removes
-    /// what came beside it. `begins`: the session begins, or gets another id.
+    /// other cookies that came under the session's name. With `begins`, the session begins or gets another id.
     pub(crate) fn set(
         &self,
         body: &[u8],
@@ -114,7 +114,7 @@ impl SessionCookie {
         Ok(set)
     }
 
-    /// Removes whatever came under the session's name, and what other settings may have left there.
+    /// Removes all cookies that came under the session's name, and those that other settings may have left under it.
     pub(crate) fn remove(&self, cookies: &RequestCookies) -> Vec<String> {
         if self.ring.is_none() {
             return Vec::new();
@@ -129,7 +129,7 @@ impl SessionCookie {
         removed
     }
 
-    /// Looks at what came under the session's name, in one pass.
+    /// Counts the cookies that came under the session's name, in one pass.
     fn beside(&self, cookies: &RequestCookies) -> Beside {
         let mut beside = Beside { whole: 0, has_pieces: false };
         for (suffix, _) in cookies.find(&self.spec) {
@@ -144,7 +144,8 @@ impl SessionCookie {
         self.ring.as_ref().map_or(0, |ring| self.spec.name().len() + ring.protection().token_len_of_payload(payload))
     }
 
-    /// Returns the value of a piece. If two different ones came, there is no telling which is ours, so it returns `None`.
+    /// Returns the value of a piece. If two different values came, it is unknown which one is ours, and the result is
+    /// `None`.
     fn piece<'a>(&'a self, cookies: &'a RequestCookies, number: usize) -> Option<&'a [u8]> {
         let wanted = format!(".{number}");
         let came = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == wanted.as_bytes());
@@ -161,7 +162,7 @@ impl SessionCookie {
         (1..=token.len().div_ceil(room)).map(piece).collect()
     }
 
-    /// Removes the pieces that came with the request and are numbered above `last`, also if they are no longer allowed.
+    /// Removes the pieces that came with the request and are numbered above `last`, even if they are no longer allowed.
     fn remove_pieces(&self, last: usize, beside: &Beside, cookies: &RequestCookies) -> Vec<String> {
         let mut removed = Vec::new();
         for number in (last + 1..=HIGHEST_PIECE).take_while(|_| beside.has_pieces) {
@@ -176,15 +177,15 @@ impl SessionCookie {
     }
 }
 
-/// What came under the session's name: how many whole cookies, and whether pieces.
+/// The cookies that came under the session's name: the number of whole cookies, and whether there were pieces.
 struct Beside {
     whole: usize,
     has_pieces: bool,
 }
 
-/// A dot and a digit.
+/// The length of the suffix of a piece: a dot and a digit.
 const PIECE_SUFFIX: usize = 2;
 /// The highest number of pieces that the layer's settings allow.
 const HIGHEST_PIECE: usize = 8;
-/// How many cookies one response removes. What is left is removed by later ones.
+/// The largest number of cookies that one response removes. Later responses remove the rest.
 const MOST_REMOVED: usize = 12;

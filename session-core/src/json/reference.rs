@@ -1,4 +1,4 @@
-//! The same checks with `serde_json`, which reads each value twice. The tests compare [`super::object`] with it.
+//! A second implementation of the scanner's checks, with `serde_json`. The tests compare [`super::object`] with it.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Returns the keys and the texts of their values.
+/// Returns the keys and the texts of their values, as [`super::object`] finds them.
 pub(super) fn object(text: &str) -> serde_json::Result<Vec<(String, String)>> {
     let mut json = serde_json::Deserializer::from_str(text);
     let entries = json.deserialize_map(Members)?;
@@ -66,7 +66,7 @@ impl<'de> serde::Deserialize<'de> for CowKey<'de> {
     }
 }
 
-/// Reads a value and counts the levels that are left.
+/// A visitor that checks a value, with the number of levels that may still be nested in the value.
 #[derive(Clone, Copy)]
 struct Strict {
     levels: u8,

@@ -12,7 +12,8 @@ use session_core::{
 
 use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
 
-/// Operations that are dropped leave a store that works. The record is as before the operation or as after it.
+/// Operations that are dropped leave a store that works. The record is as it was before the operation, or as the
+/// operation leaves it.
 pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -31,7 +32,7 @@ pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStor
     }
 }
 
-/// A dropped rename is done or not. When it is repeated, it is done.
+/// A dropped rename is done as a whole or not at all. When the rename is repeated, it is done.
 pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -44,7 +45,7 @@ pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore,
     }
 }
 
-/// A dropped deletion is done or not. When it is repeated, it is done.
+/// A dropped deletion is done as a whole or not at all. When the deletion is repeated, it is done.
 pub async fn a_dropped_delete_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {

@@ -16,7 +16,7 @@ pub async fn the_last_key_takes_the_record_along(store: &dyn SessionStore, clock
     assert_eq!(trial.update(&key, &read, &trial.draft().set("b", "1")).await, Updated::Gone);
 }
 
-/// Metadata alone does not keep a record: here, an end that the application chose.
+/// Metadata alone does not keep a record. The metadata in this test is an end that the application chose.
 pub async fn terms_alone_keep_no_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("$", r#"{"until":253402300799}"#), ("a", "1")]).await;
@@ -33,7 +33,8 @@ pub async fn a_key_added_meanwhile_keeps_the_record(store: &dyn SessionStore, cl
     assert_eq!(entries_of(&trial.read(&key).await), [("b", "1")]);
 }
 
-/// One request removes the last key while another one adds a key: both are written, or the second gets `Gone`.
+/// One request removes the last key while another one adds a key. Both are written, or the request that adds a key gets
+/// `Gone`.
 pub async fn a_key_added_while_the_last_goes_is_kept_or_told(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -45,7 +46,7 @@ pub async fn a_key_added_while_the_last_goes_is_kept_or_told(store: &dyn Session
     }
 }
 
-/// An owner keeps a record without entries: an owner it already has, or one that the same write sets.
+/// An owner keeps a record without entries. The record may have the owner already, or the same write sets the owner.
 pub async fn an_owner_keeps_a_record_without_entries(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -65,8 +66,8 @@ pub async fn a_held_id_keeps_a_record_without_entries(store: &dyn SessionStore, 
     assert_eq!(entries_of(&trial.read(&key).await), [("$", r#"{"id":true}"#)]);
 }
 
-/// Clearing removes all entries, also those that the request did not read, and the owner and the label. Entries set
-/// after it stay.
+/// Clearing removes the owner, the label and all entries, also entries that the request did not read. Entries that are
+/// set after the clearing stay.
 pub async fn clearing_takes_everything_out(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -102,7 +103,7 @@ pub async fn clearing_all_there_is_removes_the_record(store: &dyn SessionStore, 
     assert!(!trial.exists(&key).await && trial.listed(&owner).await.is_empty());
 }
 
-/// A deleted record is found in no way. To delete it again is not an error.
+/// No operation finds a deleted record. A second deletion is not an error.
 pub async fn a_deleted_record_is_gone(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -114,7 +115,7 @@ pub async fn a_deleted_record_is_gone(store: &dyn SessionStore, clock: impl Cloc
     assert_eq!(trial.delete_by_owner(&owner).await, 0);
 }
 
-/// Deletion by a public id removes this session and leaves the owner's others.
+/// Deletion by a public id removes this session and leaves the owner's other sessions.
 pub async fn a_session_deleted_by_its_id_is_gone(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let owner = fresh_owner();
@@ -176,7 +177,7 @@ pub async fn the_last_second_is_alive(store: &dyn SessionStore, clock: impl Cloc
     assert!(trial.load_at(&to, last).await.is_some());
 }
 
-/// One second after its last one, a record is not loaded, listed, changed, renamed or extended.
+/// One second after its last second, a record is not loaded, listed, changed, renamed or extended.
 pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, last) = (fresh_owner(), trial.now + 60);
@@ -193,8 +194,8 @@ pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Cloc
     assert!(trial.load_at(&key, after).await.is_none() && trial.load_at(&to, after).await.is_none());
 }
 
-/// A sweep removes expired records, and keeps one that is in its last second. If the
-/// server removes expired records by itself, the store may return 0.
+/// A sweep removes expired records, and keeps a record that is in its last second. If the server removes expired
+/// records by itself, the store may return 0.
 pub async fn a_sweep_takes_what_has_expired(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     // Earlier than the end of every record of the other tests.

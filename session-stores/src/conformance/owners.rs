@@ -4,7 +4,7 @@ use session_core::{Clock, store::SessionStore};
 
 use super::trial::{HOUR, Trial, answer, fresh_owner, is_written, renewed};
 
-/// A write sets the owner and the label that it names, and leaves the others.
+/// A write sets the owner or the label if it names one, and otherwise leaves the former one.
 pub async fn a_write_sets_the_owner_and_label_it_names(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (first, second) = (fresh_owner(), fresh_owner());
@@ -98,7 +98,8 @@ pub async fn the_empty_owner_is_an_owner(store: &dyn SessionStore, clock: impl C
     assert!(trial.delete(&key).await);
 }
 
-/// "Log out everywhere" deletes all sessions of the owner, returns how many, and leaves all others.
+/// "Log out everywhere" deletes all sessions of the owner, returns the number of deleted sessions, and leaves all other
+/// sessions.
 pub async fn an_owners_sessions_end_together(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (owner, other) = (fresh_owner(), fresh_owner());

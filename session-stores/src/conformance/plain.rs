@@ -139,7 +139,7 @@ impl SessionStore for PlainStore {
     }
 }
 
-/// A store as most are: it reads the whole record, changes it, and writes the whole record.
+/// A store that works as most stores do: it reads the whole record, changes it, and writes the whole record.
 #[derive(Default)]
 pub(super) struct NaiveStore(PlainStore);
 

@@ -16,16 +16,18 @@ use super::trial::{HOUR, Trial, answer, fresh_id, fresh_key};
 pub enum RaceKind {
     /// Every write sets a key of its own in one session. No key may be lost.
     DistinctKeys,
-    /// Every write adds one to a number in one session, as an exact write that is repeated after a conflict. No addition
-    /// may be lost.
+    /// Every write adds one to a number in one session. It is an exact write, and is repeated after a conflict. No
+    /// addition may be lost.
     Increments,
-    /// In each round one task deletes a session while all others change and touch it. No session may be alive afterwards.
+    /// In each round one task deletes a session while all others change and touch it. No session may be alive
+    /// afterwards.
     Deletion,
-    /// In each round all tasks rename one session, each to a key of its own. Exactly one session must be alive afterwards.
+    /// In each round all tasks rename one session, each to a key of its own. Exactly one session must be alive
+    /// afterwards.
     Renames,
 }
 
-/// A race. It must be the same in every process that takes part.
+/// A race: its kind and its size. All processes that take part must use the same values.
 ///
 /// # Examples
 ///
@@ -40,20 +42,20 @@ pub enum RaceKind {
 /// # }
 /// ```
 ///
-/// For a race of several processes, give all of them the same [`key`](Self::key). One process calls
-/// [`prepare`](Self::prepare), then each calls [`work`](Self::work) with a number of its own, and after all of them one
-/// calls [`check`](Self::check).
+/// For a race of several processes, give all of them the same [`key`](Self::key). First, one process calls
+/// [`prepare`](Self::prepare). Then each process calls [`work`](Self::work) with a number of its own. After all of them
+/// have finished, one process calls [`check`](Self::check).
 #[derive(Clone, Copy)]
 pub struct Race {
     /// What the tasks do.
     pub kind: RaceKind,
-    /// The key that the keys of all sessions of the race are made from. No other race may use it.
+    /// The key from which the race makes the keys of all its sessions. No other race may use it.
     pub key: RecordKey,
-    /// How many processes take part.
+    /// The number of processes that take part.
     pub workers: u32,
-    /// How many tasks each process runs.
+    /// The number of tasks in each process.
     pub tasks: u32,
-    /// How often each task writes.
+    /// The number of rounds. In each round, every task does its part once.
     pub rounds: u32,
 }
 
@@ -73,7 +75,7 @@ impl Race {
         Self { kind, key: fresh_key(), workers: 1, tasks: 64, rounds: 50 }
     }
 
-    /// Runs the whole race in this process. Returns what the store answered, and the damage.
+    /// Runs the whole race in this process. Returns the counts of the store's answers, and the broken promises.
     ///
     /// # Examples
     ///
@@ -128,14 +130,14 @@ impl Race {
         self.prepare_at(store, unix_seconds(clock.now())).await;
     }
 
-    /// Runs the tasks of one process. `worker` is its number, from 0 to [`workers`](Self::workers) - 1. See the example
-    /// of [`prepare`](Self::prepare).
+    /// Runs the tasks of one process. `worker` is the number of the process, from 0 to [`workers`](Self::workers) - 1.
+    /// See the example of [`prepare`](Self::prepare).
     pub async fn work(&self, store: &Arc<dyn SessionStore>, clock: impl Clock, worker: u32) -> Work {
         self.work_at(store, unix_seconds(clock.now()), worker).await
     }
 
-    /// Counts the errors that the race left in the store. Call it after [`work`](Self::work) has ended in all processes.
-    /// See the example of [`prepare`](Self::prepare).
+    /// Counts the broken promises of the store. Call it after [`work`](Self::work) has ended in all processes. See the
+    /// example of [`prepare`](Self::prepare).
     pub async fn check(&self, store: &dyn SessionStore, clock: impl Clock) -> Damage {
         self.check_at(store, unix_seconds(clock.now())).await
     }
@@ -221,7 +223,7 @@ impl Race {
         self.key_of(u32::MAX, u32::MAX, round)
     }
 
-    /// Returns a key in the shard of the race. Every process computes the same one.
+    /// Returns a key in the shard of the race. Every process computes the same key from the same numbers.
     fn key_of(&self, worker: u32, task: u32, round: u32) -> RecordKey {
         let (mut id, mut hash) = (*self.key.id().as_bytes(), *self.key.hash());
         let number = [worker, task, round].map(u32::to_be_bytes);
@@ -242,13 +244,13 @@ impl fmt::Debug for Race {
 /// Counts of a store's answers in a race.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Writes that were done.
+    /// The number of writes that were done.
     pub written: u64,
-    /// Exact writes that were conflicts, and were repeated.
+    /// The number of exact writes that were conflicts. Such a write is repeated.
     pub conflicts: u64,
-    /// Reads and writes of a session that was gone.
+    /// The number of reads and writes of a session that was gone.
     pub gone: u64,
-    /// Errors. The operation is not repeated.
+    /// The number of errors. An operation that failed is not repeated.
     pub failed: u64,
 }
 
@@ -276,11 +278,11 @@ impl Work {
 /// Broken promises that a race has found. All counts are 0 for a correct store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Writes that are missing, or sessions that are under no key any more.
+    /// The number of writes that are missing, or of sessions that have no key any more.
     pub lost: u64,
-    /// Sessions that are alive after they were deleted.
+    /// The number of sessions that are alive after they were deleted.
     pub alive: u64,
-    /// Sessions that are alive under two keys.
+    /// The number of sessions that are alive under two keys.
     pub doubled: u64,
 }
 
@@ -330,7 +332,7 @@ impl Racer {
         }
     }
 
-    /// All tasks read the session. Then one deletes it, and the others write to it as if it still existed.
+    /// Reads the session in all tasks. Then one task deletes it, and the others write to it as if it still existed.
     async fn change_or_delete(&mut self, round: u32) {
         let key = self.race.session(round);
         let read = self.load(&key).await;
@@ -397,7 +399,7 @@ fn pause(attempt: u32) -> Duration {
 
 const COUNT: &str = "count";
 
-/// A write that has so many conflicts counts as lost.
+/// The largest number of attempts for a write. A write with more conflicts counts as lost.
 const MOST_ATTEMPTS: u32 = 10_000;
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ pub async fn a_record_may_be_created_empty(store: &dyn SessionStore, clock: impl
     assert_eq!((record.owner, record.label), (None, None));
 }
 
-/// Only `create` makes a record. Every other operation on an unknown key changes nothing, and returns that there is none.
+/// Only `create` makes a record. Every other operation on an unknown key changes nothing, and returns that there is no
+/// record.
 pub async fn only_create_makes_a_record(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (_, other) = trial.made(&[("a", "1")]).await;
@@ -85,7 +86,7 @@ pub async fn creating_over_an_expired_record_replaces_it(store: &dyn SessionStor
     assert_eq!((trial.listed(&before).await, trial.listed(&after).await), (vec![], vec![key.id()]));
 }
 
-/// A `create` under an id that lives under another key is an error, and changes nothing.
+/// If another key has a live record with the same id, `create` returns an error and changes nothing.
 pub async fn an_id_lives_under_one_key(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, _) = trial.made(&[("a", "1")]).await;
@@ -116,7 +117,7 @@ pub async fn an_update_sets_the_times_of_the_visit(store: &dyn SessionStore, clo
     assert_eq!((record.created_at, record.seen_at, record.expires_at), (now - 9, now - 4, now + 60));
 }
 
-/// Requests that read the same record and change different keys are all written.
+/// If requests read the same record and change different keys, all their changes are written.
 pub async fn writers_of_different_keys_both_land(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1"), ("b", "1")]).await;
@@ -193,7 +194,7 @@ pub async fn an_exact_update_of_a_changed_owner_or_label_is_a_conflict(store: &d
     }
 }
 
-/// Of two exact updates at the same time, based on one read, one is written.
+/// If two exact updates run at the same time, based on one read, exactly one of them is written.
 pub async fn one_of_two_exact_updates_lands(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, read) = trial.made(&[("a", "1")]).await;
@@ -203,7 +204,7 @@ pub async fn one_of_two_exact_updates_lands(store: &dyn SessionStore, clock: imp
     assert_eq!(trial.read(&key).await.entries.iter().count(), 2);
 }
 
-/// Every change gives the record a new version, which the answer contains. A visit does not.
+/// Every change gives the record a new version, which the answer contains. A visit does not change the version.
 pub async fn the_version_changes_with_every_change(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (mut key, mut record) = trial.made(&[("a", "1"), ("b", "1")]).await;

@@ -50,7 +50,7 @@ pub async fn a_rename_takes_along_what_others_wrote(store: &dyn SessionStore, cl
     assert_eq!(entries_of(&trial.read(&to).await), [("a", "1"), ("b", "2"), ("c", "3")]);
 }
 
-/// A rename can be repeated after a lost answer, and returns the same.
+/// A rename can be repeated after a lost answer, and then returns the same result.
 pub async fn a_rename_asked_for_twice_is_done_once(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -77,7 +77,7 @@ pub async fn an_exact_rename_of_what_changed_is_a_conflict(store: &dyn SessionSt
     assert!(is_written(trial.rename(&from, &to, &current, &draft).await));
 }
 
-/// Of two renames at the same time one is done, and the other gets `Gone`. One session is alive.
+/// If two renames run at the same time, one is done and the other gets `Gone`. One session is alive afterwards.
 pub async fn one_of_two_renames_wins(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {
@@ -96,7 +96,7 @@ pub async fn one_of_two_renames_wins(store: &dyn SessionStore, clock: impl Clock
     }
 }
 
-/// One rename that is sent twice at the same time is done once, and both answers say so.
+/// If one rename is sent twice at the same time, it is done once, and both answers report it as written.
 pub async fn one_rename_asked_for_twice_at_once_is_done_once(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (from, read) = trial.made(&[("a", "1")]).await;
@@ -106,7 +106,7 @@ pub async fn one_rename_asked_for_twice_at_once_is_done_once(store: &dyn Session
     assert!(!trial.exists(&from).await && trial.exists(&to).await);
 }
 
-/// An update at the same time as a rename is written before it, or gets `Gone`.
+/// If an update and a rename run at the same time, the update is written before the rename, or gets `Gone`.
 pub async fn an_update_during_a_rename_lands_or_learns(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     for _ in 0..20 {

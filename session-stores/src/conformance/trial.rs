@@ -1,4 +1,4 @@
-//! Shared by all tests: fresh keys, and shorter forms of the operations.
+//! The helpers that all tests share: fresh keys, and shorter forms of the operations.
 
 use session_core::{
     Clock, SessionId,

@@ -1,4 +1,4 @@
-//! What a record may hold. All of it is returned byte for byte.
+//! The values that a record may hold. A store returns all of them byte for byte.
 
 use session_core::{Clock, store::SessionStore};
 
@@ -150,5 +150,5 @@ pub async fn times_reach_to_the_year_9999(store: &dyn SessionStore, clock: impl 
 const BIG: &str = "123456789012345678901234567890.123456789012345678901234567890e-400";
 const MEBIBYTE: usize = 1_048_576;
 
-/// 9999-12-31T23:59:59Z.
+/// The latest time that a store must be able to keep: 9999-12-31T23:59:59Z.
 const LATEST: u64 = 253_402_300_799;

@@ -10,16 +10,18 @@ use session_core::SessionId;
 
 use super::{lock, shard::ById};
 
-/// The ids of each owner's sessions. It is only changed under the lock of the session's shard, so the two always agree.
+/// The ids of each owner's sessions. It is only changed under the lock of the session's shard, so that the index and
+/// the shard always agree.
 pub(super) struct Owners {
     parts: Box<[Mutex<Part>]>,
-    /// Seeded at random: owners come from users, who must not be able to choose names with the same hash.
+    /// The hasher, which has a random seed. Owners come from users, who must not be able to choose names with the same
+    /// hash.
     hasher: RandomState,
 }
 
 type Part = HashMap<Box<str>, Ids>;
 
-/// Most owners have one session.
+/// The ids of one owner. Most owners have one session, which needs no set.
 enum Ids {
     One(SessionId),
     Many(HashSet<SessionId, ById>),
@@ -77,7 +79,7 @@ impl Ids {
         }
     }
 
-    /// Removes an id, and returns whether it was the last.
+    /// Removes an id, and returns whether it was the last id of the owner.
     fn remove(&mut self, id: SessionId) -> bool {
         match self {
             Self::One(one) => *one == id,

@@ -1,4 +1,4 @@
-//! A part of the sessions that one lock protects.
+//! A shard: a part of the sessions that one lock protects.
 
 use std::{
     collections::HashMap,
@@ -12,14 +12,15 @@ use session_core::{
 
 use super::stored::{Parts, Stored};
 
-/// Sessions by their public id. The other half of a key, the hash of the secret, is in the record and is compared.
+/// Sessions by their public id. The record holds the other half of the key, the hash of the secret. A search by
+/// key compares this hash too.
 #[derive(Default)]
 pub(super) struct Shard {
     slots: HashMap<SessionId, Slot, ById>,
     bytes: usize,
 }
 
-/// A record, and its last second beside it, so that a search for expired sessions follows no pointers.
+/// A record with its last second. A search for expired sessions reads the last second without following a pointer.
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) expires_at: u64,
@@ -52,7 +53,7 @@ impl Shard {
         self.slots.get_mut(&key.id()).filter(|slot| slot.is_live(now) && slot.stored.belongs_to(key))
     }
 
-    /// Inserts a slot. An earlier one under this id is replaced.
+    /// Inserts a slot, and replaces an earlier one under this id.
     pub(super) fn insert(&mut self, id: SessionId, slot: Slot) {
         self.bytes += slot.bytes();
         if let Some(before) = self.slots.insert(id, slot) {
@@ -70,7 +71,8 @@ impl Shard {
         self.slots.iter().filter(|(_, slot)| !slot.is_live(now)).map(|(id, _)| *id).collect()
     }
 
-    /// Removes expired sessions, and returns how many. Calls `forget` for each that has an owner.
+    /// Removes expired sessions, and returns the number of removed sessions. Calls `forget` for each session that has
+    /// an owner.
     pub(super) fn remove_expired(&mut self, now: u64, mut forget: impl FnMut(SessionId, &str)) -> usize {
         let (before, mut freed) = (self.slots.len(), 0);
         self.slots.retain(|id, slot| {
@@ -85,8 +87,8 @@ impl Shard {
         before - self.slots.len()
     }
 
-    /// Removes expired sessions, and if that is not enough, those with the oldest last visit, except `newest`. Returns how
-    /// many live sessions it removed.
+    /// Removes expired sessions. If that does not free enough memory, removes the sessions with the oldest last visit,
+    /// except `newest`. Returns the number of live sessions that it removed.
     pub(super) fn make_room(
         &mut self,
         newest: SessionId,
@@ -158,13 +160,14 @@ impl Slot {
         self.stored.into_record(id, self.expires_at)
     }
 
-    /// Returns how many bytes the session uses, with its share of the maps: measured with a million sessions.
+    /// Returns how many bytes the session uses, including its share of the maps. The fixed parts were measured with a
+    /// million sessions.
     pub(super) fn bytes(&self) -> usize {
         BYTES_OF_A_SLOT + self.stored.len() + self.stored.owner().map_or(0, |owner| BYTES_OF_AN_OWNER + owner.len())
     }
 }
 
-/// Hashes ids by folding their bytes. They are random, and a client cannot choose one, because cookies are signed.
+/// A hasher that folds the bytes of an id. Ids are random, and a client cannot choose one, because cookies are signed.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ById;
 
@@ -196,7 +199,8 @@ impl Hasher for Folded {
     }
 }
 
-/// The multiplier of the hash. It is 2^64 divided by the golden ratio, which mixes the bits well.
+/// The multiplier that mixes the bits of an id, so that similar ids get different hashes: 2^64 divided by the golden
+/// ratio.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 const BYTES_OF_A_SLOT: usize = 104;

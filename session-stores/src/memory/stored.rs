@@ -81,7 +81,7 @@ impl Stored {
         SessionInfo { id, created_at: self.created_at(), seen_at: self.seen_at(), label }
     }
 
-    /// Reads the entries. It consumes a copy of the record, so that the caller can release the lock first.
+    /// Reads the entries and creates the record. This consumes a copy, so that the caller can release the lock first.
     pub(super) fn into_record(self, id: SessionId, expires_at: u64) -> Result<Record, StoreError> {
         let (created_at, seen_at, version) = (self.created_at(), self.seen_at(), self.version());
         let (owner, label) = (self.owner().map(str::to_owned), self.label().map(str::to_owned));

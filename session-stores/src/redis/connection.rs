@@ -1,4 +1,4 @@
-//! The connection to one server or a cluster: it comes back by itself after an outage, and every wait has a limit.
+//! The connection to one server or a cluster. It reconnects after an outage, and every wait has a limit.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -61,7 +61,8 @@ impl Connection {
         Ok(Self { link: Link::Cluster(cluster), place })
     }
 
-    /// Returns a connection that the application made. The `redis` crate does not tell its address.
+    /// Wraps a connection that the application made. The `redis` crate does not reveal the address of such a
+    /// connection.
     pub(super) fn of_application(manager: ConnectionManager) -> Self {
         Self { link: Link::Server(manager), place: "Redis".into() }
     }
@@ -78,8 +79,9 @@ impl Connection {
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
-    /// A connection that broke while it was idle is only noticed by the next command. The manager then opens another
-    /// one for the command after it, so a second attempt succeeds if the server is there.
+    /// Sends a command, and sends it again if the connection was broken. The first command after an idle time may be
+    /// the first to notice a broken connection. The manager then opens a new connection, and the second attempt uses
+    /// that one.
     async fn ask_again(&self, command: &Cmd) -> Result<Value, RedisError> {
         match self.ask_once(command).await {
             Err(error) if error.is_connection_dropped() => self.ask_once(command).await,
@@ -109,8 +111,8 @@ fn connection_info(url: &str) -> Result<ConnectionInfo, StoreError> {
     Ok(info.set_tcp_settings(tcp_settings()))
 }
 
-/// `TCP_USER_TIMEOUT` notices a machine that vanished without closing the connection after a few seconds. The kernel's
-/// default is a quarter of an hour.
+/// Returns the settings of the TCP connection. With `TCP_USER_TIMEOUT`, a machine that vanished without closing the
+/// connection is noticed after a few seconds. The kernel's default is a quarter of an hour.
 fn tcp_settings() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -118,7 +120,7 @@ fn tcp_settings() -> TcpSettings {
     settings
 }
 
-/// The longest wait for a reply, with the second attempt.
+/// The longest wait for a reply, including the second attempt.
 const LIMIT: Duration = Duration::from_secs(2);
 const CONNECTION_LIMIT: Duration = Duration::from_millis(900);
 const RESPONSE_LIMIT: Duration = Duration::from_millis(1_800);

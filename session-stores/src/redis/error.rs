@@ -14,12 +14,12 @@ pub(super) fn store_error(error: &RedisError, place: &str) -> StoreError {
     StoreError::new(kind(error), reason)
 }
 
-/// Returns the error of a URL that no connection can be made from. It does not repeat the URL, which holds a password.
+/// Returns the error for a URL that cannot be used. The error does not repeat the URL, because it may hold a password.
 pub(super) fn url_error(error: &RedisError) -> StoreError {
     StoreError::new(kind(error), format!("the URL of Redis cannot be used: {}", cause(error)))
 }
 
-/// Returns what an operator can do something about.
+/// Explains the error codes that an operator can do something about. Returns an empty text for other codes.
 fn meaning(code: &str) -> &'static str {
     match code {
         "CLUSTERDOWN" => ": the cluster does not serve all keys",
@@ -36,8 +36,8 @@ fn meaning(code: &str) -> &'static str {
     }
 }
 
-/// Returns the system's or the driver's own words. The detail of an error may quote what the server sent, unless it is
-/// an error of the connection itself.
+/// Returns the cause of an error, in the words of the operating system or the driver. The detail of an error may quote
+/// what the server sent. It is used only if the error comes from the connection itself.
 fn cause(error: &RedisError) -> String {
     let text = match error.detail() {
         Some(detail) if error.is_io_error() => detail.to_owned(),

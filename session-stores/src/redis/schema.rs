@@ -11,15 +11,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::scripts::{unexpected, unreadable};
 
-/// Makes the names of keys.
+/// The names of keys in Redis. All of them begin with the prefix.
 #[derive(Clone)]
 pub(super) struct Names {
     pub(super) prefix: String,
 }
 
 impl Names {
-    /// Returns the key of a session's hash. In a cluster only the text in braces decides on the machine: it is the shard,
-    /// which a rename keeps.
+    /// Returns the key of a session's hash. In a cluster, only the text in braces decides on which machine the key is.
+    /// This text is the shard, which a rename does not change.
     pub(super) fn record(&self, id: SessionId) -> String {
         let id = hex(id);
         format!("{}:{{{}}}:{id}", self.prefix, &id[..4])
@@ -46,7 +46,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the reply of `HGETALL`. `None` if there is no hash.
+    /// Reads the reply of `HGETALL`. Returns `None` if there is no hash.
     pub(super) fn of_hash(value: &'a Value) -> Result<Option<Self>, StoreError> {
         let mut fields = Self::default();
         let mut pairs = value.as_map_iter().ok_or_else(unexpected)?.peekable();
@@ -59,7 +59,7 @@ impl<'a> Fields<'a> {
         Ok(Some(fields))
     }
 
-    /// Reads the reply of `HMGET` for the fields [`LISTED`]. `None` if the hash has none of them.
+    /// Reads the reply of `HMGET` for the fields [`LISTED`]. Returns `None` if the hash has none of them.
     pub(super) fn of_list(value: &'a Value) -> Result<Option<Self>, StoreError> {
         let values = value.as_sequence().ok_or_else(unexpected)?;
         if values.iter().all(|value| *value == Value::Nil) {
@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
         Ok(Some(fields))
     }
 
-    /// Returns the record, if it has this hash or `hash` is `None`. A record of another format is an error.
+    /// Returns the record if its secret has this hash, or if `hash` is `None`. A record of another format is an error.
     pub(super) fn record(self, id: SessionId, hash: Option<&str>) -> Result<Option<Record>, StoreError> {
         if self.format != Some(FORMAT) || self.hash.is_none() {
             return Err(unreadable());
@@ -112,16 +112,16 @@ pub(super) const LISTED: [&str; 8] = ["$f", "$h", "$v", "$c", "$s", "$x", "$o", 
 
 pub(super) const FORMAT: &str = "1";
 
-/// How many digits a number in a Lua script holds and prints exactly.
+/// The largest number of digits that a Lua script can hold and print exactly in a number.
 const MOST_DIGITS: usize = 14;
 
-/// Returns the field's name for an entry's key. A key that begins with `$` gets one more `$`, so that it cannot be one of
-/// the store's own fields.
+/// Returns the field's name for an entry's key. A key that begins with `$` gets one more `$`, so that it cannot be one
+/// of the store's own fields.
 pub(super) fn field_of(key: &str) -> Cow<'_, str> {
     if key.len() > 1 && key.starts_with('$') { format!("${key}").into() } else { key.into() }
 }
 
-/// Returns the entry's key for a field's name. `None` if the field is the store's own.
+/// Returns the entry's key for a field's name. Returns `None` if the field is the store's own.
 fn entry_of(field: &str) -> Option<&str> {
     match field.strip_prefix('$') {
         None | Some("") => Some(field),
@@ -183,7 +183,7 @@ pub(super) fn hex(id: SessionId) -> String {
     format!("{:032x}", u128::from_be_bytes(*id.as_bytes()))
 }
 
-/// Reads a member of an index. `None` if it is not an id.
+/// Reads a member of an index. Returns `None` if it is not an id.
 pub(super) fn id_of_hex(value: &Value) -> Option<SessionId> {
     let digits = text(value).ok().filter(|digits| digits.len() == 32)?;
     u128::from_str_radix(digits, 16).ok().map(|id| SessionId::from_bytes(id.to_be_bytes()))

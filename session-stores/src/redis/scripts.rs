@@ -1,11 +1,12 @@
-//! The Lua scripts, and their replies. Redis runs no other command while a script runs, so each is one atomic step.
+//! The Lua scripts, and their replies. Redis runs no other command while a script runs, so each script is one atomic
+//! step.
 
 use std::{borrow::Cow, sync::LazyLock};
 
 use ::redis::{Cmd, Value, cmd};
 use session_core::store::{StoreError, StoreErrorKind};
 
-/// A script, and the SHA-1 that Redis knows it by.
+/// A script, and its SHA-1, by which Redis finds a script that it has already.
 pub(super) struct Script {
     source: &'static str,
     hash: String,
@@ -42,8 +43,8 @@ impl Call<'_> {
         self.command("EVALSHA", &self.script.hash)
     }
 
-    /// Returns the command for a Redis that does not know the script yet. It keeps the script. In a cluster this applies
-    /// to the machine of the keys.
+    /// Returns the command for a Redis that does not know the script yet. Redis then keeps the script. In a cluster,
+    /// only the machine that has the keys keeps it.
     pub(super) fn by_source(&self) -> Cmd {
         self.command("EVAL", self.script.source)
     }
@@ -69,8 +70,8 @@ pub(super) enum Answer {
     Removed,
     /// A version, or a count.
     Number(u64),
-    /// The owner of the session. A script that deletes has deleted it; any other script has written nothing, because
-    /// the caller must note the session in this owner's index first.
+    /// The owner of the session. A script that deletes has deleted the session. Any other script has written nothing,
+    /// because the caller must note the session in this owner's index first.
     Owner(String),
 }
 

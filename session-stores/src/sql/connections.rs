@@ -21,28 +21,30 @@ use super::{
     row::{InfoRow, RecordRow},
 };
 
-/// A pool, and in front of it a queue in the order of arrival.
+/// A pool of connections. Operations wait for a connection in a queue, in the order of arrival.
 ///
-/// sqlx's pool tests a connection with an empty message each time it is given back, which is one more round trip. A
-/// pool of the store's own avoids it: a connection is kept here instead after an operation that ended well.
+/// sqlx's pool tests a connection with an empty message each time it is given back, which is one more round trip. If
+/// the pool belongs to the store alone, this struct avoids the test: after an operation that ended well, it keeps the
+/// connection and does not give it back.
 pub(super) struct Connections<D: Dialect> {
     pool: Pool<D>,
     turns: Semaphore,
-    /// One permit, for a database that takes one writer at a time: a fair queue instead of a race for its lock.
+    /// The permit to write, for a database that takes one writer at a time. Writers wait for it in a fair queue and do
+    /// not compete for the database's lock.
     writers: Option<Semaphore>,
-    /// The idle connections, the one used last at the end. `None` for a pool that the application uses too.
+    /// The idle connections, the last used one at the end. `None` if the application uses the pool too.
     kept: Option<Mutex<Vec<Kept<D>>>>,
 }
 
 struct Kept<D: Dialect> {
     connection: PoolConnection<D>,
-    /// When the pool tested it last.
+    /// The time when the pool last tested the connection.
     tested: Instant,
     used: Instant,
 }
 
 impl<D: Dialect> Connections<D> {
-    /// Opens a pool of the store's own, and its first connection.
+    /// Opens a pool for this store alone, and its first connection.
     pub(super) async fn open(options: Options<D>, most: u32) -> Result<Self, StoreError> {
         let pool = PoolOptions::new().max_connections(most).acquire_timeout(AT_START).connect_lazy_with(options);
         let connections = Self::new(pool, Some(Mutex::default()));
@@ -90,7 +92,8 @@ impl<D: Dialect> Connections<D> {
         Err(self.error(error).await)
     }
 
-    /// Returns the error of an operation that got no connection. After a timeout the system is asked for the reason.
+    /// Returns the error of an operation that got no connection. After a timeout, asks the operating system for the
+    /// reason.
     async fn error(&self, error: sqlx::Error) -> StoreError {
         let options = self.pool.connect_options();
         let place = D::place(&options);
@@ -115,8 +118,8 @@ impl<D: Dialect> Connections<D> {
         store_error(error, &D::place(&self.pool.connect_options()))
     }
 
-    /// Takes the connection that was used last. One that was idle for longer than [`TRUSTED`] goes back to the pool,
-    /// which tests it.
+    /// Takes the connection that was used last. A connection that was idle for longer than [`TRUSTED`] goes back to the
+    /// pool, which tests it.
     fn take_kept(&self) -> Option<Kept<D>> {
         self.kept()?.pop().filter(|kept| kept.used.elapsed() < TRUSTED)
     }
@@ -242,14 +245,14 @@ impl<D: Dialect> Drop for Lease<'_, D> {
 /// wait as long again for a lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The longest wait for the system to say why no connection can be opened.
+/// The longest wait for the operating system's reason why no connection can be opened.
 const PROBE: Duration = Duration::from_millis(100);
 
 /// The longest wait for the first connection: an application may start together with its database.
 const AT_START: Duration = Duration::from_secs(10);
 
-/// How long an idle connection is used without a test.
+/// The longest idle time after which a connection is used without a test.
 const TRUSTED: Duration = Duration::from_secs(30);
 
-/// How long a connection stays out of the pool, which closes old ones.
+/// The longest time that a connection stays out of the pool. The pool closes old connections.
 const KEPT: Duration = Duration::from_secs(600);

@@ -6,25 +6,25 @@ use sqlx::{Connection, Database, Error, FromRow as _, query::Query};
 
 use super::row::{InfoRow, RecordRow};
 
-/// How to connect to a database.
+/// The options of a connection to a database.
 pub(super) type Options<D> = <<D as Database>::Connection as Connection>::Options;
 
 /// The statements of one kind of database, and how to run them.
 pub(super) trait Dialect: Database {
-    /// Creates the table and its indexes.
+    /// The statements that create the table and its indexes.
     const SCHEMA: &'static str;
-    /// Lets one process migrate at a time. It runs inside the transaction.
+    /// The statement that makes other processes wait while this one migrates. It runs inside the transaction.
     const ALONE: &'static str;
-    /// Begins a transaction that will write.
+    /// The statement that begins a transaction with writes.
     const BEGIN: &'static str;
-    /// Reads a record and locks it against other writers until the transaction ends.
+    /// The statement that reads a record and locks it against other writers until the transaction ends.
     const READ_LOCKED: &'static str;
-    /// Removes some expired records.
+    /// The statement that removes some expired records.
     const DELETE_EXPIRED: &'static str;
-    /// Whether the database takes one writer at a time. The others then wait in this process's own queue.
+    /// Whether the database takes one writer at a time. Other writers then wait in this process's own queue.
     const ONE_WRITER: bool;
 
-    /// Names the database for error texts, without user and password.
+    /// Returns the name of the database for error texts, without user and password.
     fn place(options: &Options<Self>) -> String;
 
     /// Returns why no connection can be opened now, if the operating system gives a reason.
@@ -53,7 +53,7 @@ pub(super) trait Dialect: Database {
     /// Reads the columns of a record.
     fn record(row: &Self::Row) -> Result<RecordRow, Error>;
 
-    /// Reads the columns of a record that its owner may see.
+    /// Reads the columns that the owner of a session may see.
     fn info(row: &Self::Row) -> Result<InfoRow, Error>;
 }
 
@@ -63,11 +63,11 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
     Text(&'a str),
     TextOrNull(Option<&'a str>),
-    /// Both databases store 63 bits. A larger number is stored as the largest.
+    /// A number. Both databases store 63 bits, and a larger number is stored as the largest that fits.
     Number(u64),
 }
 
-/// Implements [`Dialect`]. A macro, because a generic function over sqlx's queries needs a page of bounds.
+/// Implements [`Dialect`]. This is a macro, because a generic function over sqlx's queries needs a page of bounds.
 macro_rules! dialect {
     ($database:ty, $($differences:tt)*) => {
         impl Dialect for $database {
@@ -156,7 +156,7 @@ dialect! {
         }
     }
 
-    /// Connects once without sqlx, and returns the error. sqlx drops it after its retries.
+    /// Connects once without sqlx, and returns the error. sqlx retries and then does not report that error.
     async fn obstacle(options: &Options<Self>) -> Option<io::Error> {
         let (host, port) = (options.get_host(), options.get_port());
         let is_socket = options.get_socket().is_some() || host.starts_with('/');

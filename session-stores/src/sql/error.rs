@@ -64,7 +64,7 @@ fn database_error(error: &dyn DatabaseError, place: &str) -> StoreError {
 
 struct Verdict {
     kind: StoreErrorKind,
-    /// Whether the message may repeat a value that was to be stored.
+    /// Whether the message may repeat a value of a session.
     quotes_values: bool,
     remedy: &'static str,
 }
@@ -78,7 +78,7 @@ fn verdict(error: &dyn DatabaseError, code: &str) -> Verdict {
     postgres(code)
 }
 
-/// <https://www.sqlite.org/rescode.html>. SQLite never quotes a value.
+/// Judges an error of SQLite by its [code](https://www.sqlite.org/rescode.html). SQLite never quotes a value.
 #[cfg(feature = "sqlite")]
 fn sqlite(message: &str, code: &str) -> Verdict {
     let kind = match code.parse::<i32>().unwrap_or_default() & 0xff {
@@ -93,7 +93,8 @@ fn sqlite(message: &str, code: &str) -> Verdict {
     Verdict { kind, quotes_values: false, remedy }
 }
 
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>. The first two characters are the class.
+/// Judges an error of Postgres by its [code](https://www.postgresql.org/docs/current/errcodes-appendix.html). The first
+/// two characters are the class of the error.
 fn postgres(code: &str) -> Verdict {
     let class = code.get(..2).unwrap_or_default();
     let kind = match class {

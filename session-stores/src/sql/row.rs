@@ -6,7 +6,7 @@ use session_core::{
 };
 use sqlx::{ColumnIndex, Decode, Error, FromRow, Row};
 
-/// The columns of a record, unchecked.
+/// The columns of a record, before they are checked.
 pub(super) struct RecordRow {
     id: Vec<u8>,
     format: i16,
@@ -37,7 +37,7 @@ impl RecordRow {
     }
 }
 
-/// The columns of a [`SessionInfo`], unchecked.
+/// The columns of a [`SessionInfo`], before they are checked.
 pub(super) struct InfoRow {
     id: Vec<u8>,
     created_at: i64,

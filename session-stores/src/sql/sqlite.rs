@@ -1,4 +1,4 @@
-//! `SqliteStore`.
+//! The store in an SQLite file: `SqliteStore`.
 
 use std::{fmt, str::FromStr as _, time::Duration};
 
@@ -25,10 +25,10 @@ store! {
     {
         /// Keeps sessions in an SQLite file: no server, one machine, any number of processes.
         ///
-        /// Writers of one process wait in a queue, first come first served. A lock of another process is waited for up
-        /// to one second. A crash of the process loses no write. A crash of the machine may lose the last writes
-        /// (`synchronous = NORMAL` in [WAL mode](https://www.sqlite.org/wal.html)), but does not damage the file. The
-        /// file must be on a local disk, not on a network file system.
+        /// Writers of one process wait in a queue, first come first served. If another process holds the lock, a writer
+        /// waits for it up to one second. A crash of the process loses no write. A crash of the machine may lose the
+        /// last writes (`synchronous = NORMAL` in [WAL mode](https://www.sqlite.org/wal.html)), but does not damage the
+        /// file. The file must be on a local disk, not on a network file system.
         ///
         /// A store from [`from_pool`](Self::from_pool) uses the settings of the pool instead: turn WAL mode on, set a
         /// busy timeout of one second, and allow more than one connection.
@@ -129,7 +129,7 @@ impl SqliteStore {
     }
 }
 
-/// Returns whether the address is one of another database: sqlx would create a file of that name.
+/// Returns whether the address belongs to another kind of database. sqlx would create a file with that name.
 fn is_of_another_database(address: &str) -> bool {
     address.trim_start_matches("sqlite:").contains("://")
 }
@@ -143,8 +143,8 @@ const IN_MEMORY: &str = "`SqliteStore` needs a file: for sessions in memory use 
 // Without the address: it may hold a password.
 const ANOTHER_DATABASE: &str = "the address of an SQLite file begins with `sqlite://`";
 
-/// How long to wait for the lock of another process.
+/// The longest wait for the lock of another process.
 const BUSY_TIMEOUT: Duration = PATIENCE;
 
-/// One connection writes, and the others read at the same time. Each has a thread.
+/// The largest number of connections: one writes, and the others read at the same time. Each has a thread.
 const CONNECTIONS: u32 = 5;
