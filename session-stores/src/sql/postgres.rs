@@ -78,7 +78,7 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// - - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database cannot be
+    /// - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database cannot be
     ///   reached.
     /// - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the address is not valid, or the
     ///   database refuses the user, the password or the name of the database.
