@@ -46,7 +46,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # What surprises
 ///
-/// - - Serde's attributes on the struct's own fields have no effect. `#[serde(default)]` is not `#[session(default)]`:
+/// - Serde's attributes on the struct's own fields have no effect. `#[serde(default)]` is not `#[session(default)]`:
 ///   the field is still required. The same holds for `rename`, `alias`, `skip` and `flatten`. In the types of the
 ///   fields, serde's attributes work as usual.
 /// - A key that begins with `$` is a compile error: such keys are reserved for the session itself.

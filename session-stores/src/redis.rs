@@ -139,7 +139,7 @@ impl RedisStore {
     /// # Errors
     ///
     /// - [`StoreErrorKind::Unavailable`] if Redis cannot be reached.
-    /// - - [`StoreErrorKind::Refused`] if Redis does not allow this user to run scripts on keys with this prefix.
+    /// - [`StoreErrorKind::Refused`] if Redis does not allow this user to run scripts on keys with this prefix.
     ///
     /// # Examples
     ///

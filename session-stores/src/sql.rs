@@ -293,9 +293,9 @@ macro_rules! store {
             ///
             /// # Errors
             ///
-            /// - - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database
+            /// - [`StoreErrorKind::Unavailable`](session_core::store::StoreErrorKind::Unavailable) if the database
             ///   cannot be reached.
-            /// - - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the database does not
+            /// - [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the database does not
             ///   allow this user to create a table.
             ///
             /// # Examples
