@@ -55,7 +55,7 @@ async fn remove(mut cart: Session<Cart>, Form(choice): Form<Choice>) -> impl Int
 
 async fn empty() -> impl IntoResponse {
     // The rest of the session stays.
-    Redirect::to("/").removing_from_session(Cart::KEYS.iter().copied())
+    Redirect::to("/").removing_from_session(Cart::KEYS)
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -50,7 +50,9 @@ use crate::{
     note = "add `#[derive(SessionData)]` to `{Self}`"
 )]
 pub trait SessionData: Sized {
-    /// The keys of this struct's own fields, without aliases and without those of flattened structs.
+    /// The keys of this struct's own fields, and after them the aliases. The keys of flattened structs are left out.
+    ///
+    /// With them, `.removing_from_session(T::KEYS)` also removes what a field was once stored as.
     const KEYS: &'static [&'static str];
 
     /// The path to which a request is redirected if its session lacks a required field. With `None` the response is a

@@ -25,11 +25,13 @@ pub(crate) fn expand(data: &Data<'_>) -> TokenStream {
 }
 
 fn keys(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
-    let names = fields.iter().filter_map(|field| match &field.role {
-        Role::Keyed(key, _) => Some(&key.name),
+    let keys = fields.iter().filter_map(|field| match &field.role {
+        Role::Keyed(key, _) => Some(key),
         Role::Flattened | Role::Skipped(_) => None,
     });
-    quote!(const KEYS: &'static [&'static #private::str] = &[#(#names),*];)
+    let (names, aliases) = (keys.clone().map(|key| &key.name), keys.flat_map(|key| &key.aliases));
+    let all = names.chain(aliases);
+    quote!(const KEYS: &'static [&'static #private::str] = &[#(#all),*];)
 }
 
 fn redirect(Data { private, redirect, .. }: &Data<'_>) -> Option<TokenStream> {

@@ -293,3 +293,17 @@ async fn a_map_that_is_put_back_unchanged_sets_no_cookie() {
     }
     assert_eq!(run(json!({"list": [1, 2]}), turn).await.1, Some(json!({"list": [2, 1]})));
 }
+
+#[derive(SessionData)]
+struct Aliased {
+    #[session(alias = "old_role")]
+    role: Option<String>,
+}
+
+#[tokio::test]
+async fn a_field_is_removed_together_with_its_aliases() {
+    assert_eq!(Aliased::KEYS, ["role", "old_role"]);
+    let demote = || async { "demoted".removing_from_session(Aliased::KEYS) };
+    let values = json!({"role": "admin", "old_role": "admin", "other": 1});
+    assert_eq!(run(values, demote).await.1, Some(json!({"other": 1})));
+}
