@@ -67,6 +67,17 @@ impl Load {
         expect_more(&self.told.refused, pages).await;
     }
 
+    /// Stops the server under load and starts it again, twice.
+    async fn expect_all_kept_over_stops(self, mut server: impl FnMut(Turn)) {
+        for _ in 0..2 {
+            self.expect_shown(10 * VISITORS).await;
+            block_in_place(|| server(Turn::Off));
+            self.expect_refused(2 * VISITORS).await;
+            block_in_place(|| server(Turn::On));
+        }
+        self.expect_all_kept().await;
+    }
+
     /// The store is back, and the application is the same: all that was said must be there.
     async fn expect_all_kept(self) {
         self.expect_shown(20 * VISITORS).await;
@@ -78,6 +89,12 @@ impl Load {
             visitor.expect_all_kept(&self.app).await;
         }
     }
+}
+
+/// What a test does with its server.
+enum Turn {
+    Off,
+    On,
 }
 
 async fn expect_more(counter: &AtomicU64, pages: u64) {
@@ -196,13 +213,11 @@ fn app(layer: SessionLayer) -> Router {
 async fn a_redis_that_stops_and_starts_under_load_costs_no_data() {
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let load = Load::on(Arc::new(RedisStore::connect(&server.url()).await.unwrap()));
-    for _ in 0..2 {
-        load.expect_shown(10 * VISITORS).await;
-        block_in_place(|| server.stop());
-        load.expect_refused(2 * VISITORS).await;
-        block_in_place(|| server.start_again());
-    }
-    load.expect_all_kept().await;
+    load.expect_all_kept_over_stops(|turn| match turn {
+        Turn::Off => server.stop(),
+        Turn::On => server.start_again(),
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,13 +226,11 @@ async fn a_postgres_that_stops_and_starts_under_load_costs_no_data() {
     let store = PostgresStore::connect(&server.database().await).await.unwrap();
     store.migrate().await.unwrap();
     let load = Load::on(Arc::new(store));
-    for _ in 0..2 {
-        load.expect_shown(10 * VISITORS).await;
-        block_in_place(|| server.stop());
-        load.expect_refused(2 * VISITORS).await;
-        block_in_place(|| server.start_again());
-    }
-    load.expect_all_kept().await;
+    load.expect_all_kept_over_stops(|turn| match turn {
+        Turn::Off => server.stop(),
+        Turn::On => server.start_again(),
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,17 @@
+use session_axum::SessionData;
+
+#[derive(SessionData)]
+struct Address {
+    street: String,
+    name: String,
+}
+
+#[derive(SessionData)]
+struct Visitor {
+    #[session(alias = "name")]
+    nickname: String,
+    #[session(flatten)]
+    address: Address,
+}
+
+fn main() {}
