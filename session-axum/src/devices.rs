@@ -4,13 +4,21 @@ use std::{sync::Arc, time::SystemTime};
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
-use session_core::{SessionId, store::SessionInfo, system_time};
+use serde::{Serialize, de::DeserializeOwned};
+use session_core::{
+    RESERVED_PREFIX, SessionId, decode, encode,
+    store::{Changes, RecordKey, SessionInfo, Spared, Updated, Visit, Write},
+    system_time,
+};
+use tokio::time::Instant;
 
 use crate::{
     config::Settings,
     engine::StoreClient,
     error::Error,
     rejection::{MissingLayer, request_of},
+    request::step_aside,
+    session::Session,
 };
 
 /// The sessions of all visitors: lists the devices of a user, and logs out one of them or all.
@@ -18,7 +26,9 @@ use crate::{
 /// `Sessions` is an extractor. Outside of requests, [`SessionLayer::sessions`](crate::SessionLayer::sessions) returns a
 /// `Sessions` too. A session belongs to an owner after [`Session::set_owner`](crate::Session::set_owner). All methods
 /// need a [store](crate::SessionLayer::stored). Without a store, they return an error of the kind
-/// [`NoStore`](crate::ErrorKind::NoStore).
+/// [`NoStore`](crate::ErrorKind::NoStore). With a list of [revocations](crate::SessionLayer::revocations), only
+/// [`destroy_all`](Self::destroy_all), [`destroy_others`](Self::destroy_others) and
+/// [`destroy_every`](Self::destroy_every) work: such sessions are in cookies, so they can be ended but not listed.
 ///
 /// ```
 /// # use axum::{Router, routing::get};
@@ -50,7 +60,9 @@ impl Sessions {
         Self { settings }
     }
 
-    /// Returns the live sessions of `owner`, the most recently used first.
+    /// Returns the newest 100 live sessions of `owner`, the most recently used first.
+    ///
+    /// [`count`](Self::count) returns how many there are, and [`destroy_all`](Self::destroy_all) ends all of them.
     ///
     /// # Errors
     ///
@@ -69,8 +81,96 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn of(&self, owner: impl AsRef<str>) -> Result<Vec<LiveSession>, Error> {
-        let sessions = self.store()?.list(owner.as_ref(), self.settings.now()).await?;
+        let sessions = self.store()?.list(owner.as_ref(), self.settings.now(), LISTED).await?;
         Ok(sessions.into_iter().map(LiveSession::from).collect())
+    }
+
+    /// Returns the number of live sessions of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no store, or if the store fails.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let sessions = SessionLayer::stored(store, Keys::generate()).sessions();
+    /// assert!(sessions.count("ada").await? >= sessions.of("ada").await?.len() as u64);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn count(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
+        self.store()?.count(owner.as_ref(), self.settings.now()).await
+    }
+
+    /// Changes the value under `key` in every live session of `owner`, and returns in how many. For example, a new role
+    /// then counts on all devices at once.
+    ///
+    /// `change` gets the old value, and returns the new one. It is called again for a session that another request has
+    /// changed in the meantime, so that no update is lost. A session that ends in the meantime is left out.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no store, if the store fails, if an old value cannot be read as a `T`, if the new
+    /// value cannot be stored, or if the key begins with `$`. Some of the sessions may then have the new value.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let sessions = SessionLayer::stored(store, Keys::generate()).sessions();
+    /// let changed = sessions.update("ada", "role", |_: Option<String>| "editor".to_owned()).await?;
+    /// assert_eq!(changed, sessions.count("ada").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn update<T, F>(&self, owner: impl AsRef<str>, key: &str, mut change: F) -> Result<u64, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T,
+    {
+        if key.starts_with(RESERVED_PREFIX) {
+            return Err(Error::reserved(key));
+        }
+        let mut change = |old: Option<&str>| {
+            let old = old.map(decode).transpose().map_err(|error| Error::decode(key, error))?;
+            encode(&change(old)).map_err(|error| Error::encode(key, error))
+        };
+        let store = self.store()?;
+        let mut changed = 0;
+        for info in store.list(owner.as_ref(), self.settings.now(), u64::MAX).await? {
+            changed += u64::from(self.update_one(store, &info.key, key, &mut change).await?);
+        }
+        Ok(changed)
+    }
+
+    /// Updates one session. Returns whether it is still alive.
+    async fn update_one(
+        &self,
+        store: &StoreClient,
+        record_key: &RecordKey,
+        key: &str,
+        change: &mut impl FnMut(Option<&str>) -> Result<String, Error>,
+    ) -> Result<bool, Error> {
+        let deadline = Instant::now() + store.settings.timeout();
+        for attempt in 0.. {
+            let now = self.settings.now();
+            let Some(record) = store.load(record_key, now).await?.live() else { return Ok(false) };
+            let mut changes = Changes::default();
+            changes.set(key, change(record.entries.get(key))?);
+            let visit = Visit { now: record.seen_at, expires_at: record.expires_at };
+            let write = Write { base: Some(&record), created_at: record.created_at, ..Write::new(&changes, visit) };
+            match store.update(record_key, Write { only_if_unchanged: true, ..write }).await? {
+                Updated::Written { .. } | Updated::Removed => return Ok(true),
+                Updated::Gone => return Ok(false),
+                Updated::Conflict if Instant::now() >= deadline => return Err(Error::too_many_writes()),
+                Updated::Conflict => step_aside(attempt).await,
+            }
+        }
+        unreachable!("it goes on until it is written, or its time is over")
     }
 
     /// Ends the session with this public id, and returns whether there was one.
@@ -95,14 +195,18 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
-        self.store()?.delete_by_id(id).await
+        self.store()?.delete_by_id(id, self.settings.now()).await
     }
 
-    /// Ends all sessions of `owner`, including the session of this request, and returns how many there were.
+    /// Ends all sessions of `owner`, including the session of this request.
+    ///
+    /// Returns how many there were. With [`SessionLayer::revocations`](crate::SessionLayer::revocations), sessions are
+    /// in cookies that no one can count, and the result is 0.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no store, or if the store fails. Some of the sessions may then still be alive.
+    /// Returns an error if there is neither a store nor a list of revocations, or if it fails. Some of the sessions may
+    /// then still be alive.
     ///
     /// # Examples
     ///
@@ -110,14 +214,76 @@ impl Sessions {
     /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
     /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
     /// let sessions = SessionLayer::stored(store, Keys::generate()).sessions();
-    /// let devices = sessions.of("ada").await?;
-    /// assert_eq!(sessions.destroy_all("ada").await?, devices.len() as u64);
+    /// let devices = sessions.count("ada").await?;
+    /// assert_eq!(sessions.destroy_all("ada").await?, devices);
     /// assert!(sessions.of("ada").await?.is_empty());
     /// # Ok(())
     /// # }
     /// ```
     pub async fn destroy_all(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
-        self.store()?.delete_by_owner(owner.as_ref()).await
+        self.destroy_but(owner.as_ref(), None).await
+    }
+
+    /// Ends all sessions of the owner of `session`, except `session` itself: "log out all other devices".
+    ///
+    /// Returns how many there were, as [`destroy_all`](Self::destroy_all) does. A session without an owner ends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error in the same cases as [`destroy_all`](Self::destroy_all).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use axum::response::Redirect;
+    /// # use session_axum::{Error, Session, Sessions};
+    /// async fn change_password(session: Session, sessions: Sessions) -> Result<Redirect, Error> {
+    ///     let ended = sessions.destroy_others(&session).await?;
+    ///     println!("{ended} other devices were logged out");
+    ///     Ok(Redirect::to("/settings"))
+    /// }
+    /// ```
+    pub async fn destroy_others(&self, session: &Session) -> Result<u64, Error> {
+        let (owner, id) = session.owner_and_stored_id();
+        let Some(owner) = owner else { return Ok(0) };
+        self.destroy_but(&owner, id).await
+    }
+
+    /// Ends all sessions of this application, of all owners and of visitors without an owner. Everyone has to log in
+    /// again.
+    ///
+    /// Returns how many there were, as [`destroy_all`](Self::destroy_all) does. Sessions of other
+    /// [applications](crate::SessionLayer::application) in the same store stay.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error in the same cases as [`destroy_all`](Self::destroy_all).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, SessionLayer, store::SessionStore};
+    /// # async fn example(store: impl SessionStore) -> Result<(), Error> {
+    /// let sessions = SessionLayer::stored(store, Keys::generate()).application("shop").sessions();
+    /// sessions.destroy_every().await?;
+    /// assert_eq!(sessions.count("ada").await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn destroy_every(&self) -> Result<u64, Error> {
+        let now = self.settings.now();
+        if let Some(revocations) = self.settings.engine().revocations() {
+            return revocations.end_everything(now).await.map(|()| 0);
+        }
+        self.store()?.delete_by_application(now).await
+    }
+
+    async fn destroy_but(&self, owner: &str, spared: Option<SessionId>) -> Result<u64, Error> {
+        let now = self.settings.now();
+        if let Some(revocations) = self.settings.engine().revocations() {
+            return revocations.end_owner(owner, spared, now).await.map(|()| 0);
+        }
+        self.store()?.delete_by_owner(owner, Spared { id: spared, newest: 0 }, now).await
     }
 
     fn store(&self) -> Result<&StoreClient, Error> {
@@ -169,9 +335,12 @@ pub struct LiveSession {
 
 impl From<SessionInfo> for LiveSession {
     fn from(info: SessionInfo) -> Self {
-        let SessionInfo { id, created_at, seen_at, label } = info;
-        Self { id, created_at: system_time(created_at), last_seen: system_time(seen_at), label }
+        let SessionInfo { key, created_at, seen_at, label, .. } = info;
+        Self { id: key.id(), created_at: system_time(created_at), last_seen: system_time(seen_at), label }
     }
 }
 
 session_core::opaque_debug!(LiveSession);
+
+/// The largest number of sessions in a list of devices.
+const LISTED: u64 = 100;

@@ -172,6 +172,10 @@ impl Error {
         Self { kind: ErrorKind::NoStore, source: None }
     }
 
+    pub(crate) fn too_many_writes() -> Self {
+        StoreError::new(StoreErrorKind::Unavailable, TOO_MANY_WRITES).into()
+    }
+
     /// Adds the largest keys of `entries` to the sentence, if the error is a cookie that is too large.
     pub(crate) fn naming<'a>(self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         match self.kind {
@@ -293,3 +297,5 @@ const CALM: &str = "Something went wrong with your session. Please try again.";
 /// [`on_error`](crate::SessionLayer::on_error).
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Error);
+
+const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

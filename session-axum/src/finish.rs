@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use axum_core::response::Response;
 use http::StatusCode;
+use session_core::store::End;
 
 use crate::{
     config::{FlashMode, Settings},
@@ -14,7 +15,9 @@ use crate::{
     request::{Closed, Request, SessionState},
     state::{
         flash_changes::{Consumed, FlashChanges},
+        loaded::Loaded,
         outcome::Plan,
+        staged::Staged,
     },
     wire::headers::{add_cookies, mark_read},
 };
@@ -188,24 +191,37 @@ impl Attempt {
         let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
         edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
+        let cookies = self.carry_out(request, loaded, &staged).await?;
+        let settings = &request.settings;
+        let is_first = !loaded.cookie_came && !settings.session_cookie.came(&request.cookies);
+        if is_first && !cookies.is_empty() {
+            let spec = &settings.session_cookie.spec;
+            settings.setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
+        }
+        Ok(cookies)
+    }
+
+    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Vec<String>, Error> {
         let (settings, now) = (&request.settings, request.settings.now());
+        let mut next_id = staged.next_id.clone();
         let plan = Plan::new(loaded, &staged.changes, settings.rules(self.saves), now);
         plan.outcome.log(&staged.changes);
-        let mut next_id = staged.next_id.clone();
-        match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
-            CarriedOut::Done(cookies) => {
-                let is_first = !loaded.cookie_came && !settings.session_cookie.came(&request.cookies);
-                if is_first && !cookies.is_empty() {
-                    let spec = &settings.session_cookie.spec;
-                    settings.setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
-                }
-                Ok(cookies)
-            }
-            CarriedOut::EndedElsewhere => {
-                tracing::info!("a session ended while its request ran, and what the request changed is dropped");
-                Ok(Vec::new())
-            }
+        let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
+            CarriedOut::Done(cookies) => return Ok(cookies),
+            CarriedOut::EndedElsewhere(end) => end,
+        };
+        // Only a log-in needs its session. Other changes belonged to the session that is over.
+        let renews = plan.changes.begins_anew() && !plan.changes.destroys();
+        if renews && end == End::Renewed {
+            // A log-in that was sent twice: the second one begins a session of its own.
+            let overtaken = loaded.overtaken();
+            return Box::pin(self.carry_out(request, &overtaken, staged)).await;
         }
+        if renews && self.saves {
+            return Err(Error::gone());
+        }
+        tracing::info!("a session ended while its request ran, and what the request changed is dropped");
+        Ok(Vec::new())
     }
 }
 

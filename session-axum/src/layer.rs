@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use crate::{
     config::{Config, FlashMode, Sealing, Settings},
     devices::Sessions,
-    engine::{Engine, Revocations, StoreClient},
+    engine::{Ends, Engine, Revocations, StoreClient},
     error::Error,
     service::SessionService,
 };
@@ -78,7 +78,7 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn signed(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, protection: Protection::Signed }), Engine::Cookie)
+        Self::of(Some(Sealing { keys, protection: Protection::Signed }), Engine::Cookie(Ends::default()))
     }
 
     /// Keeps each session in an encrypted cookie. The browser can neither read nor change the data.
@@ -105,7 +105,7 @@ impl SessionLayer {
     #[cfg(feature = "encrypted")]
     #[must_use]
     pub fn encrypted(keys: Keys) -> Self {
-        Self::of(Some(Sealing { keys, protection: Protection::Encrypted }), Engine::Cookie)
+        Self::of(Some(Sealing { keys, protection: Protection::Encrypted }), Engine::Cookie(Ends::default()))
     }
 
     /// Keeps each session in a store. The cookie carries only a signed id.
@@ -173,11 +173,12 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn revocations(self, store: impl SessionStore) -> Self {
-        self.with_safe(|config| {
-            if let Engine::Cookie | Engine::RevocableCookie(_) = config.engine {
+        self.with_safe(|config| match config.engine {
+            Engine::Cookie(_) | Engine::RevocableCookie(_) => {
                 let list = StoreClient::new(store);
-                config.engine = Engine::RevocableCookie(Revocations { list, trust_when_unavailable: false });
+                config.engine = Engine::RevocableCookie(Revocations { list, trusts_when_unavailable: false });
             }
+            Engine::Null | Engine::Store(_) => config.store.ignore_revocations(),
         })
     }
 
@@ -195,18 +196,14 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn insecure_trust_when_unavailable(self) -> Self {
-        self.with_safe(|config| {
-            if let Engine::RevocableCookie(revocations) = &mut config.engine {
-                revocations.trust_when_unavailable = true;
-            }
-        })
+        self.with_safe(|config| config.store.trust_when_unavailable())
     }
 
     /// Sets how long one operation of the store may take before it fails: 2 seconds by default, 1 millisecond to 1
     /// minute.
     ///
-    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Call `store_timeout`
-    /// after these methods. Without a store it has no effect.
+    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has no
+    /// effect, and an error is logged.
     ///
     /// # Examples
     ///
@@ -220,13 +217,14 @@ impl SessionLayer {
     #[must_use]
     pub fn store_timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(Duration::from_millis(1), ONE_MINUTE);
-        self.with_store(|store| store.timeout = timeout)
+        self.with_safe(|config| config.store.set_timeout(timeout))
     }
 
     /// Sets how often the layer removes expired records from the store: every 5 minutes by default, 1 second to 1 day.
     ///
-    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Call `sweep_every` after
-    /// these methods. Without a store it has no effect.
+    /// A record is removed a day after it has expired. The first operation of the store starts a background task. This
+    /// applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has no
+    /// effect, and an error is logged.
     ///
     /// # Examples
     ///
@@ -240,7 +238,43 @@ impl SessionLayer {
     #[must_use]
     pub fn sweep_every(self, interval: Duration) -> Self {
         let interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(ONE_DAY));
-        self.with_store(|store| store.sweep_every = interval)
+        self.with_safe(|config| config.store.set_sweep(Some(interval)))
+    }
+
+    /// Makes this layer remove no expired records from the store. Another process has to do it, for example one instance
+    /// of several, or a job that calls [`delete_expired`](crate::store::SessionStore::delete_expired).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).without_sweeping()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn without_sweeping(self) -> Self {
+        self.with_safe(|config| config.store.set_sweep(None))
+    }
+
+    /// Limits the number of sessions of one owner. When an owner logs in once more, the owner's oldest session ends.
+    ///
+    /// A log-in counts when it [sets an owner](crate::Session::set_owner). A renewal is no further session. If several
+    /// log-ins come at the same time, there may be more sessions for a moment, and at most `most` when all of them are
+    /// done. `most` is at least 1. Only a [store](Self::stored) counts sessions. With each log-in it is asked twice more.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// /// Each user can be logged in on three devices.
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).sessions_per_owner(3)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn sessions_per_owner(self, most: u32) -> Self {
+        self.with_safe(|config| config.store.set_sessions_per_owner(u64::from(most.max(1))))
     }
 
     /// Returns the sessions of all visitors. Use it to list and end sessions outside of requests, for example in a job.
@@ -439,6 +473,7 @@ impl SessionLayer {
     #[must_use]
     pub fn partitioned(self, partitioned: bool) -> Self {
         self.with_safe(|config| {
+            config.partitions_in_vain = partitioned && !config.session.is_secure();
             for cookie in [&mut config.session, &mut config.flash] {
                 *cookie = cookie.clone().partitioned(partitioned && cookie.is_secure());
             }
@@ -783,15 +818,6 @@ impl SessionLayer {
         })
     }
 
-    /// Changes the settings of the layer's store, if it has one.
-    fn with_store(self, change: impl FnOnce(&mut StoreClient)) -> Self {
-        self.with_safe(|config| {
-            if let Some(store) = config.engine.store_mut() {
-                change(store);
-            }
-        })
-    }
-
     /// Changes a setting that cannot conflict with others.
     fn with_safe(self, change: impl FnOnce(&mut Config)) -> Self {
         match self.with(change) {
@@ -805,6 +831,7 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        self.settings.setup_warnings.without_effect(self.settings.without_effect());
         SessionService::new(inner, Arc::clone(&self.settings))
     }
 }

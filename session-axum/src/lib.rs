@@ -130,3 +130,4 @@ pub use session::{Destroyed, Session};
 pub use session_core::__private;
 pub use session_core::{Clock, KeyError, Keys, SessionData, SessionId, SystemClock, cookie::SettingsError};
 pub use session_macros::SessionData;
+pub use state::loaded::Ended;

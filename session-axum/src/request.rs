@@ -14,11 +14,17 @@ use crate::{
     engine::Context,
     error::Error,
     setup_warnings::Origin,
-    state::{flash_changes::FlashChanges, loaded::Loaded, staged::Staged},
+    state::{
+        flash_changes::FlashChanges,
+        loaded::{Ended, Loaded},
+        staged::Staged,
+    },
     wire::{flash_cookies::IncomingFlash, request_cookies::RequestCookies},
 };
 
 mod saving;
+
+pub(crate) use saving::step_aside;
 
 /// The state of one request, shared by the layer and all extractors.
 pub(crate) struct Request {
@@ -62,6 +68,10 @@ enum Slot {
 pub(crate) struct SessionState {
     pub(crate) loaded: Loaded,
     pub(crate) staged: Staged,
+    /// Whether no session came with the request.
+    pub(crate) is_new: bool,
+    /// Why the session that came with the request is over.
+    pub(crate) ended: Option<Ended>,
     /// A save that has begun but may not have ended: it was cancelled, or its answer was lost. Such a save is repeated.
     unfinished: Option<Box<Staged>>,
 }
@@ -323,7 +333,8 @@ impl Closed {
 
 impl SessionState {
     fn new(loaded: Loaded) -> Self {
-        Self { loaded, staged: Staged::default(), unfinished: None }
+        let (is_new, ended) = (loaded.session().is_none(), loaded.over);
+        Self { loaded, staged: Staged::default(), is_new, ended, unfinished: None }
     }
 
     /// Returns whether the browser and the store have the current state of the session.

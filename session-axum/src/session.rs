@@ -2,6 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     error::Error,
     rejection::{SessionRejection, request_of},
     request::{LoadedRequest, SessionState},
-    state::outcome::Plan,
+    state::{loaded::Ended, outcome::Plan},
 };
 
 /// The session of a request: all handles of one request share it. Handles see a change through a `Session` at once.
@@ -92,8 +93,8 @@ use crate::{
 /// # });
 /// ```
 ///
-/// **A `Session<T>` has no methods of its own**, so that the fields and methods of `T` keep their names. Call
-/// [`Session::untyped`] first, for example to renew the session at a log-in:
+/// **A `Session<T>` has few methods of its own**, so that the fields and methods of `T` keep their names: `renew`,
+/// `rotate` and `destroy`. For the others, call [`Session::untyped`] first. It also stages the fields:
 ///
 /// ```
 /// # use axum::{Router, routing::get};
@@ -104,10 +105,10 @@ use crate::{
 /// }
 ///
 /// async fn log_in(mut visitor: Session<Visitor>, session: Session) {
-///     let before = session.id();
+///     visitor.renew();
 ///     visitor.name = Some("Ada".to_owned());
-///     Session::untyped(&visitor).renew();
-///     assert_ne!(session.id(), before);
+///     assert!(!session.contains("name"));
+///     assert!(Session::untyped(&visitor).contains("name") && session.contains("name"));
 /// }
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// # let app = Router::new().route("/", get(log_in)).layer(SessionLayer::signed(Keys::generate()));
@@ -146,8 +147,8 @@ use crate::{
 pub struct Session<T: SessionData = Untyped> {
     request: LoadedRequest,
     data: T,
-    /// The fields before the first mutable access; `None` until then.
-    before: Option<Vec<Field>>,
+    /// The fields as they were staged last, or before the first mutable access; `None` until then.
+    unstaged: Mutex<Option<Vec<Field>>>,
 }
 
 /// Marks a [`Session`] that reads and changes values by key, without a struct.
@@ -441,64 +442,6 @@ impl Session {
         self.request.update(key, &mut change).await
     }
 
-    /// Gives the session a new id and a new creation time, and keeps its values.
-    ///
-    /// Call it whenever a visitor gets more or fewer rights, above all at a log-in. An attacker who planted a session
-    /// id in the browser before the log-in (session fixation) then has an id that is worth nothing. On a `Session<T>`,
-    /// call `Session::untyped(&handle).renew()`.
-    ///
-    /// ```
-    /// # use axum::{Router, routing::get};
-    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
-    /// async fn log_in(session: Session) -> Result<(), Error> {
-    ///     session.insert("cart", ["tea"])?;
-    ///     let before = session.id();
-    ///     session.renew();
-    ///     assert_ne!(session.id(), before);
-    ///     assert!(session.contains("cart"));
-    ///     Ok(())
-    /// }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// # let app = Router::new().route("/", get(log_in)).layer(SessionLayer::signed(Keys::generate()));
-    /// # let client = Client::new(app);
-    /// # assert_eq!(client.get("/").await.status(), 200);
-    /// # });
-    /// ```
-    pub fn renew(&self) {
-        self.request.stage_or_log(|session| session.staged.renew());
-    }
-
-    /// Ends this session, and returns whether copies of its cookie stop working too.
-    ///
-    /// Values that are inserted afterwards begin a new session. The session also ends if the response is a 5xx or a
-    /// 408.
-    ///
-    /// ```
-    /// # use axum::{Router, routing::{get, post}};
-    /// # use session_axum::{Destroyed, Error, Keys, Session, SessionLayer, testing::Client};
-    /// # async fn home(session: Session) -> Result<(), Error> { session.insert("user", "Ada") }
-    /// async fn log_out(session: Session) -> &'static str {
-    ///     match session.destroy() {
-    ///         Destroyed::Everywhere => "You are logged out",
-    ///         _ => "You are logged out in this browser",
-    ///     }
-    /// }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// # let app = Router::new().route("/", get(home)).route("/logout", post(log_out));
-    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
-    /// # let client = Client::new(app);
-    /// client.get("/").await;
-    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
-    /// assert_eq!(client.post("/logout").await.text(), "You are logged out in this browser");
-    /// assert!(client.cookie_names().is_empty());
-    /// # });
-    /// ```
-    pub fn destroy(&self) -> Destroyed {
-        self.request.stage_or_log(|session| session.staged.destroy());
-        if self.request.settings().engine().ends_copies() { Destroyed::Everywhere } else { Destroyed::InThisBrowser }
-    }
-
     /// Returns the public id of the session, for caches and logs.
     ///
     /// The id is no secret: it does not give access to the session. It stays the same until [`Session::renew`] or
@@ -532,6 +475,60 @@ impl Session {
             staged.id(loaded)
         });
         id.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Returns whether no session came with the request. This stays true when the request inserts values.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn visit(session: Session) -> Result<&'static str, Error> {
+    ///     session.insert("visited", true)?;
+    ///     Ok(if session.is_new() { "Welcome" } else { "Welcome back" })
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(visit)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "Welcome");
+    /// assert_eq!(client.get("/").await.text(), "Welcome back");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.request.with(|session| session.is_new)
+    }
+
+    /// Returns why the session that the browser sent is over; `None` if it is alive, or if none came. Use it to say
+    /// "your session has expired".
+    ///
+    /// An expired session is known as such for at least a day, and a session that ended elsewhere for a minute. A
+    /// session that this request itself ends does not count.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use std::time::Duration;
+    /// # use session_axum::{Ended, Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+    /// async fn log_in_page(session: Session) -> &'static str {
+    ///     match session.ended() {
+    ///         Some(Ended::Expired) => "Your session has expired. Please log in again.",
+    ///         _ => "Please log in.",
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let clock = ManualClock::at(1_700_000_000);
+    /// # let layer = SessionLayer::signed(Keys::generate()).clock(clock.clone());
+    /// # let client = Client::new(Router::new().route("/", get(log_in_page)).layer(layer.clone()));
+    /// assert_eq!(client.get("/").await.text(), "Please log in.");
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// clock.advance(Duration::from_secs(25 * 60 * 60));
+    /// assert_eq!(client.get("/").await.text(), "Your session has expired. Please log in again.");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.request.with(|session| session.ended)
     }
 
     /// Returns the time when the session began; the current time if it begins with this request.
@@ -609,9 +606,62 @@ impl Session {
     pub fn set_lifetime(&self, lifetime: Duration) {
         let until = self.request.settings().now().saturating_add(lifetime.as_secs().clamp(1, MAX_COOKIE_AGE));
         self.change_terms(|terms| {
-            terms.end_at(Some(until));
+            terms.until = Some(until);
             terms.browser_session = false;
         });
+    }
+
+    /// Sets this session's own idle timeout: the longest time between two visits, instead of
+    /// [`SessionLayer::idle_timeout`](crate::SessionLayer::idle_timeout).
+    ///
+    /// The session still ends with its lifetime. The timeout stays through a renewal. It is limited to the range from 1
+    /// second to 400 days.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, ManualClock}};
+    /// # use std::time::Duration;
+    /// async fn open_the_till(session: Session) -> Result<String, Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     session.set_idle_timeout(Duration::from_secs(5 * 60));
+    ///     let left = session.expires_at().duration_since(session.created_at()).unwrap();
+    ///     Ok(left.as_secs().to_string())
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", post(open_the_till));
+    /// # let client = Client::new(app.layer(SessionLayer::signed(Keys::generate())));
+    /// assert_eq!(client.post("/").await.text(), "300");
+    /// # });
+    /// ```
+    pub fn set_idle_timeout(&self, timeout: Duration) {
+        self.change_terms(|terms| terms.idle = Some(timeout.as_secs().clamp(1, MAX_COOKIE_AGE)));
+    }
+
+    /// Undoes [`Session::set_lifetime`], [`Session::set_idle_timeout`] and [`Session::expire_on_browser_close`]: the
+    /// configured limits count again.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// # use std::time::Duration;
+    /// async fn forget_me(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     let before = session.expires_at();
+    ///     session.set_lifetime(Duration::from_secs(365 * 24 * 60 * 60));
+    ///     session.reset_lifetime();
+    ///     assert_eq!(session.expires_at(), before);
+    ///     Ok(())
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", post(forget_me));
+    /// # let client = Client::new(app.layer(SessionLayer::signed(Keys::generate())));
+    /// # assert_eq!(client.post("/").await.status(), 200);
+    /// # });
+    /// ```
+    pub fn reset_lifetime(&self) {
+        self.change_terms(|terms| (terms.until, terms.idle, terms.browser_session) = (None, None, false));
     }
 
     /// Ends this session when the browser closes, or earlier by the configured limits. Undoes
@@ -638,7 +688,7 @@ impl Session {
     /// ```
     pub fn expire_on_browser_close(&self) {
         self.change_terms(|terms| {
-            terms.end_at(None);
+            terms.until = None;
             terms.browser_session = true;
         });
     }
@@ -789,6 +839,14 @@ impl Session {
         }
     }
 
+    /// Returns the owner after the changes so far, and the id that the session has in the store or in its cookie now.
+    pub(crate) fn owner_and_stored_id(&self) -> (Option<String>, Option<SessionId>) {
+        self.request.with(|SessionState { loaded, staged, .. }| {
+            let owner = staged.changes.owner_after(loaded.base()).map(str::to_owned);
+            (owner, loaded.session().map(|live| live.frame.id))
+        })
+    }
+
     fn change_terms(&self, change: impl FnOnce(&mut Metadata)) {
         let stage = |SessionState { loaded, staged, .. }: &mut SessionState| {
             staged.changes.change_metadata(loaded.entries(), change);
@@ -811,9 +869,101 @@ impl Session {
 }
 
 impl<T: SessionData> Session<T> {
+    /// Gives the session a new id and a new creation time, and keeps its values.
+    ///
+    /// Call it whenever a visitor gets more or fewer rights, above all at a log-in. An attacker who planted a session
+    /// id in the browser before the log-in (session fixation) then has an id that is worth nothing.
+    ///
+    /// On a `Session<T>`, this method shadows a method `renew` of `T`: call that one as `T::renew(&handle)`.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.insert("cart", ["tea"])?;
+    ///     let before = session.id();
+    ///     session.renew();
+    ///     assert_ne!(session.id(), before);
+    ///     assert!(session.contains("cart"));
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(log_in)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
+    pub fn renew(&self) {
+        self.request.stage_or_log(|session| session.staged.renew());
+    }
+
+    /// Gives the session a new id, and keeps its values and its creation time: for a rotation by schedule.
+    ///
+    /// For a minute, requests that still come with the old id read the session too. What they change is dropped. At a
+    /// log-in, use [`Session::renew`] instead: it also begins the lifetime anew. On a `Session<T>`, this method shadows
+    /// a method `rotate` of `T`.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn rotate(session: Session) -> Result<(), Error> {
+    ///     session.insert("user", "Ada")?;
+    ///     let (id, created_at) = (session.id(), session.created_at());
+    ///     session.rotate();
+    ///     assert_ne!(session.id(), id);
+    ///     assert_eq!(session.created_at(), created_at);
+    ///     Ok(())
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(rotate)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
+    pub fn rotate(&self) {
+        self.request.stage_or_log(|session| session.staged.rotate());
+    }
+
+    /// Ends this session, and returns whether copies of its cookie stop working too.
+    ///
+    /// Values that are inserted afterwards begin a new session. The session also ends if the response is a 5xx or a
+    /// 408. On a `Session<T>`, changes of fields that are not staged yet are forgotten, and this method shadows a method
+    /// `destroy` of `T`.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Destroyed, Error, Keys, Session, SessionLayer, testing::Client};
+    /// # async fn home(session: Session) -> Result<(), Error> { session.insert("user", "Ada") }
+    /// async fn log_out(session: Session) -> &'static str {
+    ///     match session.destroy() {
+    ///         Destroyed::Everywhere => "You are logged out",
+    ///         _ => "You are logged out in this browser",
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(home)).route("/logout", post(log_out));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.get("/").await;
+    /// assert_eq!(client.cookie_names(), ["__Host-session"]);
+    /// assert_eq!(client.post("/logout").await.text(), "You are logged out in this browser");
+    /// assert!(client.cookie_names().is_empty());
+    /// # });
+    /// ```
+    pub fn destroy(&self) -> Destroyed {
+        let mut unstaged = self.unstaged();
+        if unstaged.is_some() {
+            *unstaged = Some(self.fields().unwrap_or_default());
+        }
+        drop(unstaged);
+        self.request.stage_or_log(|session| session.staged.destroy());
+        if self.request.settings().engine().ends_copies() { Destroyed::Everywhere } else { Destroyed::InThisBrowser }
+    }
+
     /// Returns the same session as an untyped handle, with the methods that a `Session<T>` does not have.
     ///
-    /// The untyped handle does not see the changed fields of `this`: these changes are staged when `this` is dropped.
+    /// The changes of the fields so far are staged, so that the untyped handle sees them.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};
@@ -843,6 +993,12 @@ impl<T: SessionData> Session<T> {
     /// ```
     #[must_use]
     pub fn untyped(this: &Self) -> Session {
+        let mut unstaged = this.unstaged();
+        if let Some(before) = unstaged.take() {
+            this.stage(&before);
+            *unstaged = Some(this.fields().unwrap_or_default());
+        }
+        drop(unstaged);
         Session::of(&this.request)
     }
 
@@ -853,13 +1009,32 @@ impl<T: SessionData> Session<T> {
         for key in reader.unreadable() {
             tracing::warn!(key, "a value of the session cannot be decoded any more and counts as missing");
         }
-        Ok(Self { request: request.clone(), data: data?, before: None })
+        Ok(Self { request: request.clone(), data: data?, unstaged: Mutex::default() })
     }
 
     fn fields(&self) -> Result<Vec<Field>, Error> {
         let mut writer = Writer::new();
         self.data.write(&mut writer);
         writer.finish().map_err(|(key, error)| Error::encode(key, error))
+    }
+
+    /// Stages the fields that differ from `before`.
+    fn stage(&self, before: &[Field]) {
+        let fields = self.fields().and_then(|fields| {
+            let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
+            match changed.iter().find(|field| field.key.starts_with(RESERVED_PREFIX)) {
+                Some(field) => Err(Error::reserved(field.key)),
+                None => Ok(changed),
+            }
+        });
+        match fields {
+            Ok(fields) => self.request.stage_or_log(|session| stage_fields(&mut session.staged.changes, fields)),
+            Err(error) => self.request.fail(error),
+        }
+    }
+
+    fn unstaged(&self) -> MutexGuard<'_, Option<Vec<Field>>> {
+        self.unstaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) const fn request(&self) -> &LoadedRequest {
@@ -869,7 +1044,7 @@ impl<T: SessionData> Session<T> {
 
 impl Session {
     fn of(request: &LoadedRequest) -> Self {
-        Self { request: request.clone(), data: Untyped, before: None }
+        Self { request: request.clone(), data: Untyped, unstaged: Mutex::default() }
     }
 }
 
@@ -890,8 +1065,8 @@ impl<T: SessionData> Deref for Session<T> {
 impl<T: SessionData> DerefMut for Session<T> {
     fn deref_mut(&mut self) -> &mut T {
         // If the fields cannot be written now, none of them counts as unchanged: the drop reports the error.
-        if self.before.is_none() {
-            self.before = Some(self.fields().unwrap_or_default());
+        if self.unstaged().is_none() {
+            *self.unstaged() = Some(self.fields().unwrap_or_default());
         }
         &mut self.data
     }
@@ -901,17 +1076,9 @@ impl<T: SessionData> DerefMut for Session<T> {
 impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
         // A handler that panics may have changed only some of the fields, so nothing is staged.
-        let Some(before) = self.before.take().filter(|_| !std::thread::panicking()) else { return };
-        let fields = self.fields().and_then(|fields| {
-            let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
-            match changed.iter().find(|field| field.key.starts_with(RESERVED_PREFIX)) {
-                Some(field) => Err(Error::reserved(field.key)),
-                None => Ok(changed),
-            }
-        });
-        match fields {
-            Ok(fields) => self.request.stage_or_log(|session| stage_fields(&mut session.staged.changes, fields)),
-            Err(error) => self.request.fail(error),
+        let before = self.unstaged().take().filter(|_| !std::thread::panicking());
+        if let Some(before) = before {
+            self.stage(&before);
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) struct SetupWarnings {
     plain_http: Once,
     never_back: Once,
     owner_without_store: Once,
+    without_effect: Once,
     rivals: OncePerMinute,
     requests: AtomicU32,
     issued: AtomicU32,
@@ -45,6 +46,14 @@ impl SetupWarnings {
                 "a session's owner or label was set, but this layer has no session store to keep it: use \
                  `SessionLayer::stored(store, keys)`"
             );
+        });
+    }
+
+    /// Reports a setting that cannot have an effect. `idle` is its name, and where it has an effect.
+    pub(crate) fn without_effect(&self, idle: Option<(&'static str, &'static str)>) {
+        let Some((setting, place)) = idle else { return };
+        self.without_effect.run(|| {
+            tracing::error!(setting, "a setting of the session layer has no effect: use it with {place}, or remove it");
         });
     }
 

@@ -635,6 +635,24 @@ impl Changes {
         }
     }
 
+    /// Returns whether the changes give the session other limits of its own. `loaded` are the entries that were read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.change_metadata(&Entries::NONE, |metadata| metadata.id_was_asked = true);
+    /// assert!(!changes.change_limits(&Entries::NONE));
+    /// changes.change_metadata(&Entries::NONE, |metadata| metadata.until = Some(7));
+    /// assert!(changes.change_limits(&Entries::NONE));
+    /// ```
+    #[must_use]
+    pub fn change_limits(&self, loaded: &Entries) -> bool {
+        self.metadata.as_ref().is_some_and(|metadata| metadata.limits() != loaded.metadata().limits())
+    }
+
     /// Returns the owner that the changes set; `None` if they set none.
     ///
     /// # Examples
@@ -1126,7 +1144,7 @@ mod tests {
                     5 => changes.destroy(),
                     6 => changes.set_owner(key.into()),
                     7 => changes.ask_id(),
-                    _ => changes.change_metadata(&loaded, |metadata| metadata.end_at(Some(u64::from(which)))),
+                    _ => changes.change_metadata(&loaded, |metadata| metadata.until = Some(u64::from(which))),
                 }
             }
             let saved = saved.unwrap_or_default();

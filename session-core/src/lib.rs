@@ -92,7 +92,10 @@ mod keys;
 mod lifetime;
 mod messages;
 mod metadata;
+mod record;
 mod seal;
+mod store_error;
+mod write;
 
 /// For authors of session stores: the trait, and the types that a store reads and writes.
 ///
@@ -100,12 +103,14 @@ mod seal;
 pub mod store {
     pub use crate::{
         changes::{Base, Changes, View},
-        contract::{
-            Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit,
-            Write,
-        },
+        contract::{SessionStore, StoreFuture},
         entries::Entries,
         metadata::Metadata,
+        record::{
+            Cursor, ENDED_IS_KNOWN_FOR, EXPIRED_IS_KNOWN_FOR, End, Lookup, Owner, Page, Record, RecordKey, SessionInfo,
+        },
+        store_error::{StoreError, StoreErrorKind},
+        write::{Spared, Updated, Visit, Write},
     };
 }
 

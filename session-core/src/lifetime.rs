@@ -14,11 +14,13 @@ pub struct Limits {
 impl Limits {
     /// Returns the last second in which the session is alive, in seconds since 1970.
     ///
-    /// The session's own end, [`Metadata::until`], replaces both limits.
+    /// The session's own end, [`Metadata::until`], replaces both limits. Its own idle timeout, [`Metadata::idle`],
+    /// replaces the configured one, and stays under its lifetime.
     #[must_use]
     pub fn last_second(&self, times: Times, metadata: &Metadata) -> u64 {
-        let configured = times.issued_at.saturating_add(self.idle).min(times.created_at.saturating_add(self.lifetime));
-        metadata.until.unwrap_or(configured)
+        let end = metadata.until.unwrap_or_else(|| times.created_at.saturating_add(self.lifetime));
+        let idle = metadata.idle.or_else(|| metadata.until.is_none().then_some(self.idle));
+        idle.map_or(end, |idle| end.min(times.issued_at.saturating_add(idle)))
     }
 
     /// Returns whether the session has expired.
@@ -33,7 +35,8 @@ impl Limits {
     /// the session would then live longer. Most requests therefore write nothing.
     #[must_use]
     pub fn wants_extension(&self, times: Times, metadata: &Metadata, now: u64) -> bool {
-        let due = now.saturating_sub(times.issued_at) >= self.idle.div_ceil(8);
+        let idle = metadata.idle.unwrap_or(self.idle);
+        let due = now.saturating_sub(times.issued_at) >= idle.div_ceil(8);
         let extended = Times { issued_at: now, ..times };
         due && self.last_second(extended, metadata) > self.last_second(times, metadata)
     }
@@ -94,6 +97,21 @@ mod tests {
     fn a_lifetime_of_its_own_goes_before_the_configured_ones() {
         assert!(!LIMITS.is_over(times(0, 0), &until(100_000), 100_000));
         assert!(LIMITS.is_over(times(0, 0), &until(10), 11));
+    }
+
+    #[test]
+    fn an_idle_timeout_of_its_own_stays_under_the_lifetime() {
+        let idle = |until| {
+            let mut metadata = Metadata::NONE;
+            (metadata.until, metadata.idle) = (until, Some(600));
+            metadata
+        };
+        assert_eq!(LIMITS.last_second(times(0, 100), &idle(None)), 700);
+        assert_eq!(LIMITS.last_second(times(0, 43_000), &idle(None)), 43_200);
+        assert_eq!(LIMITS.last_second(times(0, 100), &idle(Some(500))), 500);
+        assert_eq!(LIMITS.last_second(times(0, 100), &idle(Some(100_000))), 700);
+        assert!(!LIMITS.wants_extension(times(0, 100), &idle(None), 174));
+        assert!(LIMITS.wants_extension(times(0, 100), &idle(None), 175));
     }
 
     #[test]

@@ -21,21 +21,36 @@ use serde_json::value::RawValue;
 pub struct Metadata {
     /// The last second of this session, in seconds since 1970. It replaces the configured limits ("remember me").
     pub until: Option<u64>,
-    /// The last second of an earlier cookie of this session, in seconds since 1970, if it is later than `until`.
-    pub earlier: Option<u64>,
+    /// The idle timeout of this session, in seconds. It replaces the configured one.
+    pub idle: Option<u64>,
     /// Whether the cookie gets no `Max-Age`, so that it ends with the browser. This overrides the configuration.
     pub browser_session: bool,
     /// Whether the application asked for the session's id while there were no entries. Such a session is kept although
     /// it is empty.
     pub id_was_asked: bool,
+    /// The owner of a session that is kept in a cookie. A store keeps the owner beside the entries.
+    owned: Option<Owned>,
     /// Other members, which a later version may have written, as their JSON texts.
     others: BTreeMap<String, Box<RawValue>>,
 }
 
+/// The owner in a cookie, and the time from which the session belongs to the owner.
+#[derive(Clone, PartialEq, Eq)]
+struct Owned {
+    owner: String,
+    since: u64,
+}
+
 impl Metadata {
     /// The metadata of a new session: nothing is set.
-    pub const NONE: Self =
-        Self { until: None, earlier: None, browser_session: false, id_was_asked: false, others: BTreeMap::new() };
+    pub const NONE: Self = Self {
+        until: None,
+        idle: None,
+        browser_session: false,
+        id_was_asked: false,
+        owned: None,
+        others: BTreeMap::new(),
+    };
 
     /// Reads the JSON text under `$`. A member with another type than expected counts as missing, and so does
     /// everything in a text that is not an object.
@@ -54,9 +69,10 @@ impl Metadata {
         let mut take = |name: &str| others.remove(name);
         Self {
             until: take("until").and_then(|value| value.get().parse().ok()),
-            earlier: take("earlier").and_then(|value| value.get().parse().ok()),
+            idle: take("idle").and_then(|value| value.get().parse().ok()),
             browser_session: take("browser").is_some_and(|value| value.get() == "true"),
             id_was_asked: take("id").is_some_and(|value| value.get() == "true"),
+            owned: take("owner").and_then(|value| Owned::of_json(value.get())),
             others,
         }
     }
@@ -78,9 +94,10 @@ impl Metadata {
         let mut members: BTreeMap<&str, String> =
             self.others.iter().map(|(name, value)| (name.as_str(), value.get().to_owned())).collect();
         members.extend(self.until.map(|second| ("until", second.to_string())));
-        members.extend(self.earlier.map(|second| ("earlier", second.to_string())));
+        members.extend(self.idle.map(|seconds| ("idle", seconds.to_string())));
         members.extend(self.browser_session.then(|| ("browser", "true".to_owned())));
         members.extend(self.id_was_asked.then(|| ("id", "true".to_owned())));
+        members.extend(self.owned.as_ref().map(|owned| ("owner", owned.to_json())));
         if members.is_empty() {
             return None;
         }
@@ -91,11 +108,10 @@ impl Metadata {
 
     /// Returns the session's own limits alone.
     pub(crate) fn limits(&self) -> Self {
-        Self { until: self.until, browser_session: self.browser_session, ..Self::NONE }
+        Self { until: self.until, idle: self.idle, browser_session: self.browser_session, ..Self::NONE }
     }
 
-    /// Replaces `until`. If the new end is earlier than the former one, or if the configured limits now decide, the
-    /// former end is kept in `earlier`: a copy of the former cookie may be in use until then.
+    /// Returns the owner of a session that is kept in a cookie.
     ///
     /// # Examples
     ///
@@ -103,32 +119,37 @@ impl Metadata {
     /// use session_core::store::Metadata;
     ///
     /// let mut metadata = Metadata::NONE;
-    /// metadata.end_at(Some(100));
-    /// metadata.end_at(Some(50));
-    /// assert_eq!((metadata.until, metadata.earlier), (Some(50), Some(100)));
-    /// ```
-    pub fn end_at(&mut self, until: Option<u64>) {
-        self.earlier = self.earlier.max(self.until).filter(|earlier| until.is_none_or(|until| *earlier > until));
-        self.until = until;
-    }
-
-    /// Returns the last second in which a cookie of this session can be valid, in seconds since 1970. `configured` is
-    /// the last second by the configured limits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use session_core::store::Metadata;
-    ///
-    /// let mut metadata = Metadata::NONE;
-    /// metadata.end_at(Some(100));
-    /// metadata.end_at(Some(50));
-    /// assert_eq!(metadata.latest(70), 100);
-    /// assert_eq!(metadata.latest(200), 200);
+    /// metadata.set_owner(Some("ada"), 100);
+    /// assert_eq!((metadata.owner(), metadata.owned_since()), (Some("ada"), Some(100)));
+    /// assert_eq!(metadata.to_json().as_deref(), Some(r#"{"owner":["ada",100]}"#));
     /// ```
     #[must_use]
-    pub fn latest(&self, configured: u64) -> u64 {
-        [self.until, self.earlier].into_iter().flatten().fold(configured, u64::max)
+    pub fn owner(&self) -> Option<&str> {
+        self.owned.as_ref().map(|owned| owned.owner.as_str())
+    }
+
+    /// Returns the time from which the session belongs to its owner, in seconds since 1970. A log-out everywhere ends
+    /// the session if it came at this time or later.
+    #[must_use]
+    pub fn owned_since(&self) -> Option<u64> {
+        self.owned.as_ref().map(|owned| owned.since)
+    }
+
+    /// Sets the owner of a session that is kept in a cookie. `since` is in seconds since 1970. See
+    /// [`owner`](Self::owner).
+    pub fn set_owner(&mut self, owner: Option<&str>, since: u64) {
+        self.owned = owner.map(|owner| Owned { owner: owner.to_owned(), since });
+    }
+}
+
+impl Owned {
+    fn of_json(text: &str) -> Option<Self> {
+        let (owner, since) = serde_json::from_str(text).ok()?;
+        Some(Self { owner, since })
+    }
+
+    fn to_json(&self) -> String {
+        serde_json::json!([self.owner, self.since]).to_string()
     }
 }
 
@@ -137,12 +158,12 @@ pub(crate) static NONE: Metadata = Metadata::NONE;
 
 impl PartialEq for Metadata {
     fn eq(&self, other: &Self) -> bool {
-        let Self { until, earlier, browser_session, id_was_asked, others } = self;
+        let Self { until, idle, browser_session, id_was_asked, owned, others } = self;
         let text = |others: &BTreeMap<String, Box<RawValue>>| -> Vec<(String, String)> {
             others.iter().map(|(name, value)| (name.clone(), value.get().to_owned())).collect()
         };
-        (*until, *earlier, *browser_session, *id_was_asked)
-            == (other.until, other.earlier, other.browser_session, other.id_was_asked)
+        (*until, *idle, *browser_session, *id_was_asked, owned)
+            == (other.until, other.idle, other.browser_session, other.id_was_asked, &other.owned)
             && text(others) == text(&other.others)
     }
 }
@@ -151,10 +172,10 @@ impl Eq for Metadata {}
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { until, earlier, browser_session, id_was_asked, others: _ } = self;
+        let Self { until, idle, browser_session, id_was_asked, owned: _, others: _ } = self;
         f.debug_struct("Metadata")
             .field("until", until)
-            .field("earlier", earlier)
+            .field("idle", idle)
             .field("browser_session", browser_session)
             .field("id_was_asked", id_was_asked)
             .finish_non_exhaustive()
@@ -170,31 +191,25 @@ pub const RESERVED_PREFIX: char = '$';
 mod tests {
     use super::*;
 
-    fn until(second: u64) -> Metadata {
-        Metadata { until: Some(second), ..Metadata::NONE }
-    }
-
     #[test]
     fn metadata_round_trips_and_keeps_what_a_later_version_added() {
-        let text = r#"{"browser":true,"earlier":9,"id":true,"new":[1, 1e3, 123456789012345678901234567890],"until":7}"#;
+        let text = r#"{"browser":true,"id":true,"idle":9,"new":[1, 1e3, 123456789012345678901234567890],"owner":["a\"b",8],"until":7}"#;
         assert_eq!(Metadata::from_json(text).to_json().as_deref(), Some(text));
         assert_eq!(Metadata::NONE.to_json(), None);
     }
 
     #[test]
-    fn an_earlier_end_is_kept_while_it_is_the_later_one() {
-        let mut metadata = until(100);
-        metadata.end_at(Some(50));
-        assert_eq!((metadata.until, metadata.earlier, metadata.latest(0)), (Some(50), Some(100), 100));
-        metadata.end_at(None);
-        assert_eq!((metadata.until, metadata.earlier, metadata.latest(200)), (None, Some(100), 200));
-        metadata.end_at(Some(300));
-        assert_eq!((metadata.until, metadata.earlier, metadata.latest(0)), (Some(300), None, 300));
-    }
-
-    #[test]
     fn metadata_that_makes_no_sense_counts_as_absent() {
-        for text in ["null", "7", "[]", r#"{"until":"x"}"#, r#"{"until":-1}"#, r#"{"browser":1}"#] {
+        for text in [
+            "null",
+            "7",
+            "[]",
+            r#"{"until":"x"}"#,
+            r#"{"until":-1}"#,
+            r#"{"browser":1}"#,
+            r#"{"owner":"ada"}"#,
+            r#"{"idle":-1}"#,
+        ] {
             assert_eq!(Metadata::from_json(text), Metadata::NONE, "{text}");
         }
     }

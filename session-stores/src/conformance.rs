@@ -4,20 +4,24 @@
 //! Add this to the source of your store, and run `cargo test`:
 //!
 //! ```
-//! # use session_core::{SessionId, store::{Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write}};
+//! # use session_core::{SessionId, store::*};
 //! # struct MyStore;
 //! # impl MyStore { async fn connect(_: &str) -> Self { Self } }
 //! # impl SessionStore for MyStore {
-//! #     fn load<'a>(&'a self, _: &'a RecordKey, _: u64) -> StoreFuture<'a, Option<Record>> { todo!() }
+//! #     fn load<'a>(&'a self, _: &'a RecordKey, _: u64) -> StoreFuture<'a, Lookup> { todo!() }
+//! #     fn look_up<'a>(&'a self, _: &'a [RecordKey], _: u64) -> StoreFuture<'a, Vec<Lookup>> { todo!() }
 //! #     fn create<'a>(&'a self, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, ()> { todo!() }
 //! #     fn update<'a>(&'a self, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, Updated> { todo!() }
 //! #     fn touch<'a>(&'a self, _: &'a RecordKey, _: Visit) -> StoreFuture<'a, bool> { todo!() }
 //! #     fn rename<'a>(&'a self, _: &'a RecordKey, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, Updated> { todo!() }
-//! #     fn delete<'a>(&'a self, _: &'a RecordKey) -> StoreFuture<'a, bool> { todo!() }
+//! #     fn delete<'a>(&'a self, _: &'a RecordKey, _: End, _: u64) -> StoreFuture<'a, bool> { todo!() }
 //! #     fn delete_expired(&self, _: u64) -> StoreFuture<'_, u64> { todo!() }
-//! #     fn list<'a>(&'a self, _: &'a str, _: u64) -> StoreFuture<'a, Vec<SessionInfo>> { todo!() }
-//! #     fn delete_by_id(&self, _: SessionId) -> StoreFuture<'_, bool> { todo!() }
-//! #     fn delete_by_owner<'a>(&'a self, _: &'a str) -> StoreFuture<'a, u64> { todo!() }
+//! #     fn list<'a>(&'a self, _: Owner<'a>, _: u64, _: u64) -> StoreFuture<'a, Vec<SessionInfo>> { todo!() }
+//! #     fn count<'a>(&'a self, _: Owner<'a>, _: u64) -> StoreFuture<'a, u64> { todo!() }
+//! #     fn all<'a>(&'a self, _: u64, _: Option<&'a Cursor>) -> StoreFuture<'a, Page> { todo!() }
+//! #     fn delete_by_id(&self, _: SessionId, _: u64) -> StoreFuture<'_, bool> { todo!() }
+//! #     fn delete_by_owner<'a>(&'a self, _: Owner<'a>, _: Spared, _: u64) -> StoreFuture<'a, u64> { todo!() }
+//! #     fn delete_by_application<'a>(&'a self, _: &'a str, _: u64) -> StoreFuture<'a, u64> { todo!() }
 //! # }
 //! #[cfg(test)]
 //! mod tests {
@@ -39,6 +43,7 @@ mod drops;
 mod endings;
 mod owners;
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the store is public in the documentation that it is an example of")]
 mod plain;
 mod races;
 mod records;
@@ -83,6 +88,7 @@ macro_rules! conformance {
             an_id_lives_under_one_key
             an_update_changes_what_it_names
             an_update_sets_the_times_of_the_visit
+            only_new_limits_shorten_a_session
             writers_of_different_keys_both_land
             the_later_writer_of_one_key_stands
             concurrent_updates_all_land
@@ -120,6 +126,13 @@ macro_rules! conformance {
             the_last_second_is_alive
             the_second_after_is_over
             a_sweep_takes_what_has_expired
+            a_sweep_takes_tombstones
+            an_expired_session_is_known_as_such
+            an_end_is_known_for_a_minute
+            a_rename_leaves_a_tombstone
+            the_last_key_leaves_no_tombstone
+            a_tombstone_is_no_session
+            several_records_are_looked_up_at_once
             values_come_back_byte_for_byte
             any_text_is_a_key
             the_reserved_key_travels
@@ -135,6 +148,13 @@ macro_rules! conformance {
             an_owners_sessions_end_together
             a_session_that_changed_hands_has_one_owner
             a_rename_does_not_escape_the_end_of_all
+            a_list_has_a_limit_and_a_count_has_none
+            owners_of_two_applications_do_not_meet
+            a_write_takes_a_session_into_its_application
+            some_sessions_of_an_owner_can_be_spared
+            the_greater_ids_are_spared_of_one_second
+            an_applications_sessions_end_together
+            all_sessions_are_listed_in_pages
             dropped_operations_leave_a_store_that_works
             a_dropped_rename_is_done_when_asked_again
             a_dropped_delete_is_done_when_asked_again

@@ -4,6 +4,7 @@ mod owners;
 mod pressure;
 mod shard;
 mod stored;
+mod tombstones;
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,8 @@ use std::{
 use session_core::{
     SessionId,
     store::{
-        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+        Cursor, EXPIRED_IS_KNOWN_FOR, End, Lookup, Owner, Page, RecordKey, SessionInfo, SessionStore, Spared,
+        StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
     },
 };
 use tokio::task::yield_now;
@@ -22,7 +24,7 @@ use tokio::task::yield_now;
 use self::{
     owners::Owners,
     pressure::Pressure,
-    shard::{ById, Shard, Slot},
+    shard::{ById, Copied, Shard, Slot},
 };
 
 /// Keeps sessions in the memory of this process: for development, for tests, and for one process that may lose them.
@@ -30,7 +32,8 @@ use self::{
 /// The sessions are lost when the process ends, and no other process sees them. Clones share the sessions.
 ///
 /// The store uses at most 1 GiB, or the limit of [`limited_to`](Self::limited_to). When it is full, it removes expired
-/// sessions first, and then approximately those with the oldest last visit. It logs a warning then, at most once a
+/// sessions first, then those without an owner whose visitors never came back, and then the others: approximately those
+/// with the oldest last visit first. It logs a warning then, at most once a
 /// minute. One session may use up to 4 MiB, or the whole limit if that is less. A larger session is an error
 /// ([`StoreErrorKind::Refused`]), and nothing is written.
 ///
@@ -49,9 +52,9 @@ use self::{
 /// let visit = Visit { now: 1_893_456_000, expires_at: 1_893_459_600 };
 /// store.create(&key, Write::new(&changes, visit)).await?;
 ///
-/// let record = store.load(&key, 1_893_459_600).await?.expect("it lives to its last second");
+/// let record = store.load(&key, 1_893_459_600).await?.live().expect("it lives to its last second");
 /// assert_eq!(record.entries.get("name"), Some(r#""Ada""#));
-/// assert!(store.load(&key, 1_893_459_601).await?.is_none());
+/// assert!(store.load(&key, 1_893_459_601).await?.live().is_none());
 /// # Ok(())
 /// # }
 /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -144,8 +147,15 @@ impl Default for MemoryStore {
 session_core::opaque_debug!(MemoryStore);
 
 impl SessionStore for MemoryStore {
-    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
-        Box::pin(async move { self.shared.load(key, now) })
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Lookup> {
+        Box::pin(async move { self.shared.look_up(key, now) })
+    }
+
+    fn look_up<'a>(&'a self, keys: &'a [RecordKey], now: u64) -> StoreFuture<'a, Vec<Lookup>> {
+        Box::pin(async move {
+            let found = keys.iter().map(|key| self.shared.look_up(key, now).unwrap_or(Lookup::Unknown));
+            Ok(found.collect())
+        })
     }
 
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
@@ -164,8 +174,8 @@ impl SessionStore for MemoryStore {
         Box::pin(async move { self.shared.rewrite(from, to, write) })
     }
 
-    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
-        Box::pin(async move { Ok(self.shared.delete(key.id(), |slot| slot.stored.belongs_to(key))) })
+    fn delete<'a>(&'a self, key: &'a RecordKey, end: End, now: u64) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.shared.delete(key.id(), |slot| slot.stored.belongs_to(key), end, now)) })
     }
 
     fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
@@ -178,32 +188,48 @@ impl SessionStore for MemoryStore {
         })
     }
 
-    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
-        Box::pin(async move { Ok(self.shared.list(owner, now)) })
+    fn list<'a>(&'a self, owner: Owner<'a>, now: u64, limit: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        Box::pin(async move { Ok(self.shared.list(owner, now, limit).await) })
     }
 
-    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        Box::pin(async move { Ok(self.shared.delete(id, |_| true)) })
+    fn count<'a>(&'a self, owner: Owner<'a>, now: u64) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.shared.visits(owner, now).await.len() as u64) })
     }
 
-    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(async move { Ok(self.shared.delete_by_owner(owner)) })
+    fn all<'a>(&'a self, now: u64, cursor: Option<&'a Cursor>) -> StoreFuture<'a, Page> {
+        Box::pin(async move { Ok(self.shared.all(now, cursor)) })
+    }
+
+    fn delete_by_id(&self, id: SessionId, now: u64) -> StoreFuture<'_, bool> {
+        Box::pin(async move { Ok(self.shared.delete(id, |_| true, End::Deleted, now)) })
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: Owner<'a>, spared: Spared, now: u64) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.shared.delete_by_owner(owner, spared, now)) })
+    }
+
+    fn delete_by_application<'a>(&'a self, application: &'a str, now: u64) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.shared.delete_by_application(application, now)) })
     }
 }
 
 impl Shared {
-    fn load(&self, key: &RecordKey, now: u64) -> Result<Option<Record>, StoreError> {
-        let copy = self.shard(key.id()).live(key, now).cloned();
-        copy.map(|copy| copy.into_record(key.id())).transpose()
+    fn look_up(&self, key: &RecordKey, now: u64) -> Result<Lookup, StoreError> {
+        let copied = self.shard(key.id()).look_up(key, now);
+        copied.read(key)
     }
 
     fn create(&self, key: &RecordKey, write: Write<'_>) -> Result<(), StoreError> {
         let slot = Slot::created(key, write);
         self.check_size(&slot)?;
         let mut shard = self.shard(key.id());
+        match shard.look_up(key, write.visit.now) {
+            Copied::Live(_) => return Ok(()),
+            Copied::Ended(_) => return Err(StoreError::new(StoreErrorKind::Refused, HAS_ENDED)),
+            Copied::Expired | Copied::Unknown => {}
+        }
         if shard.has_live(key.id(), write.visit.now) {
-            let is_same = shard.live(key, write.visit.now).is_some();
-            return if is_same { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Refused, ID_IS_TAKEN)) };
+            return Err(StoreError::new(StoreErrorKind::Refused, ID_IS_TAKEN));
         }
         self.take_out(&mut shard, key.id());
         self.put(&mut shard, key.id(), slot, write.visit.now);
@@ -222,12 +248,18 @@ impl Shared {
             return Ok(Updated::Conflict);
         }
         let before = slot.clone().into_record(from.id())?;
-        if write.leaves_nothing_of(&before) {
+        let leaves_nothing = write.leaves_nothing_of(&before);
+        let after = Slot::rewritten(to, &before, write);
+        if !leaves_nothing {
+            self.check_size(&after)?;
+        }
+        if from.id() != to.id() {
+            shards.first().bury(*from, write.former_end(*to), now);
+        }
+        if leaves_nothing {
             self.take_out(shards.first(), from.id());
             return Ok(Updated::Removed);
         }
-        let after = Slot::rewritten(to, &before, write);
-        self.check_size(&after)?;
         let version = after.stored.version();
         self.move_to(&mut shards, from.id(), to.id(), after, now);
         Ok(Updated::Written { version })
@@ -237,22 +269,31 @@ impl Shared {
         self.shard(key.id()).live_mut(key, visit.now).map(|slot| slot.touch(visit)).is_some()
     }
 
-    fn delete(&self, id: SessionId, is_meant: impl FnOnce(&Slot) -> bool) -> bool {
+    fn delete(&self, id: SessionId, is_meant: impl FnOnce(&Slot) -> bool, end: End, now: u64) -> bool {
         let mut shard = self.shard(id);
-        shard.get(id).is_some_and(is_meant) && self.take_out(&mut shard, id)
+        shard.get(id).is_some_and(|slot| slot.is_live(now) && is_meant(slot)) && self.end(&mut shard, id, end, now)
     }
 
-    /// Removes the expired sessions of one shard. Returns the number of removed sessions.
+    /// Removes a session, and leaves a tombstone.
+    fn end(&self, shard: &mut Shard, id: SessionId, end: End, now: u64) -> bool {
+        let Some(key) = shard.get(id).map(|slot| slot.stored.key(id)) else { return false };
+        shard.bury(key, end, now);
+        self.take_out(shard, id)
+    }
+
+    /// Removes the sessions of one shard that expired more than a day ago, and the tombstones that are over. Returns the
+    /// number of removed sessions and tombstones.
     ///
     /// The search for expired sessions is quick. The sessions are removed in small parts with a pause after each part,
     /// so that requests do not wait for the whole sweep. The pause is tokio's `yield_now`, because it lets tokio poll
     /// the sockets. With a plain wake-up, tokio would run this task some sixty times before it polls the sockets.
     async fn sweep(&self, shard: &Mutex<Shard>, now: u64) -> u64 {
-        let expired = lock(shard).expired(now);
+        let mut removed = lock(shard).forget_ends(now) as u64;
+        let Some(day_before) = now.checked_sub(EXPIRED_IS_KNOWN_FOR) else { return removed };
+        let expired = lock(shard).expired(day_before);
         yield_now().await;
-        let mut removed = 0;
         for ids in expired.chunks(SWEPT_AT_ONCE) {
-            removed += self.take_out_expired(&mut lock(shard), ids, now);
+            removed += self.take_out_expired(&mut lock(shard), ids, day_before);
             yield_now().await;
         }
         if removed > 0 {
@@ -261,21 +302,95 @@ impl Shared {
         removed
     }
 
-    fn list(&self, owner: &str, now: u64) -> Vec<SessionInfo> {
-        let (ids, shards) = self.lock_owned(owner);
-        let slots = ids.iter().filter_map(|id| Some((*id, shards.get(&self.position(*id))?.get(*id)?)));
-        let mut infos: Vec<_> =
-            slots.filter(|(_, slot)| slot.is_live(now)).map(|(id, slot)| slot.stored.info(id)).collect();
-        infos.sort_unstable_by_key(|info| std::cmp::Reverse(info.seen_at));
+    /// Returns the live sessions of an owner, the latest visit first. Only the sessions in the list are copied. If one
+    /// of them was renamed before it was copied, the list is made again.
+    async fn list(&self, owner: Owner<'_>, now: u64, limit: u64) -> Vec<SessionInfo> {
+        let mut infos = Vec::new();
+        for _ in 0..MOST_ATTEMPTS {
+            let mut visits = self.visits(owner, now).await;
+            visits.sort_unstable_by_key(|visit| std::cmp::Reverse(*visit));
+            visits.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            infos = visits.iter().filter_map(|(_, id)| self.info(*id, owner, now)).collect();
+            if infos.len() == visits.len() {
+                break;
+            }
+        }
+        infos.sort_by_key(|info| std::cmp::Reverse(info.seen_at));
         infos
     }
 
-    fn delete_by_owner(&self, owner: &str) -> u64 {
+    fn info(&self, id: SessionId, owner: Owner<'_>, now: u64) -> Option<SessionInfo> {
+        let shard = self.shard(id);
+        shard.get(id).filter(|slot| slot.is_live(now) && slot.belongs_to(owner)).map(|slot| slot.stored.info(id))
+    }
+
+    /// Returns the time of the last visit and the id of each live session of an owner. One session after another is
+    /// looked at, so that an owner with very many sessions makes no other operation wait.
+    async fn visits(&self, owner: Owner<'_>, now: u64) -> Vec<(u64, SessionId)> {
+        let (mut visits, mut known) = (Vec::new(), Vec::new());
+        // A session may be renamed in the meantime. Its new id is in the index before the old one is gone, so the next
+        // round finds it. The loop ends with a round that finds no other ids than the round before.
+        loop {
+            let ids = self.owners.of(owner);
+            let new: Vec<_> = ids.iter().filter(|id| known.binary_search(*id).is_err()).copied().collect();
+            if new.is_empty() {
+                return visits;
+            }
+            if !known.is_empty() {
+                visits.retain(|(_, id)| ids.binary_search(id).is_ok());
+            }
+            for (number, part) in new.chunks(READ_AT_ONCE).enumerate() {
+                if number > 0 {
+                    yield_now().await;
+                }
+                visits.extend(part.iter().filter_map(|id| self.visit(*id, owner, now)));
+            }
+            known = ids;
+        }
+    }
+
+    fn visit(&self, id: SessionId, owner: Owner<'_>, now: u64) -> Option<(u64, SessionId)> {
+        let shard = self.shard(id);
+        let slot = shard.get(id).filter(|slot| slot.is_live(now) && slot.belongs_to(owner))?;
+        Some((slot.stored.seen_at(), id))
+    }
+
+    /// Returns the live sessions of one shard. The cursor is the position of the shard.
+    fn all(&self, now: u64, cursor: Option<&Cursor>) -> Page {
+        let position = cursor.map_or(Ok(0), |cursor| cursor.as_str().parse()).unwrap_or(usize::MAX);
+        let Some(shard) = self.shards.get(position) else { return Page { sessions: Vec::new(), next: None } };
+        let sessions = lock(shard).all(now).map(|(id, slot)| slot.stored.info(id)).collect();
+        let next = (position + 1 < self.shards.len()).then(|| Cursor::new((position + 1).to_string()));
+        Page { sessions, next }
+    }
+
+    fn delete_by_owner(&self, owner: Owner<'_>, spared: Spared, now: u64) -> u64 {
         let (ids, mut shards) = self.lock_owned(owner);
-        let removed = ids
-            .iter()
-            .filter(|id| shards.get_mut(&self.position(**id)).is_some_and(|shard| self.take_out(shard, **id)));
-        removed.count() as u64
+        let began = |id: &SessionId| {
+            let slot = shards.get(&self.position(*id))?.get(*id)?;
+            (slot.is_live(now) && spared.id != Some(*id)).then(|| (slot.stored.created_at(), *id))
+        };
+        let mut began: Vec<_> = ids.iter().filter_map(began).collect();
+        began.sort_unstable_by_key(|began| std::cmp::Reverse(*began));
+        let ending = began.split_off(began.len().min(usize::try_from(spared.newest).unwrap_or(usize::MAX)));
+        for (_, id) in &ending {
+            if let Some(shard) = shards.get_mut(&self.position(*id)) {
+                self.end(shard, *id, End::Deleted, now);
+            }
+        }
+        ending.len() as u64
+    }
+
+    /// Ends all sessions of an application. All shards are locked, so that no session can move to a shard that is done.
+    fn delete_by_application(&self, application: &str, now: u64) -> u64 {
+        let mut shards: Vec<_> = self.shards.iter().map(lock).collect();
+        let mut ended = 0;
+        for shard in &mut shards {
+            let is_meant = |slot: &Slot| slot.stored.application() == application;
+            let ids: Vec<_> = shard.all(now).filter(|(_, slot)| is_meant(slot)).map(|(id, _)| id).collect();
+            ended += ids.into_iter().filter(|id| self.end(shard, *id, End::Deleted, now)).count() as u64;
+        }
+        ended
     }
 
     /// Moves a changed record to another id.
@@ -287,27 +402,27 @@ impl Shared {
         let before = shards.first().remove(from);
         self.take_out(shards.last(), to);
         self.put(shards.last(), to, slot, now);
-        let Some(owner) = before.as_ref().and_then(|slot| slot.stored.owner()) else { return };
-        let stays = from == to && shards.last().get(to).is_some_and(|slot| slot.stored.owner() == Some(owner));
+        let Some(owner) = before.as_ref().and_then(Slot::owner) else { return };
+        let stays = from == to && shards.last().get(to).is_some_and(|slot| slot.owner() == Some(owner));
         if !stays {
             self.owners.remove(owner, from);
         }
     }
 
     fn put(&self, shard: &mut Shard, id: SessionId, slot: Slot, now: u64) {
-        if let Some(owner) = slot.stored.owner() {
+        if let Some(owner) = slot.owner() {
             self.owners.insert(owner, id);
         }
         shard.insert(id, slot);
         if shard.bytes() > self.shard_bytes {
-            let forget = |id, owner: &str| self.owners.remove(owner, id);
+            let forget = |id, slot: &Slot| slot.owner().into_iter().for_each(|owner| self.owners.remove(owner, id));
             self.pressure.note(shard.make_room(id, now, self.shard_bytes, forget));
         }
     }
 
     fn take_out(&self, shard: &mut Shard, id: SessionId) -> bool {
         let slot = shard.remove(id);
-        if let Some(owner) = slot.as_ref().and_then(|slot| slot.stored.owner()) {
+        if let Some(owner) = slot.as_ref().and_then(Slot::owner) {
             self.owners.remove(owner, id);
         }
         slot.is_some()
@@ -344,7 +459,7 @@ impl Shared {
     }
 
     /// Locks all sessions of an owner. Returns their ids, and the locked shards by position.
-    fn lock_owned(&self, owner: &str) -> (Vec<SessionId>, BTreeMap<usize, MutexGuard<'_, Shard>>) {
+    fn lock_owned(&self, owner: Owner<'_>) -> (Vec<SessionId>, BTreeMap<usize, MutexGuard<'_, Shard>>) {
         // The index cannot be locked while the shards are, because the order of the locks is the other way round. So
         // the index is read first, then its shards are locked, then it is read again. If both reads agree, every
         // session that the owner has now is locked: none can end or be renamed. One that is created after the second
@@ -393,6 +508,14 @@ const SHARD_BYTES: usize = 4 << 20;
 const SWEPT_AT_ONCE: usize = 128;
 
 const TOO_LARGE: &str = "the session is larger than `MemoryStore` allows: 4 MiB, or its whole limit if that is less";
+
+/// How many sessions of an owner are looked at before other tasks get their turn.
+const READ_AT_ONCE: usize = 1_024;
+
+/// How often a list is made before it may leave out a session that was renamed in the meantime.
+const MOST_ATTEMPTS: usize = 1_000;
+
+const HAS_ENDED: &str = "the session has ended";
 
 const ID_IS_TAKEN: &str = "another session has this id already";
 

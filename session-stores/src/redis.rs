@@ -1,29 +1,35 @@
-//! Sessions in Redis: one hash for each session.
+//! Sessions in Redis: one text for each session.
 
 mod connection;
 mod error;
+mod indexes;
 mod schema;
 mod scripts;
 
 use std::{
     borrow::Cow,
-    cmp::Reverse,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use ::redis::{ErrorKind, ServerErrorKind, aio::ConnectionManager, cmd};
-use futures_util::future::join_all;
+use ::redis::{ErrorKind, ServerErrorKind, Value, aio::ConnectionManager, cmd};
+use futures_util::future::{join_all, try_join_all};
 use session_core::{
-    SessionId, base64url,
+    SessionId,
     store::{
-        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+        Cursor, End, Lookup, Owner, Page, Record, RecordKey, SessionInfo, SessionStore, Spared, StoreError,
+        StoreErrorKind, StoreFuture, Updated, Visit, Write,
     },
 };
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use self::{
-    connection::Connection,
-    schema::{Fields, LISTED, Names, changes, hex, id_of_hex, new_record, tagged},
-    scripts::{Answer, CREATE, Call, DELETE, DELETE_OWNED, NOTE, RENAME, TOUCH, UPDATE, unexpected},
+    connection::{Connection, Node},
+    indexes::Unreadable,
+    schema::{Info, Names, OwnerText, Packed, application_text, digits, hex, info, lookup, tombstone, whole_tombstone},
+    scripts::{Answer, CONVERT, CREATE, Call, DELETE, FORGET, INFO, NOTE, TOUCH, UPDATE, bytes_of, unexpected},
 };
 
 /// Keeps sessions in Redis 7 or later, or in Valkey.
@@ -36,6 +42,8 @@ use self::{
 pub struct RedisStore {
     connection: Connection,
     names: Names,
+    /// Locks for writes that met other writes. Each is for a part of the sessions.
+    turns: Arc<[Mutex<()>; 64]>,
 }
 
 impl RedisStore {
@@ -131,10 +139,10 @@ impl RedisStore {
         self
     }
 
-    /// Checks that Redis answers and runs scripts. There is no table to create.
+    /// Checks that Redis answers and runs scripts, and converts sessions of a former version. There is no table to create.
     ///
     /// Call it at the start of the application, like `migrate` of the other stores: a wrong permission or prefix is
-    /// then found before the first request.
+    /// then found before the first request. The first call after an update of this crate walks through all keys.
     ///
     /// # Errors
     ///
@@ -153,161 +161,256 @@ impl RedisStore {
     /// # }
     /// ```
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let unused = self.names.record(SessionId::from_bytes([0; 16]));
-        self.run(&Call { script: &DELETE_OWNED, keys: vec![unused], arguments: vec!["".into()] }).await.map(drop)
+        self.infos_at(vec![self.names.record(SessionId::from_bytes([0; 16]))], Unreadable::IsError).await?;
+        let layout = self.names.layout();
+        if self.connection.value(cmd("GET").arg(&layout)).await? == Value::BulkString(LAYOUT.into()) {
+            return Ok(());
+        }
+        for node in self.connection.nodes().await? {
+            self.convert_node(node).await?;
+        }
+        self.connection.value(cmd("SET").arg(&layout).arg(LAYOUT)).await.map(drop)
     }
 
     fn new(connection: Connection) -> Self {
-        Self { connection, names: Names { prefix: "session".to_owned() } }
+        let turns = Arc::new([const { Mutex::const_new(()) }; 64]);
+        Self { connection, names: Names { prefix: "session".to_owned() }, turns }
     }
 }
 
 impl SessionStore for RedisStore {
-    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
-            let mut command = cmd("HGETALL");
-            let value = self.connection.value(command.arg(self.names.record(key.id()))).await?;
-            let Some(fields) = Fields::of_hash(&value)? else { return Ok(None) };
-            let record = fields.record(key.id(), Some(&hash_of(key)))?;
-            Ok(record.filter(|record| !record.is_expired(now)))
+            match self.bytes(&self.names.record(key.id()), now).await? {
+                Some(bytes) => lookup(key, &bytes, now),
+                None => Ok(Lookup::Unknown),
+            }
+        })
+    }
+
+    fn look_up<'a>(&'a self, keys: &'a [RecordKey], now: u64) -> StoreFuture<'a, Vec<Lookup>> {
+        Box::pin(async move {
+            let mut found = HashMap::new();
+            for values in
+                try_join_all(self.parts(keys.iter().map(RecordKey::id)).iter().map(|part| self.texts(part))).await?
+            {
+                found.extend(values);
+            }
+            let lookup = |key: &RecordKey| match found.get(&key.id()) {
+                Some(bytes) => lookup(key, bytes, now).unwrap_or(Lookup::Unknown),
+                None => Lookup::Unknown,
+            };
+            Ok(keys.iter().map(lookup).collect())
         })
     }
 
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let mut fields = new_record(hash_of(key), write);
-            let mut arguments = visit(key, write.visit);
-            arguments.append(&mut fields);
-            let name = self.names.record(key.id());
-            let call = Call { script: &CREATE, keys: vec![name.clone()], arguments };
-            self.run_noted(call, &name, write.visit, owner_after(&write)).await.map(drop)
+            let nothing = Record::empty(*key);
+            let (now, expires_at) = (digits(write.visit.now), digits(write.visit.expires_at));
+            let record = Packed::new(key, &nothing, &write, &[]).beginning(&write);
+            let arguments = vec![now.into(), key.hash().into(), expires_at.into(), record.into()];
+            let mut call = Call { script: &CREATE, keys: vec![self.names.record(key.id())], arguments };
+            self.note(&mut call, owner_after(&write, &nothing).as_ref(), key.id(), write.visit).await?;
+            match self.run(&call).await? {
+                Answer::Done => Ok(()),
+                _ => Err(unexpected()),
+            }
         })
     }
 
     fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
-        Box::pin(async move {
-            let name = self.names.record(key.id());
-            let mut arguments = visit(key, write.visit);
-            arguments.append(&mut changes(write, nonce(write)?, Vec::new()));
-            self.write(Call { script: &UPDATE, keys: vec![name.clone()], arguments }, &name, write).await
-        })
+        Box::pin(self.write(key, key, write))
     }
 
     fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let name = self.names.record(key.id());
-            let call = Call { script: &TOUCH, keys: vec![name.clone()], arguments: self::visit(key, visit) };
-            self.run_noted(call, &name, visit, None).await.map(|answer| matches!(answer, Answer::Done))
+            let arguments =
+                vec![digits(visit.now).into(), key.hash().into(), digits(visit.expires_at).into(), Cow::default()];
+            let mut call = Call { script: &TOUCH, keys: vec![self.names.record(key.id())], arguments };
+            loop {
+                match self.run(&call).await? {
+                    Answer::Done => return Ok(true),
+                    Answer::Gone => return Ok(false),
+                    // The owner's indexes must name the session before it is extended.
+                    Answer::Bytes(owner) => {
+                        call.keys.truncate(1);
+                        let owner = OwnerText(owner);
+                        self.note(&mut call, Some(&owner), key.id(), visit).await?;
+                        call.arguments[NOTED] = owner.0.into();
+                    }
+                    _ => return Err(unexpected()),
+                }
+            }
         })
     }
 
     fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
-        Box::pin(async move {
-            let name = self.names.record(to.id());
-            let moved = vec!["$h".into(), hash_of(to).into(), "$c".into(), write.created_at.to_string().into()];
-            let mut arguments = visit(from, write.visit);
-            arguments.append(&mut changes(write, nonce(write)?, moved));
-            let keys = vec![self.names.record(from.id()), name.clone()];
-            self.write(Call { script: &RENAME, keys, arguments }, &name, write).await
-        })
+        Box::pin(self.write(from, to, write))
     }
 
-    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
-        Box::pin(self.remove(key.id(), vec![hash_of(key).into()]))
+    fn delete<'a>(&'a self, key: &'a RecordKey, end: End, now: u64) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.end(&[key.id()], key.hash(), end, &Meant::All, now).await? > 0) })
     }
 
-    /// Returns 0: Redis deletes sessions by itself, five minutes after they have expired.
+    /// Returns 0: Redis deletes sessions by itself, a day after they have expired, and tombstones after six minutes.
     fn delete_expired(&self, _: u64) -> StoreFuture<'_, u64> {
         Box::pin(async { Ok(0) })
     }
 
-    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
-        Box::pin(async move {
-            let ids = self.noted(owner).await?;
-            let records = join_all(ids.into_iter().map(|id| self.without_entries(id))).await;
-            let mut infos = Vec::new();
-            for record in records {
-                let record = record?.filter(|record| record.owner.as_deref() == Some(owner) && !record.is_expired(now));
-                infos.extend(record.map(|record| record.info()));
-            }
-            infos.sort_by_key(|info| Reverse(info.seen_at));
-            Ok(infos)
-        })
+    fn list<'a>(&'a self, owner: Owner<'a>, now: u64, limit: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        Box::pin(self.newest(owner, now, limit))
     }
 
-    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        Box::pin(self.remove(id, Vec::new()))
+    fn count<'a>(&'a self, owner: Owner<'a>, now: u64) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.owned(owner, now).await?.len() as u64) })
     }
 
-    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(async move {
-            let mut deleted = 0;
-            let mut known = HashSet::new();
-            loop {
-                let ids = self.noted(owner).await?;
-                // A session may be renamed while this runs. Its new id is in the index before the old one is gone, so
-                // the next round finds it. The loop ends with a round that finds only ids of the round before.
-                if ids.is_subset(&known) {
-                    return Ok(deleted);
-                }
-                deleted += self.remove_owned(owner, &ids).await?;
-                known = ids;
-            }
-        })
+    fn all<'a>(&'a self, now: u64, cursor: Option<&'a Cursor>) -> StoreFuture<'a, Page> {
+        Box::pin(self.page(now, cursor))
+    }
+
+    fn delete_by_id(&self, id: SessionId, now: u64) -> StoreFuture<'_, bool> {
+        Box::pin(async move { Ok(self.end(&[id], &[], End::Deleted, &Meant::All, now).await? > 0) })
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: Owner<'a>, spared: Spared, now: u64) -> StoreFuture<'a, u64> {
+        Box::pin(self.end_owned(owner, spared, now))
+    }
+
+    fn delete_by_application<'a>(&'a self, application: &'a str, now: u64) -> StoreFuture<'a, u64> {
+        Box::pin(self.end_application(application, now))
     }
 }
 
 impl RedisStore {
-    /// Runs a script that changes a record. `name` is the record's key after the change.
-    async fn write(&self, call: Call<'_>, name: &str, write: Write<'_>) -> Result<Updated, StoreError> {
-        match self.run_noted(call, name, write.visit, owner_after(&write)).await? {
-            Answer::Number(version) => Ok(Updated::Written { version }),
-            Answer::Removed => Ok(Updated::Removed),
-            Answer::Conflict => Ok(Updated::Conflict),
-            Answer::Gone => Ok(Updated::Gone),
-            Answer::Done | Answer::Owner(_) => Err(unexpected()),
-        }
-    }
-
-    /// Runs a script that creates, changes or extends a session. `name` is the session's key after the script.
+    /// Writes a record, and moves it to another key if `to` is not `from`.
     ///
-    /// The index of the session's owner must name the session before the script writes. Another request may have
-    /// changed the owner since this one read the session. The script then writes nothing and replies with the current
-    /// owner. This method notes the session in that owner's index, and runs the script again.
-    async fn run_noted(
+    /// The script writes only if the record still has the version that the write is based on. Usually it has. Otherwise
+    /// the script replies with the record as it is, and the changes are applied to that one.
+    async fn write(&self, from: &RecordKey, to: &RecordKey, write: Write<'_>) -> Result<Updated, StoreError> {
+        let nonce = nonce(write)?;
+        let mut base = match write.base {
+            Some(record) => Cow::Borrowed(record),
+            None => match self.load(from, write.visit.now).await?.live() {
+                Some(record) => Cow::Owned(record),
+                None => return self.moved_before(from, to, write.visit.now).await,
+            },
+        };
+        let mut turn = None;
+        for _ in 0..MOST_ATTEMPTS {
+            match self.write_over(&base, from, to, write, &nonce).await? {
+                Answer::Version(version) => return Ok(Updated::Written { version }),
+                Answer::Removed => return Ok(Updated::Removed),
+                Answer::Gone => return Ok(Updated::Gone),
+                Answer::Bytes(_) if write.only_if_unchanged => return Ok(Updated::Conflict),
+                Answer::Bytes(bytes) => {
+                    base = Cow::Owned(schema::record(from.id(), &bytes)?);
+                    // The writers of this process take turns then, so that they do not keep each other from writing.
+                    // Who has waited for its turn reads the record again.
+                    if turn.is_none() {
+                        let (taken, has_waited) = self.turn(from).await;
+                        turn = Some(taken);
+                        if has_waited {
+                            match self.load(from, write.visit.now).await?.live() {
+                                Some(record) => base = Cow::Owned(record),
+                                None => return self.moved_before(from, to, write.visit.now).await,
+                            }
+                        }
+                    }
+                }
+                Answer::Done | Answer::List(_) | Answer::Former => return Err(unexpected()),
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Unavailable, "other requests kept changing this session"))
+    }
+
+    /// Writes the record that the changes make of `base`, if the record in Redis has the same version.
+    async fn write_over(
         &self,
-        mut call: Call<'_>,
-        name: &str,
-        visit: Visit,
-        mut owner: Option<String>,
+        base: &Record,
+        from: &RecordKey,
+        to: &RecordKey,
+        write: Write<'_>,
+        nonce: &[u8],
     ) -> Result<Answer, StoreError> {
-        let records = call.keys.len();
-        loop {
-            call.keys.truncate(records);
-            if let Some(owner) = &owner {
-                call.arguments[NOTED] = tagged(Some(owner));
-                self.note(&mut call, owner, name, visit).await?;
-            }
-            match self.run(&call).await? {
-                Answer::Owner(other) => owner = Some(other),
-                answer => return Ok(answer),
-            }
+        let Visit { now, expires_at } = write.visit;
+        let leaves_nothing = write.leaves_nothing_of(base);
+        let packed = if leaves_nothing {
+            Packed { before: Vec::new(), after: Vec::new() }
+        } else {
+            Packed::new(to, base, &write, nonce)
+        };
+        let tombstone = if from == to { Vec::new() } else { whole_tombstone(from.hash(), write.former_end(*to), now) };
+        let arguments: Vec<Cow<'_, [u8]>> = vec![
+            digits(now).into(),
+            from.hash().into(),
+            to.hash().into(),
+            digits(base.version).into(),
+            nonce.into(),
+            digits(expires_at).into(),
+            if write.sets_end() { b"1".into() } else { b"".into() },
+            packed.before.into(),
+            packed.after.into(),
+            tombstone.into(),
+        ];
+        let keys = [from, to].map(|key| self.names.record(key.id())).to_vec();
+        let mut call = Call { script: &UPDATE, keys, arguments };
+        let owner = owner_after(&write, base).filter(|_| !leaves_nothing);
+        self.note(&mut call, owner.as_ref(), to.id(), write.visit).await?;
+        self.run(&call).await
+    }
+
+    /// Waits until no other write of this process to the same session is repeated. Also returns whether it had to wait.
+    async fn turn(&self, key: &RecordKey) -> (MutexGuard<'_, ()>, bool) {
+        let turn = &self.turns[usize::from(key.hash()[0]) % self.turns.len()];
+        match turn.try_lock() {
+            Ok(taken) => (taken, false),
+            Err(_) => (turn.lock().await, true),
         }
     }
 
-    /// Notes the session in its owner's index. On one server the script does this, if it gets the index's key. In a
-    /// cluster the index may be on another machine, so a separate script runs there first.
-    async fn note(&self, call: &mut Call<'_>, owner: &str, name: &str, visit: Visit) -> Result<(), StoreError> {
-        let index = self.names.index(owner);
+    /// Looks for the result of an earlier attempt of this rename, in case its reply was lost.
+    async fn moved_before(&self, from: &RecordKey, to: &RecordKey, now: u64) -> Result<Updated, StoreError> {
+        if from == to {
+            return Ok(Updated::Gone);
+        }
+        let moved = self.load(to, now).await?.live();
+        Ok(moved.map_or(Updated::Gone, |record| Updated::Written { version: record.version }))
+    }
+
+    /// Notes the session in its owner's indexes. On one server the script does this, if it gets the indexes' keys. In a
+    /// cluster the indexes may be on another machine, so a separate script runs there first: the indexes must name the
+    /// session before its record names the owner.
+    async fn note(
+        &self,
+        call: &mut Call<'_>,
+        owner: Option<&OwnerText>,
+        id: SessionId,
+        visit: Visit,
+    ) -> Result<(), StoreError> {
+        let Some(owner) = owner else { return Ok(()) };
+        let indexes = self.names.indexes(owner);
         if self.connection.is_one_server() {
-            call.keys.push(index);
+            call.keys.extend(indexes);
             return Ok(());
         }
-        let arguments = vec![visit.now.to_string().into(), visit.expires_at.to_string().into(), name.into()];
-        self.run(&Call { script: &NOTE, keys: vec![index], arguments }).await.map(drop)
+        let (now, expires_at) = (digits(visit.now), digits(visit.expires_at));
+        let arguments = vec![now.clone().into(), now.into(), expires_at.into(), hex(id).into_bytes().into()];
+        self.run_once(&Call { script: &NOTE, keys: indexes.to_vec(), arguments }).await.map(drop)
     }
 
+    /// Runs a script. Records of a former version are converted first.
     async fn run(&self, call: &Call<'_>) -> Result<Answer, StoreError> {
+        let answer = self.run_once(call).await?;
+        let Answer::Former = answer else { return Ok(answer) };
+        for key in call.keys.iter().filter(|key| !key.starts_with(&self.names.owners())) {
+            self.convert(key, system_seconds()).await?;
+        }
+        self.run_once(call).await
+    }
+
+    async fn run_once(&self, call: &Call<'_>) -> Result<Answer, StoreError> {
         // EVALSHA sends 40 characters instead of the source. After a restart, or on a new machine of a cluster, Redis
         // does not know the script yet: EVAL sends the source, and Redis keeps it.
         let value = match self.connection.ask(&call.by_hash()).await {
@@ -319,86 +422,100 @@ impl RedisStore {
         Answer::of(value.map_err(|error| self.connection.store_error(&error))?)
     }
 
-    async fn remove(&self, id: SessionId, hash: Vec<Cow<'_, str>>) -> Result<bool, StoreError> {
-        let name = self.names.record(id);
-        match self.run(&Call { script: &DELETE, keys: vec![name], arguments: hash }).await? {
-            Answer::Gone => Ok(false),
-            Answer::Owner(owner) => self.forget(&owner, id).await.map(|()| true),
-            _ => Ok(true),
+    /// Reads what is under a key. A record of a former version is converted first.
+    async fn bytes(&self, key: &str, now: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut command = cmd("GET");
+        command.arg(key);
+        let value = match self.connection.ask(&command).await {
+            Err(error) if error.code() == Some("WRONGTYPE") => {
+                self.convert(key, now).await?;
+                self.connection.value(&command).await?
+            }
+            value => value.map_err(|error| self.connection.store_error(&error))?,
+        };
+        match value {
+            Value::Nil => Ok(None),
+            value => bytes_of(value).map(Some),
         }
     }
 
-    /// Removes a deleted session from its owner's index. Without this, the session's id would stay there until the
-    /// session would have expired.
-    async fn forget(&self, owner: &str, id: SessionId) -> Result<(), StoreError> {
-        let mut command = cmd("ZREM");
-        self.connection.value(command.arg(self.names.index(owner)).arg(hex(id))).await.map(drop)
-    }
-
-    /// Returns the ids in the owner's index: all live sessions of the owner, and perhaps some sessions that have ended.
-    async fn noted(&self, owner: &str) -> Result<HashSet<SessionId>, StoreError> {
-        let mut command = cmd("ZRANGE");
-        let value = self.connection.value(command.arg(self.names.index(owner)).arg(0).arg(-1)).await?;
-        let ids = value.as_sequence().ok_or_else(unexpected)?;
-        Ok(ids.iter().filter_map(id_of_hex).collect())
-    }
-
-    async fn without_entries(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        let mut command = cmd("HMGET");
-        let value = self.connection.value(command.arg(self.names.record(id)).arg(&LISTED)).await?;
-        Fields::of_list(&value)?.map_or(Ok(None), |fields| fields.record(id, None))
-    }
-
-    /// Deletes the sessions that belong to the owner, and returns the number of deleted sessions. One script deletes
-    /// all sessions of a shard. A renamed session stays in its shard, so no session can escape by a rename.
-    async fn remove_owned(&self, owner: &str, ids: &HashSet<SessionId>) -> Result<u64, StoreError> {
-        let mut shards = BTreeMap::<_, Vec<_>>::new();
-        for id in ids {
-            shards.entry(shard(*id)).or_default().push(self.names.record(*id));
+    /// Converts a record of a former version, which was a hash with a field for each value.
+    async fn convert(&self, key: &str, now: u64) -> Result<(), StoreError> {
+        let mut call =
+            Call { script: &CONVERT, keys: vec![key.to_owned()], arguments: vec![digits(now).into(), Cow::default()] };
+        loop {
+            let Answer::Bytes(owner) = self.run_once(&call).await? else { return Ok(()) };
+            let (owner, id) = (OwnerText(owner), self.names.id_of(key.as_bytes()).ok_or_else(unexpected)?);
+            call.keys.truncate(1);
+            // In a cluster, the end of the session is not known here. An index may name a session longer than it lives.
+            let visit = Visit { now, expires_at: now.saturating_add(LONGEST_LIFE) };
+            self.note(&mut call, Some(&owner), id, visit).await?;
+            call.arguments[1] = owner.0.into();
         }
-        let removals = shards.into_values().map(|keys| self.remove_owned_at(owner, keys));
-        join_all(removals).await.into_iter().sum()
     }
 
-    async fn remove_owned_at(&self, owner: &str, keys: Vec<String>) -> Result<u64, StoreError> {
-        match self.run(&Call { script: &DELETE_OWNED, keys, arguments: vec![owner.into()] }).await? {
-            Answer::Number(deleted) => Ok(deleted),
-            _ => Err(unexpected()),
+    /// Converts all records of a former version on one machine.
+    async fn convert_node(&self, node: Node) -> Result<(), StoreError> {
+        let mut cursor = FIRST.to_owned();
+        loop {
+            let (next, keys) = self.scan(node, &cursor, Some("hash")).await?;
+            let now = system_seconds();
+            for converted in join_all(keys.iter().map(|key| self.convert(key, now))).await {
+                match converted {
+                    // A record that cannot be read stays as it is.
+                    Err(error) if error.kind() == StoreErrorKind::Unreadable => {}
+                    converted => converted?,
+                }
+            }
+            if next == FIRST {
+                return Ok(());
+            }
+            cursor = next;
         }
     }
 }
 
 session_core::opaque_debug!(RedisStore);
 
-/// Returns the first four arguments of a script that takes a visit. [`RedisStore::run_noted`] fills in the fourth.
-fn visit<'a>(key: &RecordKey, visit: Visit) -> Vec<Cow<'a, str>> {
-    let Visit { now, expires_at } = visit;
-    vec![now.to_string().into(), expires_at.to_string().into(), hash_of(key).into(), tagged(None)]
+/// Which of the given sessions a deletion means.
+enum Meant<'a> {
+    All,
+    Of(Owner<'a>),
+    OfApplication(&'a str),
 }
 
-fn owner_after(write: &Write<'_>) -> Option<String> {
-    write.changes.owner_after(write.base()).map(str::to_owned)
-}
-
-fn hash_of(key: &RecordKey) -> String {
-    base64url(key.hash())
-}
-
-const fn shard(id: SessionId) -> u16 {
-    RecordKey::from_parts(id, [0; 32]).shard()
+fn owner_after(write: &Write<'_>, record: &Record) -> Option<OwnerText> {
+    write.owner_after(record).map(|owner| OwnerText::new(Some(write.application), owner))
 }
 
 /// Returns a random text for an exact write, and an empty text for any other write.
 ///
 /// After a lost reply, an exact write is sent again. It then finds a newer version, which it has written itself. The
 /// record keeps the random text, so the script sees that the write is done and does not report a conflict.
-fn nonce(write: Write<'_>) -> Result<String, StoreError> {
+fn nonce(write: Write<'_>) -> Result<Vec<u8>, StoreError> {
     if !write.only_if_unchanged {
-        return Ok(String::new());
+        return Ok(Vec::new());
     }
     let random = SessionId::random().map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error))?;
-    Ok(random.to_string())
+    Ok(random.as_bytes().to_vec())
 }
 
-/// The position of the owner in the arguments of [`visit`].
+/// Returns the time by the clock of the operating system, for what no request asks for.
+fn system_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+/// The place of the noted owner in the arguments of `touch.lua`.
 const NOTED: usize = 3;
+
+/// How often a write is tried while other requests write to the same session.
+const MOST_ATTEMPTS: u32 = 10_000;
+
+/// The layout of the records: the first byte of each.
+const LAYOUT: &[u8] = b"2";
+
+/// The cursor with which a scan begins and ends.
+const FIRST: &str = "0";
+
+/// The longest life of a session that is converted in a cluster, in seconds: 400 days.
+const LONGEST_LIFE: u64 = 400 * 24 * 60 * 60;

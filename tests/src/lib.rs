@@ -21,6 +21,8 @@ mod forms;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod late_requests;
+#[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
 mod manuals;

@@ -15,10 +15,6 @@ use session_axum::{
     Error, Session, SessionLayer, Sessions,
     testing::{Client, ManualClock},
 };
-use session_core::{
-    SessionId,
-    store::{Record, RecordKey, SessionInfo, SessionStore, StoreFuture, Updated, Visit, Write},
-};
 use session_stores::MemoryStore;
 use tokio::{sync::Notify, time::Instant};
 
@@ -424,51 +420,6 @@ async fn a_save_that_is_kept_and_not_polled_does_not_hold_back_the_response() {
     assert_eq!(site.text("/user").await, "alice");
 }
 
-/// A store in which another request always comes first.
-struct AlwaysConflict(MemoryStore);
-
-impl SessionStore for AlwaysConflict {
-    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
-        self.0.load(key, now)
-    }
-
-    fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
-        self.0.create(key, write)
-    }
-
-    fn update<'a>(&'a self, _: &'a RecordKey, _: Write<'a>) -> StoreFuture<'a, Updated> {
-        Box::pin(async { Ok(Updated::Conflict) })
-    }
-
-    fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
-        self.0.touch(key, visit)
-    }
-
-    fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
-        self.0.rename(from, to, write)
-    }
-
-    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
-        self.0.delete(key)
-    }
-
-    fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
-        self.0.delete_expired(now)
-    }
-
-    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
-        self.0.list(owner, now)
-    }
-
-    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        self.0.delete_by_id(id)
-    }
-
-    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
-        self.0.delete_by_owner(owner)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_update_that_never_comes_first_is_an_error_within_the_stores_timeout() {
     async fn update(session: Session) -> impl IntoResponse {
@@ -476,14 +427,15 @@ async fn an_update_that_never_comes_first_is_an_error_within_the_stores_timeout(
         let updated = session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await;
         (updated.is_err(), began.elapsed() < Duration::from_millis(1_200)).eq(&(true, true)).to_string()
     }
-    let store: Arc<dyn SessionStore> = Arc::new(AlwaysConflict(MemoryStore::new()));
-    let layer = SessionLayer::stored(store, keys()).store_timeout(Duration::from_secs(1));
+    let store = Watched::new();
+    let layer = SessionLayer::stored(store.clone(), keys()).store_timeout(Duration::from_secs(1));
     let app = Router::new()
         .route("/start", get(|session: Session| async move { session.insert("a", 1) }))
         .route("/", get(update))
         .layer(layer);
     let client = client(app);
     client.get("/start").await;
+    store.fail(Fault::Conflict, u32::MAX);
     assert_eq!(client.get("/").await.text(), "true");
 }
 

@@ -1,8 +1,6 @@
 //! The input and the results of an engine.
 
-use std::sync::Arc;
-
-use session_core::{Clock, Limits};
+use session_core::{Limits, store::End};
 
 use crate::{
     setup_warnings::SetupWarnings,
@@ -16,7 +14,6 @@ pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a SessionCookie,
     pub(crate) cookies: &'a RequestCookies,
     pub(crate) limits: Limits,
-    pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) setup_warnings: &'a SetupWarnings,
     pub(crate) now: u64,
 }
@@ -26,8 +23,8 @@ pub(crate) struct Context<'a> {
 pub(crate) enum CarriedOut {
     /// The plan was carried out. The texts are the values of the `Set-Cookie` headers that the browser needs.
     Done(Vec<String>),
-    /// Another request has ended the session: the changes are dropped.
-    EndedElsewhere,
+    /// Another request has ended the session since this one read it: nothing was written.
+    EndedElsewhere(End),
 }
 
 /// The result of a save while the request runs.

@@ -2,6 +2,7 @@
 
 mod context;
 mod cookie;
+mod ends;
 mod revocations;
 mod store_client;
 mod stored;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub(crate) use context::{CarriedOut, Context, Saved};
+pub(crate) use ends::Ends;
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use stored::ExactWrite;
@@ -29,8 +31,8 @@ pub(crate) use stored::ExactWrite;
 pub(crate) enum Engine {
     /// Nowhere: every session is empty, and nothing is written.
     Null,
-    /// In their cookies.
-    Cookie,
+    /// In their cookies. This process remembers for a minute which sessions it has ended.
+    Cookie(Ends),
     /// In their cookies, with a list of the ids of sessions that were ended early.
     RevocableCookie(Revocations),
     /// In a store. The cookie carries a secret, and the store finds the record by that secret.
@@ -42,7 +44,7 @@ impl Engine {
     pub(crate) const fn purpose(&self) -> Purpose {
         match self {
             Self::Store(_) => Purpose::Id,
-            Self::Null | Self::Cookie | Self::RevocableCookie(_) => Purpose::Session,
+            Self::Null | Self::Cookie(_) | Self::RevocableCookie(_) => Purpose::Session,
         }
     }
 
@@ -51,9 +53,9 @@ impl Engine {
         !matches!(self, Self::Store(_))
     }
 
-    /// Returns whether the engine keeps owners and labels.
+    /// Returns whether the engine keeps owners.
     pub(crate) const fn keeps_owners(&self) -> bool {
-        matches!(self, Self::Store(_))
+        matches!(self, Self::Store(_) | Self::RevocableCookie(_))
     }
 
     /// Returns whether the end of a session also ends copies of its cookie.
@@ -69,21 +71,29 @@ impl Engine {
         }
     }
 
+    /// Returns the list of revocations, if there is one.
+    pub(crate) const fn revocations(&self) -> Option<&Revocations> {
+        match self {
+            Self::RevocableCookie(revocations) => Some(revocations),
+            _ => None,
+        }
+    }
+
     /// Returns the store that the engine asks, for records or for revocations.
     pub(crate) const fn store_mut(&mut self) -> Option<&mut StoreClient> {
         match self {
             Self::Store(store) => Some(store),
             Self::RevocableCookie(revocations) => Some(&mut revocations.list),
-            Self::Null | Self::Cookie => None,
+            Self::Null | Self::Cookie(_) => None,
         }
     }
 
     /// Returns how long one operation may wait for the store.
-    pub(crate) const fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         match self {
-            Self::Null | Self::Cookie => Duration::ZERO,
-            Self::RevocableCookie(revocations) => revocations.list.timeout,
-            Self::Store(store) => store.timeout,
+            Self::Null | Self::Cookie(_) => Duration::ZERO,
+            Self::RevocableCookie(revocations) => revocations.list.settings.timeout(),
+            Self::Store(store) => store.settings.timeout(),
         }
     }
 
@@ -91,14 +101,14 @@ impl Engine {
     pub(crate) fn load_now(&self, context: Context<'_>) -> Option<Loaded> {
         match self {
             Self::Null => Some(Loaded::nothing()),
-            Self::Cookie => Some(cookie::load(context)),
+            Self::Cookie(ends) => Some(cookie::load(ends, context)),
             Self::RevocableCookie(_) | Self::Store(_) => None,
         }
     }
 
     /// Returns whether no operation of the engine ever waits.
     pub(crate) const fn never_waits(&self) -> bool {
-        matches!(self, Self::Null | Self::Cookie)
+        matches!(self, Self::Null | Self::Cookie(_))
     }
 
     /// Loads the session that the request brought. If a store does not answer, the result is an error, never an empty
@@ -106,7 +116,7 @@ impl Engine {
     pub(crate) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
         match self {
             Self::Null => Ok(Loaded::nothing()),
-            Self::Cookie => Ok(cookie::load(context)),
+            Self::Cookie(ends) => Ok(cookie::load(ends, context)),
             Self::RevocableCookie(revocations) => revocations.load(context).await,
             Self::Store(store) => stored::load(store, context).await,
         }
@@ -121,10 +131,8 @@ impl Engine {
     ) -> Result<CarriedOut, Error> {
         match self {
             Self::Null => Ok(CarriedOut::Done(Vec::new())),
-            Self::Cookie => cookie::cookies(plan, next_id, context).map(CarriedOut::Done),
-            Self::RevocableCookie(revocations) => {
-                revocations.carry_out(plan, next_id, context).await.map(CarriedOut::Done)
-            }
+            Self::Cookie(ends) => cookie::carry_out(ends, plan, next_id, context),
+            Self::RevocableCookie(revocations) => revocations.carry_out(plan, next_id, context).await,
             Self::Store(store) => stored::carry_out(store, plan, next_id, context).await,
         }
     }
@@ -141,7 +149,7 @@ impl Engine {
         }
         match self {
             Self::Null => Ok(Saved::WithResponse),
-            Self::Cookie | Self::RevocableCookie(_) => {
+            Self::Cookie(_) | Self::RevocableCookie(_) => {
                 cookie::cookies(plan, next_id, context).map(|_| Saved::WithResponse)
             }
             Self::Store(store) => stored::save(store, plan, next_id).await,
@@ -169,7 +177,7 @@ impl Engine {
     pub(crate) fn payload_len(&self, plan: &Plan<'_>) -> usize {
         match self {
             Self::Null => 0,
-            Self::Cookie | Self::RevocableCookie(_) => plan.changes.written_len(plan.loaded.entries()),
+            Self::Cookie(_) | Self::RevocableCookie(_) => plan.changes.written_len(plan.loaded.entries()),
             Self::Store(_) => stored::PAYLOAD,
         }
     }

@@ -1,17 +1,25 @@
 //! The engine that keeps the data of a session in its cookie. A store keeps a list of the sessions that were ended
-//! early. An id stays in the list until all copies of the session's cookies have expired.
+//! early. An entry stays in the list until no copy of the session's cookies can be alive.
 
-use session_core::store::{Changes, RecordKey, Visit, Write};
+use session_core::{
+    MAX_COOKIE_AGE, SessionId,
+    store::{Changes, End, Lookup, Record, RecordKey, Visit, Write},
+    token::CLOCK_SKEW,
+};
 
-use super::{context::Context, cookie, store_client::StoreClient};
+use super::{
+    context::{CarriedOut, Context},
+    cookie::{self, Found},
+    ends::{MOST_ROTATIONS, rotated_to},
+    store_client::StoreClient,
+};
 use crate::{
     error::{Chain, Error},
     state::{
-        loaded::{Live, Loaded},
+        loaded::{Ended, Live, Loaded},
         outcome::{Outcome, Plan},
         staged::NextId,
     },
-    wire::session_cookie::Came,
 };
 
 /// The list of ended sessions, and what to do while the list cannot be read.
@@ -19,68 +27,234 @@ use crate::{
 pub(crate) struct Revocations {
     pub(crate) list: StoreClient,
     /// Whether a session is accepted while the list cannot be read.
-    pub(crate) trust_when_unavailable: bool,
+    pub(crate) trusts_when_unavailable: bool,
+}
+
+/// What the list says of a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Alive,
+    /// It ended, at this time.
+    Ended(End, u64),
 }
 
 impl Revocations {
     pub(super) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
-        let came = match cookie::find(context) {
-            (Came::One(live), _) => vec![live],
-            (Came::Several(lives), _) => lives,
-            (Came::TooMany, _) => return Ok(cookie::newest(Vec::new(), context)),
-            (Came::Nothing, true) => return Ok(Loaded::nothing_behind_a_cookie()),
-            (Came::Nothing, false) => return Ok(Loaded::nothing()),
-        };
-        self.list.keep_swept(context.clock);
-        let mut lives = Vec::new();
-        for live in came {
-            if self.is_alive(&live, context.now).await? {
-                lives.push(live);
+        let Found { mut lives, are_too_many, nothing } = cookie::find(context);
+        lives.retain(|live| !is_too_old(live, context.now));
+        if lives.is_empty() {
+            return Ok(cookie::chosen(Found { lives, are_too_many, nothing }, context));
+        }
+        let verdicts = self.verdicts(&lives, context.now).await?;
+        let mut verdicts = verdicts.into_iter();
+        let (mut has_ended, mut is_late) = (false, false);
+        lives.retain_mut(|live| match verdicts.next() {
+            None | Some(Verdict::Alive) => true,
+            Some(Verdict::Ended(end, ended_at)) => {
+                let is_known = End::is_known(ended_at, context.now);
+                is_late |= is_known;
+                if let End::Rotated { successor } = end
+                    && is_known
+                {
+                    live.make_late(Some(successor.id()));
+                }
+                has_ended |= !live.is_late;
+                live.is_late
             }
+        });
+        if !lives.is_empty() || !has_ended {
+            return Ok(cookie::chosen(Found { lives, are_too_many, nothing }, context));
         }
         // A cookie of a session that was ended does not count beside one of a live session.
-        Ok(if lives.is_empty() { Loaded::nothing_behind_a_cookie() } else { cookie::newest(lives, context) })
+        tracing::info!("a request brought a session that was ended");
+        Ok(if is_late { Loaded::ended() } else { Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere)) })
     }
 
-    async fn is_alive(&self, live: &Live, now: u64) -> Result<bool, Error> {
-        match self.list.load(&RecordKey::of_revocation(live.frame.id), now).await {
-            Ok(None) => Ok(true),
-            Ok(Some(_)) => {
-                tracing::warn!("a request brought a session that was ended: it holds a copy of an older cookie");
-                Ok(false)
-            }
-            Err(error) if self.trust_when_unavailable => {
+    /// Asks the list about several sessions, in one question.
+    async fn verdicts(&self, lives: &[Live], now: u64) -> Result<Vec<Verdict>, Error> {
+        let questions: Vec<_> = lives.iter().map(|live| self.keys_about(live)).collect();
+        let keys: Vec<RecordKey> = questions.iter().flatten().copied().collect();
+        let mut found = match self.list.look_up(&keys, now).await {
+            Err(error) if self.trusts_when_unavailable => {
                 tracing::error!(error = %Chain(&error), "the list of revocations cannot be read; a session is accepted unchecked");
-                Ok(true)
+                return Ok(vec![Verdict::Alive; lives.len()]);
             }
-            Err(error) => Err(error),
+            answer => answer?.into_iter(),
+        };
+        let mut verdicts = Vec::with_capacity(lives.len());
+        for (live, keys) in lives.iter().zip(&questions) {
+            let entries: Vec<_> = found.by_ref().take(keys.len()).filter_map(Lookup::live).collect();
+            verdicts.push(self.verdict(live, &entries, now).await?);
         }
+        Ok(verdicts)
     }
 
-    /// Writes the end of a session into the list. Only then can the response confirm the end.
+    /// Returns the keys under which the list may have the end of a session: the session itself, its application, and
+    /// its owner.
+    fn keys_about(&self, live: &Live) -> Vec<RecordKey> {
+        let mut keys = vec![RecordKey::of_revocation(live.frame.id), self.list.key_of_all()];
+        keys.extend(live.base().owner.map(|owner| self.list.key_of_owner(owner)));
+        keys
+    }
+
+    async fn verdict(&self, live: &Live, entries: &[Record], now: u64) -> Result<Verdict, Error> {
+        for record in entries {
+            if record.key == RecordKey::of_revocation(live.frame.id) {
+                return if record.entries.get(END) == Some(CLEARED) {
+                    Ok(Verdict::Ended(End::Deleted, LONG_AGO))
+                } else {
+                    self.followed(record, now).await
+                };
+            }
+            if is_before(live, record) {
+                return Ok(Verdict::Ended(End::Deleted, record.seen_at));
+            }
+        }
+        Ok(Verdict::Alive)
+    }
+
+    /// Returns how a session ended. A session that was rotated ends with its successor.
+    async fn followed(&self, record: &Record, now: u64) -> Result<Verdict, Error> {
+        let (mut end, mut ended_at) = (end_of(record), record.seen_at);
+        for _ in 0..MOST_ROTATIONS {
+            let End::Rotated { successor } = end else { break };
+            if !End::is_known(ended_at, now) {
+                break;
+            }
+            let Some(record) = self.list.load(&successor, now).await?.live() else { break };
+            (end, ended_at) = (end_of(&record), record.seen_at);
+        }
+        Ok(Verdict::Ended(end, ended_at))
+    }
+
+    /// Writes the end of a session into the list. Only then can the response confirm the end. A session that goes on is
+    /// looked up again, because it may have ended since the request read it.
     pub(super) async fn carry_out(
         &self,
         plan: Plan<'_>,
         next_id: &mut NextId,
         context: Context<'_>,
-    ) -> Result<Vec<String>, Error> {
-        let cookies = cookie::cookies(plan, next_id, context)?;
-        let is_over = matches!(plan.outcome, Outcome::Removed | Outcome::Replaced);
-        let ended = plan.loaded.session().filter(|_| is_over);
-        let rivals = plan.loaded.rivals().iter().filter(|_| plan.changes.destroys());
-        for live in ended.into_iter().chain(rivals) {
-            self.revoke(live, context).await?;
+    ) -> Result<CarriedOut, Error> {
+        if let Some(live) = plan.continued()
+            && let [Verdict::Ended(end, _)] = self.verdicts(std::slice::from_ref(live), context.now).await?[..]
+        {
+            return Ok(CarriedOut::EndedElsewhere(end));
         }
-        Ok(cookies)
+        let changes = self.with_owner(plan, context.now).await?;
+        let plan = Plan { changes: changes.as_ref().unwrap_or(plan.changes), ..plan };
+        let cookies = cookie::cookies(plan, next_id, context)?;
+        for (id, end) in cookie::ending(plan, next_id)? {
+            self.revoke(id, end, context.now).await?;
+        }
+        if let (Outcome::Removed, Some(live), false) = (plan.outcome, plan.loaded.session(), plan.changes.destroys()) {
+            self.note(live.frame.id, Some(CLEARED.to_owned()), context.now).await?;
+        }
+        Ok(CarriedOut::Done(cookies))
     }
 
-    async fn revoke(&self, live: &Live, context: Context<'_>) -> Result<(), Error> {
-        let configured = live.frame.created_at.saturating_add(context.limits.lifetime);
-        let expires_at = live.base().entries.metadata().latest(configured);
-        // A record without entries exists because its id was asked for.
+    /// Puts the session's owner into its metadata, which travels in the cookie, if this request changes the owner or
+    /// rotates the session. The time beside the owner decides whether a log-out everywhere ends the session.
+    async fn with_owner(&self, plan: Plan<'_>, now: u64) -> Result<Option<Changes>, Error> {
+        let (changes, base) = (plan.changes, plan.loaded.base());
+        let owner = changes.owner_after(base);
+        let is_stamped = changes.owner().is_some() || (owner.is_some() && changes.needs_new_id());
+        if !is_stamped && owner == changes.metadata(base.entries).owner() {
+            return Ok(None);
+        }
+        let since = match owner {
+            Some(owner) => self.time_after_log_outs(owner, now).await?,
+            None => now,
+        };
+        let mut stamped = changes.clone();
+        stamped.change_metadata(base.entries, |metadata| metadata.set_owner(owner, since));
+        Ok(Some(stamped))
+    }
+
+    /// Returns a time for a log-in that is later than the last log-out everywhere of this owner, also if both happen in
+    /// one second.
+    async fn time_after_log_outs(&self, owner: &str, now: u64) -> Result<u64, Error> {
+        let keys = [self.list.key_of_all(), self.list.key_of_owner(owner)];
+        let found = self.list.look_up(&keys, now).await?;
+        Ok(found.into_iter().filter_map(Lookup::live).map(|record| record.seen_at + 1).fold(now, u64::max))
+    }
+
+    async fn revoke(&self, id: SessionId, end: End, now: u64) -> Result<(), Error> {
+        let end = match end {
+            End::Deleted => None,
+            End::Renewed => Some(RENEWED.to_owned()),
+            End::Rotated { successor } => Some(format!("\"{}\"", successor.id())),
+        };
+        self.note(id, end, now).await
+    }
+
+    async fn note(&self, id: SessionId, end: Option<String>, now: u64) -> Result<(), Error> {
         let mut changes = Changes::default();
-        changes.ask_id();
-        let write = Write::new(&changes, Visit { now: context.now, expires_at });
-        self.list.create(&RecordKey::of_revocation(live.frame.id), write).await
+        if let Some(end) = end {
+            changes.insert(END, end);
+        }
+        self.list.create(&RecordKey::of_revocation(id), entry(&mut changes, now)).await
+    }
+
+    /// Notes that every session of the owner that began up to now is over, except one.
+    pub(crate) async fn end_owner(&self, owner: &str, except: Option<SessionId>, now: u64) -> Result<(), Error> {
+        self.end_all(&self.list.key_of_owner(owner), except, now).await
+    }
+
+    /// Notes that every session of the application that began up to now is over.
+    pub(crate) async fn end_everything(&self, now: u64) -> Result<(), Error> {
+        self.end_all(&self.list.key_of_all(), None, now).await
+    }
+
+    async fn end_all(&self, key: &RecordKey, except: Option<SessionId>, now: u64) -> Result<(), Error> {
+        let mut changes = Changes::default();
+        changes.set(EXCEPT, except.map_or_else(|| "null".to_owned(), |id| format!("\"{id}\"")));
+        let write = entry(&mut changes, now);
+        match self.list.load(key, now).await?.live() {
+            Some(record) => {
+                self.list.update(key, Write { base: Some(&record), ..write }).await?;
+            }
+            None => self.list.create(key, write).await?,
+        }
+        Ok(())
     }
 }
+
+/// Returns the write of an entry. An entry without content exists because its id was asked for.
+fn entry(changes: &mut Changes, now: u64) -> Write<'_> {
+    changes.ask_id();
+    Write::new(changes, Visit { now, expires_at: now.saturating_add(KEPT) })
+}
+
+/// Returns whether a cookie is older than every entry of the list. Its session may have been revoked, so it is over,
+/// whatever the configured limits are.
+const fn is_too_old(live: &Live, now: u64) -> bool {
+    now > live.frame.issued_at.saturating_add(MAX_COOKIE_AGE)
+}
+
+/// Returns whether a log-out everywhere ends the session. `record` is the entry of the log-out.
+fn is_before(live: &Live, record: &Record) -> bool {
+    let is_spared = record.entries.get(EXCEPT) == Some(format!("\"{}\"", live.frame.id).as_str());
+    let began_at = live.base().entries.metadata().owned_since().unwrap_or(live.frame.created_at);
+    began_at <= record.seen_at && !is_spared
+}
+
+fn end_of(record: &Record) -> End {
+    match record.entries.get(END) {
+        None => End::Deleted,
+        Some(RENEWED) => End::Renewed,
+        Some(id) => id.trim_matches('"').parse().map_or(End::Deleted, rotated_to),
+    }
+}
+
+/// How long an entry is kept, in seconds. A cookie that was made before the entry is over by then: see [`is_too_old`].
+const KEPT: u64 = MAX_COOKIE_AGE + CLOCK_SKEW;
+
+/// The key of an entry that says how a session ended: renewed, or the id of its successor.
+const END: &str = "end";
+const RENEWED: &str = "\"renewed\"";
+/// The last value was removed. That is no end: a later request may begin a session. But copies of the cookie are over.
+const CLEARED: &str = "\"cleared\"";
+/// A time at which nothing ended a moment ago.
+const LONG_AGO: u64 = 0;
+/// The key of an entry that says which session a log-out everywhere spares.
+const EXCEPT: &str = "except";

@@ -10,22 +10,28 @@ use std::{
 };
 
 use session_core::{
-    Clock, SessionId,
+    Clock, SessionId, SystemClock,
     store::{
-        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+        End, Lookup, Owner, RecordKey, SessionInfo, SessionStore, Spared, StoreError, StoreErrorKind, StoreFuture,
+        Updated, Visit, Write,
     },
     unix_seconds,
 };
-use tokio::time::{Instant, interval_at, sleep, timeout_at};
+use tokio::time::{Instant, interval_at, sleep, timeout, timeout_at};
 
-use crate::error::{Chain, Error};
+use crate::{
+    config::StoreSettings,
+    error::{Chain, Error},
+};
 
 /// A client of a session store. Its clones use the same store.
 #[derive(Clone)]
 pub(crate) struct StoreClient {
     inner: Arc<dyn SessionStore>,
-    pub(crate) timeout: Duration,
-    pub(crate) sweep_every: Duration,
+    pub(crate) settings: StoreSettings,
+    /// The name of the layer's application.
+    pub(crate) application: Arc<str>,
+    pub(crate) clock: Arc<dyn Clock>,
     is_swept: Arc<AtomicBool>,
 }
 
@@ -33,25 +39,30 @@ impl StoreClient {
     pub(crate) fn new(store: impl SessionStore) -> Self {
         Self {
             inner: Arc::new(store),
-            timeout: Duration::from_secs(2),
-            sweep_every: Duration::from_secs(5 * 60),
+            settings: StoreSettings::default(),
+            application: "".into(),
+            clock: Arc::new(SystemClock),
             is_swept: Arc::default(),
         }
     }
 
-    pub(crate) async fn load(&self, key: &RecordKey, now: u64) -> Result<Option<Record>, Error> {
+    pub(crate) async fn load(&self, key: &RecordKey, now: u64) -> Result<Lookup, Error> {
         self.ask(Twice, || self.inner.load(key, now)).await
     }
 
+    pub(crate) async fn look_up(&self, keys: &[RecordKey], now: u64) -> Result<Vec<Lookup>, Error> {
+        self.ask(Twice, || self.inner.look_up(keys, now)).await
+    }
+
     pub(crate) async fn create(&self, key: &RecordKey, write: Write<'_>) -> Result<(), Error> {
-        self.ask(Twice, || self.inner.create(key, write)).await
+        self.ask(Twice, || self.inner.create(key, self.ours(write))).await
     }
 
     pub(crate) async fn update(&self, key: &RecordKey, write: Write<'_>) -> Result<Updated, Error> {
         // Exact writes are not retried: after a lost answer, our own first attempt cannot be told from another
         // request's write.
         let times = if write.only_if_unchanged { Once } else { Twice };
-        self.ask(times, || self.inner.update(key, write)).await
+        self.ask(times, || self.inner.update(key, self.ours(write))).await
     }
 
     pub(crate) async fn touch(&self, key: &RecordKey, visit: Visit) -> Result<bool, Error> {
@@ -59,28 +70,56 @@ impl StoreClient {
     }
 
     pub(crate) async fn rename(&self, from: &RecordKey, to: &RecordKey, write: Write<'_>) -> Result<Updated, Error> {
-        self.ask(Twice, || self.inner.rename(from, to, write)).await
+        self.ask(Twice, || self.inner.rename(from, to, self.ours(write))).await
     }
 
-    pub(crate) async fn delete(&self, key: &RecordKey) -> Result<bool, Error> {
-        self.ask(Twice, || self.inner.delete(key)).await
+    pub(crate) async fn delete(&self, key: &RecordKey, end: End, now: u64) -> Result<bool, Error> {
+        self.ask(Twice, || self.inner.delete(key, end, now)).await
     }
 
-    pub(crate) async fn list(&self, owner: &str, now: u64) -> Result<Vec<SessionInfo>, Error> {
-        self.ask(Twice, || self.inner.list(owner, now)).await
+    pub(crate) async fn list(&self, owner: &str, now: u64, limit: u64) -> Result<Vec<SessionInfo>, Error> {
+        self.ask(Twice, || self.inner.list(self.owner(owner), now, limit)).await
     }
 
-    pub(crate) async fn delete_by_id(&self, id: SessionId) -> Result<bool, Error> {
-        self.ask(Twice, || self.inner.delete_by_id(id)).await
+    pub(crate) async fn count(&self, owner: &str, now: u64) -> Result<u64, Error> {
+        self.ask(Twice, || self.inner.count(self.owner(owner), now)).await
     }
 
-    pub(crate) async fn delete_by_owner(&self, owner: &str) -> Result<u64, Error> {
-        self.ask(Twice, || self.inner.delete_by_owner(owner)).await
+    pub(crate) async fn delete_by_id(&self, id: SessionId, now: u64) -> Result<bool, Error> {
+        self.ask(Twice, || self.inner.delete_by_id(id, now)).await
+    }
+
+    pub(crate) async fn delete_by_owner(&self, owner: &str, spared: Spared, now: u64) -> Result<u64, Error> {
+        self.ask(Twice, || self.inner.delete_by_owner(self.owner(owner), spared, now)).await
+    }
+
+    pub(crate) async fn delete_by_application(&self, now: u64) -> Result<u64, Error> {
+        self.ask(Twice, || self.inner.delete_by_application(&self.application, now)).await
+    }
+
+    /// Returns the key of the entry in a list of revocations that ends all sessions of an owner.
+    pub(crate) fn key_of_owner(&self, owner: &str) -> RecordKey {
+        RecordKey::of_revoked_owner(self.owner(owner))
+    }
+
+    /// Returns the key of the entry in a list of revocations that ends all sessions of the application.
+    pub(crate) fn key_of_all(&self) -> RecordKey {
+        RecordKey::of_revoked_application(&self.application)
+    }
+
+    fn owner<'a>(&'a self, name: &'a str) -> Owner<'a> {
+        Owner { application: &self.application, name }
+    }
+
+    /// Returns the write of this layer's application.
+    fn ours<'a>(&'a self, write: Write<'a>) -> Write<'a> {
+        Write { application: &self.application, ..write }
     }
 
     /// Returns the store's answer, or an error if there is no answer before the deadline.
     async fn ask<'a, T>(&self, times: Times, operation: impl Fn() -> StoreFuture<'a, T>) -> Result<T, Error> {
-        let deadline = Instant::now() + self.timeout;
+        self.keep_swept();
+        let deadline = Instant::now() + self.settings.timeout();
         let attempts = async {
             match operation().await {
                 Err(error) if error.kind() == StoreErrorKind::Unavailable && times == Twice => {
@@ -96,11 +135,12 @@ impl StoreClient {
 
     /// Starts a task that removes expired records at intervals, unless such a task is already running. The task ends
     /// with the store.
-    pub(crate) fn keep_swept(&self, clock: &Arc<dyn Clock>) {
+    fn keep_swept(&self) {
+        let Some(every) = self.settings.sweep_every() else { return };
         if self.is_swept.load(Relaxed) || self.is_swept.swap(true, Relaxed) {
             return;
         }
-        let (store, clock, every) = (Arc::downgrade(&self.inner), Arc::clone(clock), self.sweep_every);
+        let (store, clock) = (Arc::downgrade(&self.inner), Arc::clone(&self.clock));
         let sweeping = Sweeping(Arc::clone(&self.is_swept));
         tokio::spawn(async move {
             let _sweeping = sweeping;
@@ -108,15 +148,21 @@ impl StoreClient {
             loop {
                 ticks.tick().await;
                 let Some(store) = store.upgrade() else { return };
-                match store.delete_expired(unix_seconds(clock.now())).await {
-                    Ok(removed) => tracing::debug!(removed, "expired sessions were removed"),
-                    Err(error) => {
-                        let error = Error::from(error);
-                        tracing::warn!(error = %Chain(&error), "expired records could not be removed; the next sweep tries again");
-                    }
-                }
+                sweep(&*store, unix_seconds(clock.now())).await;
             }
         });
+    }
+}
+
+/// Removes expired records once.
+async fn sweep(store: &dyn SessionStore, now: u64) {
+    let swept = timeout(SWEEP_LIMIT, store.delete_expired(now)).await;
+    match swept.unwrap_or_else(|late| Err(StoreError::new(StoreErrorKind::Unavailable, late))) {
+        Ok(removed) => tracing::debug!(removed, "expired sessions were removed"),
+        Err(error) => {
+            let error = Error::from(error);
+            tracing::warn!(error = %Chain(&error), "expired records could not be removed; the next sweep tries again");
+        }
     }
 }
 
@@ -139,3 +185,6 @@ use Times::{Once, Twice};
 
 /// The pause before the second attempt. During the pause, the store can replace a broken connection.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest time for one sweep. A sweep that takes longer goes on with the next one.
+const SWEEP_LIMIT: Duration = Duration::from_secs(60);

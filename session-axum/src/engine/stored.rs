@@ -1,22 +1,23 @@
 //! The engine that keeps sessions in a store. The cookie carries a secret, and the store finds the record by that
 //! secret.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
 use session_core::{
-    store::{Entries, Record, RecordKey, StoreErrorKind, Updated, Visit, Write},
+    store::{End, Lookup, Record, RecordKey, Spared, StoreErrorKind, Updated, Visit, Write},
     token::{Frame, IdSecret, Verified},
 };
 
 use super::{
     context::{CarriedOut, Context, Saved},
-    cookie,
+    cookie::{self, Found},
+    ends::MOST_ROTATIONS,
     store_client::StoreClient,
 };
 use crate::{
     error::{Chain, Error, ErrorKind},
     state::{
-        loaded::{Live, Loaded, Stored},
+        loaded::{Ended, Live, Loaded, Stored},
         outcome::{CookieChange, Outcome, Plan},
         staged::NextId,
     },
@@ -28,42 +29,84 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     let came = Cell::new(false);
     let accept = |verified: Verified| {
         came.set(true);
-        Some((IdSecret::of_payload(verified.payload())?, verified.frame(), !verified.by_newest_key()))
+        Candidate::of(&verified)
     };
-    let ids = match context.cookie.find(context.cookies, context.now, accept) {
-        Came::One(id) => vec![id],
-        Came::Several(ids) => ids,
-        Came::Nothing if came.get() => return Ok(Loaded::nothing_behind_a_cookie()),
-        Came::Nothing => return Ok(Loaded::nothing()),
-        Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
-    };
-    store.keep_swept(context.clock);
-    let mut lives = Vec::new();
-    for (secret, frame, sealed_by_old_key) in ids {
-        lives.extend(load_record(store, secret, frame, sealed_by_old_key, context).await?);
+    let found = context.cookie.find(context.cookies, context.now, accept);
+    let are_too_many = matches!(found, Came::TooMany);
+    let nothing = if came.get() { Loaded::nothing_behind_a_cookie(None) } else { Loaded::nothing() };
+    let mut candidates = found.into_vec();
+    if candidates.is_empty() {
+        return Ok(cookie::chosen(Found { lives: Vec::new(), are_too_many, nothing }, context));
+    }
+    let lookups = look_up(store, &candidates, context.now).await?;
+    let (mut lives, mut has_ended, mut over) = (Vec::new(), false, None);
+    for (candidate, lookup) in candidates.drain(..).zip(lookups) {
+        match follow(store, lookup, context.now).await? {
+            (Lookup::Live(record), is_late) => match candidate.live(record, is_late, context) {
+                Some(live) => lives.push(live),
+                None => over = Some(Ended::Expired),
+            },
+            (Lookup::Ended(_), _) => has_ended = true,
+            (Lookup::Expired, _) => over = Some(Ended::Expired),
+            (Lookup::Unknown, _) => {}
+        }
+    }
+    if has_ended && lives.is_empty() {
+        return Ok(Loaded::ended());
     }
     // A cookie without a live record does not count beside one that has one.
-    Ok(if lives.is_empty() { Loaded::nothing_behind_a_cookie() } else { cookie::newest(lives, context) })
+    Ok(cookie::chosen(Found { lives, are_too_many, nothing: Loaded::nothing_behind_a_cookie(over) }, context))
 }
 
-async fn load_record(
-    store: &StoreClient,
+/// A valid cookie, before its record is read.
+struct Candidate {
+    key: RecordKey,
     secret: IdSecret,
-    frame: Frame,
     sealed_by_old_key: bool,
-    context: Context<'_>,
-) -> Result<Option<Live>, Error> {
-    let key = RecordKey::of_secret(frame.id, secret.as_bytes());
-    let record = match store.load(&key, context.now).await {
+}
+
+impl Candidate {
+    fn of(verified: &Verified) -> Option<Self> {
+        let secret = IdSecret::of_payload(verified.payload())?;
+        let key = RecordKey::of_secret(verified.frame().id, secret.as_bytes());
+        Some(Self { key, secret, sealed_by_old_key: !verified.by_newest_key() })
+    }
+
+    /// Returns the session, or `None` if its limits are over. `is_late` tells whether the record was found by a key from
+    /// before a rotation.
+    fn live(self, record: Record, is_late: bool, context: Context<'_>) -> Option<Live> {
+        let stored = Stored { secret: self.secret, record, is_current: true };
+        let mut live = Live::in_store(stored, self.sealed_by_old_key).unless_over(context.limits, context.now)?;
+        if is_late {
+            live.make_late(None);
+        }
+        Some(live)
+    }
+}
+
+/// Looks for the records of the cookies, in one question. A record that cannot be read is none, and stays as it is.
+async fn look_up(store: &StoreClient, candidates: &[Candidate], now: u64) -> Result<Vec<Lookup>, Error> {
+    let [only] = candidates else {
+        let keys: Vec<_> = candidates.iter().map(|candidate| candidate.key).collect();
+        return store.look_up(&keys, now).await;
+    };
+    match store.load(&only.key, now).await {
         Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Unreadable) => {
             tracing::error!(error = %Chain(&error), "a stored session makes no sense; it counts as no session, and its record stays");
-            None
+            Ok(vec![Lookup::Unknown])
         }
-        answer => answer?,
-    };
-    let record = record.filter(|record| record.id == key.id());
-    let live = record.map(|record| Live::in_store(Stored { key, secret, record, is_current: true }, sealed_by_old_key));
-    Ok(live.and_then(|live| live.unless_over(context.limits, context.now)))
+        lookup => Ok(vec![lookup?]),
+    }
+}
+
+/// Follows the tombstones of rotations to the session as it is now. Also returns whether there were any.
+async fn follow(store: &StoreClient, mut lookup: Lookup, now: u64) -> Result<(Lookup, bool), Error> {
+    let mut is_late = false;
+    for _ in 0..MOST_ROTATIONS {
+        let Lookup::Ended(End::Rotated { successor }) = lookup else { break };
+        (lookup, is_late) = (store.load(&successor, now).await?, true);
+    }
+    Ok((lookup, is_late))
 }
 
 /// Writes the plan. The response sets a cookie only if the browser needs a new one.
@@ -74,7 +117,7 @@ pub(super) async fn carry_out(
     context: Context<'_>,
 ) -> Result<CarriedOut, Error> {
     let committed = match commit(store, plan, next_id).await? {
-        Committed::EndedElsewhere => return Ok(CarriedOut::EndedElsewhere),
+        Committed::EndedElsewhere(end) => return Ok(CarriedOut::EndedElsewhere(end)),
         committed => committed,
     };
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
@@ -104,8 +147,8 @@ pub(super) async fn save(store: &StoreClient, plan: Plan<'_>, next_id: &mut Next
     Ok(match committed {
         Committed::Nothing => Saved::Written(plan.loaded.clone()),
         Committed::Written(next) => Saved::Written(next.loaded(plan)),
-        Committed::Removed => Saved::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(), plan)),
-        Committed::EndedElsewhere => Saved::Ended,
+        Committed::Removed => Saved::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(None), plan)),
+        Committed::EndedElsewhere(_) => Saved::Ended,
     })
 }
 
@@ -122,7 +165,7 @@ pub(super) async fn write_exactly(store: &StoreClient, plan: Plan<'_>, stored: &
         return Ok(ExactWrite::Conflict);
     }
     let next = NextRecord::under(stored, plan);
-    match store.update(&stored.key, Write { only_if_unchanged: true, ..next.write(plan) }).await? {
+    match store.update(&stored.record.key, Write { only_if_unchanged: true, ..next.write(plan) }).await? {
         Updated::Written { version } => {
             let next = NextRecord { version, is_current: true, ..next };
             Ok(ExactWrite::Written(next.loaded(plan)))
@@ -131,7 +174,7 @@ pub(super) async fn write_exactly(store: &StoreClient, plan: Plan<'_>, stored: &
         // The update has removed the last key.
         Updated::Removed => {
             let plan = Plan { outcome: Outcome::Removed, ..plan };
-            Ok(ExactWrite::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(), plan)))
+            Ok(ExactWrite::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(None), plan)))
         }
         Updated::Gone => Err(Error::gone()),
     }
@@ -139,8 +182,8 @@ pub(super) async fn write_exactly(store: &StoreClient, plan: Plan<'_>, stored: &
 
 /// Loads the session's record again.
 pub(super) async fn reload(store: &StoreClient, loaded: &Loaded, stored: &Stored, now: u64) -> Result<Loaded, Error> {
-    let record = store.load(&stored.key, now).await?.ok_or_else(Error::gone)?;
-    let stored = Stored { key: stored.key, secret: stored.secret.clone(), record, is_current: true };
+    let record = store.load(&stored.record.key, now).await?.live().ok_or_else(Error::gone)?;
+    let stored = Stored { secret: stored.secret.clone(), record, is_current: true };
     let live = Live::in_store(stored, loaded.has_old_seal());
     Ok(Loaded::live(live).with_cookie(loaded.cookie_came, loaded.cookie_is_stale))
 }
@@ -152,7 +195,7 @@ enum Committed {
     Written(Box<NextRecord>),
     /// The record was removed, or there was none.
     Removed,
-    EndedElsewhere,
+    EndedElsewhere(End),
 }
 
 impl Committed {
@@ -181,7 +224,7 @@ struct NextRecord {
 impl NextRecord {
     /// Creates the record of a session that keeps its id.
     fn under(stored: &Stored, plan: Plan<'_>) -> Self {
-        Self::new(stored.key, stored.secret.clone(), stored.record.version, plan)
+        Self::new(stored.record.key, stored.secret.clone(), stored.record.version, plan)
     }
 
     /// Creates the record of a session that begins, or that gets another id.
@@ -197,28 +240,21 @@ impl NextRecord {
 
     fn write<'a>(&self, plan: Plan<'a>) -> Write<'a> {
         Write {
-            changes: plan.changes,
             base: plan.loaded.stored().map(|stored| &stored.record),
             created_at: self.frame.created_at,
-            visit: self.visit,
-            only_if_unchanged: false,
+            ..Write::new(plan.changes, self.visit)
         }
     }
 
     /// Returns the session after the write, for the rest of the request.
     fn loaded(self, plan: Plan<'_>) -> Loaded {
-        let (changes, base) = (plan.changes, plan.loaded.base());
-        let record = Record {
-            id: self.frame.id,
-            created_at: self.frame.created_at,
-            seen_at: self.frame.issued_at,
-            expires_at: self.visit.expires_at,
-            owner: changes.owner_after(base).map(str::to_owned),
-            label: changes.label_after(base).map(str::to_owned),
-            entries: Entries::from_texts(changes.fields(base.entries)).unwrap_or_default(),
-            version: self.version,
+        let before = plan.loaded.stored().map(|stored| Cow::Borrowed(&stored.record));
+        let before = before.unwrap_or_else(|| Cow::Owned(Record::empty(self.key)));
+        let record = match self.write(plan).apply_to(&before, self.key) {
+            Ok(record) => Record { version: self.version, ..record },
+            Err(_) => Record { version: self.version, ..Record::empty(self.key) },
         };
-        let stored = Stored { key: self.key, secret: self.secret, record, is_current: self.is_current };
+        let stored = Stored { secret: self.secret, record, is_current: self.is_current };
         with_cookie_due(Loaded::live(Live::in_store(stored, plan.loaded.has_old_seal())), plan)
     }
 }
@@ -228,29 +264,84 @@ impl NextRecord {
 async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Committed, Error> {
     if plan.changes.destroys() {
         for rival in plan.loaded.rivals().iter().filter_map(Live::stored) {
-            store.delete(&rival.key).await?;
+            end(store, rival.record.key, End::Deleted, plan.now).await?;
         }
     }
-    match (plan.outcome, plan.loaded.stored()) {
+    make_room(store, plan).await?;
+    let committed = match (plan.outcome, plan.loaded.stored()) {
         (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, _) => Ok(Committed::Nothing),
         (Outcome::Extended, Some(stored)) => touch(store, plan, stored).await,
         (Outcome::Removed, None) => Ok(Committed::Removed),
         (Outcome::Saved | Outcome::Replaced | Outcome::Extended, None) => create(store, plan, next_id).await,
         (Outcome::Removed | Outcome::Replaced, Some(stored)) if plan.changes.destroys() => {
-            store.delete(&stored.key).await?;
-            if plan.outcome == Outcome::Removed { Ok(Committed::Removed) } else { create(store, plan, next_id).await }
+            // Another session that takes its place counts as a renewal.
+            let is_log_out = plan.outcome == Outcome::Removed;
+            end(store, stored.record.key, if is_log_out { End::Deleted } else { End::Renewed }, plan.now).await?;
+            if is_log_out { Ok(Committed::Removed) } else { create(store, plan, next_id).await }
         }
         (Outcome::Saved | Outcome::Removed, Some(stored)) => {
             let next = NextRecord::under(stored, plan);
-            let updated = store.update(&stored.key, next.write(plan)).await?;
+            let updated = store.update(&stored.record.key, next.write(plan)).await?;
             Ok(written(updated, next, stored))
         }
-        (Outcome::Replaced, Some(stored)) => {
-            let next = NextRecord::begun(next_id, stored.record.version, plan)?;
-            let updated = store.rename(&stored.key, &next.key, next.write(plan)).await?;
-            Ok(written(updated, next, stored))
+        (Outcome::Replaced, Some(stored)) => rename(store, plan, stored, next_id).await,
+    }?;
+    keep_limit(store, plan).await?;
+    Ok(committed)
+}
+
+/// Ends a session. If it was rotated in the meantime, its successor ends: a log-out is a log-out.
+async fn end(store: &StoreClient, mut key: RecordKey, end: End, now: u64) -> Result<(), Error> {
+    for _ in 0..MOST_ROTATIONS {
+        if store.delete(&key, end, now).await? {
+            break;
+        }
+        let Lookup::Ended(End::Rotated { successor }) = store.load(&key, now).await? else { break };
+        key = successor;
+    }
+    Ok(())
+}
+
+/// Gives the session another key. A renewal of a session that was rotated in the meantime renews its successor.
+async fn rename(
+    store: &StoreClient,
+    plan: Plan<'_>,
+    stored: &Stored,
+    next_id: &mut NextId,
+) -> Result<Committed, Error> {
+    let mut from = stored.record.key;
+    for _ in 0..MOST_ROTATIONS {
+        let next = NextRecord::begun(next_id, stored.record.version, plan)?;
+        let updated = store.rename(&from, &next.key, next.write(plan)).await?;
+        if updated != Updated::Gone {
+            return Ok(written(updated, next, stored));
+        }
+        match store.load(&from, plan.now).await? {
+            Lookup::Ended(End::Rotated { successor }) if plan.changes.begins_anew() => from = successor,
+            Lookup::Ended(end) => return Ok(Committed::EndedElsewhere(end)),
+            Lookup::Live(_) | Lookup::Expired | Lookup::Unknown => break,
         }
     }
+    Ok(Committed::EndedElsewhere(End::Deleted))
+}
+
+/// Ends the oldest sessions of an owner before a log-in, so that the new session has room.
+async fn make_room(store: &StoreClient, plan: Plan<'_>) -> Result<(), Error> {
+    let Some((most, owner)) = limited_owner(store, plan) else { return Ok(()) };
+    let id = plan.loaded.session().map(|live| live.frame.id);
+    store.delete_by_owner(owner, Spared { id, newest: most - 1 }, plan.now).await.map(drop)
+}
+
+/// Ends the oldest sessions of an owner after a log-in, because others may have logged in at the same time.
+async fn keep_limit(store: &StoreClient, plan: Plan<'_>) -> Result<(), Error> {
+    let Some((most, owner)) = limited_owner(store, plan) else { return Ok(()) };
+    store.delete_by_owner(owner, Spared { id: None, newest: most }, plan.now).await.map(drop)
+}
+
+/// Returns the owner that this plan sets, and how many sessions the owner may have.
+fn limited_owner<'a>(store: &StoreClient, plan: Plan<'a>) -> Option<(u64, &'a str)> {
+    let writes = matches!(plan.outcome, Outcome::Saved | Outcome::Replaced);
+    Some((store.settings.sessions_per_owner()?, plan.changes.owner().filter(|_| writes)?))
 }
 
 async fn create(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Committed, Error> {
@@ -261,8 +352,8 @@ async fn create(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Re
 
 async fn touch(store: &StoreClient, plan: Plan<'_>, stored: &Stored) -> Result<Committed, Error> {
     let next = NextRecord { is_current: stored.is_current, ..NextRecord::under(stored, plan) };
-    let is_there = store.touch(&stored.key, next.visit).await?;
-    Ok(if is_there { Committed::Written(Box::new(next)) } else { Committed::EndedElsewhere })
+    let is_there = store.touch(&stored.record.key, next.visit).await?;
+    Ok(if is_there { Committed::Written(Box::new(next)) } else { Committed::EndedElsewhere(End::Deleted) })
 }
 
 fn written(updated: Updated, next: NextRecord, before: &Stored) -> Committed {
@@ -275,7 +366,7 @@ fn written(updated: Updated, next: NextRecord, before: &Stored) -> Committed {
             Committed::Written(Box::new(NextRecord { version, is_current, ..next }))
         }
         Updated::Removed => Committed::Removed,
-        Updated::Gone | Updated::Conflict => Committed::EndedElsewhere,
+        Updated::Gone | Updated::Conflict => Committed::EndedElsewhere(End::Deleted),
     }
 }
 

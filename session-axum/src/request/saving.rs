@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use session_core::store::{Changes, StoreError, StoreErrorKind};
+use session_core::store::Changes;
 use tokio::time::{Instant, sleep};
 
 use super::{LoadedRequest, Request, SessionState};
@@ -54,7 +54,7 @@ impl LoadedRequest {
         if let Some(error) = &state.error {
             return Err((**error).clone());
         }
-        let SessionState { loaded, staged, unfinished } = state.session();
+        let SessionState { loaded, staged, unfinished, .. } = state.session();
         let outcome = Plan::new(loaded, &staged.changes, rules, now).outcome;
         if outcome == Outcome::Unchanged {
             return Ok(None);
@@ -124,7 +124,7 @@ impl LoadedRequest {
                         return Ok(Some(value));
                     }
                     Some(ExactWrite::Conflict) if Instant::now() >= deadline => {
-                        return Err(StoreError::new(StoreErrorKind::Unavailable, TOO_MANY_WRITES).into());
+                        return Err(Error::too_many_writes());
                     }
                     Some(ExactWrite::Conflict) => step_aside(attempt).await,
                 }
@@ -186,7 +186,7 @@ async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result
         Saved::Written(loaded) => Ok(Some(loaded)),
         // The first attempt has removed the record. What was staged since begins a new session.
         Saved::Ended if plan.outcome == Outcome::Removed => {
-            Ok(Some(Loaded::nothing_behind_a_cookie().with_cookie(loaded.cookie_came, true)))
+            Ok(Some(Loaded::nothing_behind_a_cookie(None).with_cookie(loaded.cookie_came, true)))
         }
         Saved::WithResponse | Saved::Ended => Ok(None),
     }
@@ -194,7 +194,7 @@ async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result
 
 /// Waits for a short random time, which grows with each attempt. Otherwise requests that change one session at the same
 /// time could keep each other from writing.
-async fn step_aside(attempt: u32) {
+pub(crate) async fn step_aside(attempt: u32) {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     let longest = 1_u64 << attempt.min(LONGEST_PAUSE);
     sleep(Duration::from_micros(u64::from(nanos / 64) % (1_000 * longest))).await;
@@ -202,4 +202,3 @@ async fn step_aside(attempt: u32) {
 
 /// The exponent of the longest pause: 2^6 ms, which is 64 ms.
 const LONGEST_PAUSE: u32 = 6;
-const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use session_core::{
-    Limits,
-    store::{Base, Entries, Metadata, Record, RecordKey},
+    Limits, SessionId,
+    store::{Base, Entries, Metadata, Record},
     token::{Frame, IdSecret},
 };
 
@@ -19,15 +19,51 @@ pub(crate) struct Loaded {
     pub(crate) cookie_came: bool,
     /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
     pub(crate) cookie_is_stale: bool,
+    /// Why the session that came with the request is over.
+    pub(crate) over: Option<Ended>,
 }
 
 #[derive(Clone, Debug)]
 enum Found {
     Nothing,
     /// The session ended a moment ago: the request is late.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no engine knows of ended sessions yet"))]
     Ended,
     Live(Arc<Live>),
+}
+
+/// Why the session that a browser sent is over.
+///
+/// # Examples
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use std::time::Duration;
+/// # use session_axum::{Ended, Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+/// async fn page(session: Session) -> &'static str {
+///     match session.ended() {
+///         Some(Ended::Expired) => "Your session has expired. Please log in again.",
+///         Some(Ended::Elsewhere) => "You have been logged out.",
+///         _ => "Hello",
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let clock = ManualClock::at(1_700_000_000);
+/// # let layer = SessionLayer::signed(Keys::generate()).clock(clock.clone());
+/// # let client = Client::new(Router::new().route("/", get(page)).layer(layer.clone()));
+/// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+/// assert_eq!(client.get("/").await.text(), "Hello");
+/// clock.advance(Duration::from_secs(25 * 60 * 60));
+/// assert_eq!(client.get("/").await.text(), "Your session has expired. Please log in again.");
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The time limits of the session are over.
+    Expired,
+    /// The session was logged out, renewed or revoked, by another request than this one.
+    Elsewhere,
 }
 
 /// A session that is alive.
@@ -39,6 +75,11 @@ pub(crate) struct Live {
     pub(crate) sealed_by_old_key: bool,
     /// Whether this visit should extend the session.
     pub(crate) is_due: bool,
+    /// Whether the request came with the id from before a rotation. Such a request reads the session, but can only end
+    /// or renew it.
+    pub(crate) is_late: bool,
+    /// The id that the session has now, if the request came with a former id and the data is in the cookie.
+    pub(crate) successor: Option<SessionId>,
 }
 
 /// The place where the session's content was found.
@@ -51,7 +92,6 @@ enum Content {
 /// A session's place in a store.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) key: RecordKey,
     pub(crate) secret: IdSecret,
     pub(crate) record: Record,
     /// Whether the store holds exactly this record. It does not if another request wrote in between.
@@ -61,29 +101,32 @@ pub(crate) struct Stored {
 impl Loaded {
     /// Creates the answer of an engine that found no session and no cookie of ours.
     pub(crate) const fn nothing() -> Self {
-        Self { found: Found::Nothing, rivals: None, cookie_came: false, cookie_is_stale: false }
+        Self { found: Found::Nothing, rivals: None, cookie_came: false, cookie_is_stale: false, over: None }
     }
 
-    /// Creates the answer for a session that has ended.
-    #[cfg(test)]
-    pub(crate) const fn ended() -> Self {
-        Self { found: Found::Ended, rivals: None, cookie_came: true, cookie_is_stale: false }
+    /// Creates the answer for a session that ended a moment ago.
+    pub(crate) fn ended() -> Self {
+        Self { found: Found::Ended, over: Some(Ended::Elsewhere), ..Self::nothing_behind_a_cookie(None) }
     }
 
     /// Creates the answer for a session that is alive.
     pub(crate) fn live(live: Live) -> Self {
-        Self { found: Found::Live(Arc::new(live)), rivals: None, cookie_came: true, cookie_is_stale: false }
+        Self { found: Found::Live(Arc::new(live)), ..Self::nothing_behind_a_cookie(None) }
     }
 
-    /// Creates the answer for an authentic cookie of ours without a live session.
-    pub(crate) const fn nothing_behind_a_cookie() -> Self {
-        Self { found: Found::Nothing, rivals: None, cookie_came: true, cookie_is_stale: false }
+    /// Creates the answer for an authentic cookie of ours without a live session. `over` is why the session is over, if
+    /// the engine knows it.
+    pub(crate) const fn nothing_behind_a_cookie(over: Option<Ended>) -> Self {
+        Self { found: Found::Nothing, rivals: None, cookie_came: true, cookie_is_stale: false, over }
     }
 
     /// Creates the answer for the sessions of several cookies. If all cookies belong to one session, the newest cookie
     /// counts; of equally new cookies, the last one counts. Sessions with different ids are rivals: the request gets
-    /// none of them.
-    pub(crate) fn newest(lives: Vec<Live>) -> Self {
+    /// none of them. A cookie from before a rotation does not count beside the cookie of a session.
+    pub(crate) fn newest(mut lives: Vec<Live>) -> Self {
+        if lives.iter().any(|live| !live.is_late) {
+            lives.retain(|live| !live.is_late);
+        }
         let mut newest: Vec<Live> = Vec::new();
         for live in lives {
             match newest.iter_mut().find(|known| known.frame.id == live.frame.id) {
@@ -96,10 +139,15 @@ impl Loaded {
             Some(only) if newest.is_empty() => Self::live(only),
             Some(last) => {
                 newest.push(last);
-                Self { rivals: Some(newest.into()), ..Self::nothing_behind_a_cookie() }
+                Self { rivals: Some(newest.into()), ..Self::nothing_behind_a_cookie(None) }
             }
-            None => Self::nothing_behind_a_cookie(),
+            None => Self::nothing_behind_a_cookie(None),
         }
+    }
+
+    /// Returns what is left after another request has renewed the session: no session, behind a cookie of ours.
+    pub(crate) fn overtaken(&self) -> Self {
+        Self { cookie_is_stale: self.cookie_is_stale, ..Self::nothing_behind_a_cookie(None) }
     }
 
     /// Returns the sessions that are rivals. The list is empty unless cookies of different sessions came.
@@ -150,14 +198,28 @@ impl Loaded {
 impl Live {
     /// Creates a session from the content of its cookie.
     pub(crate) const fn in_cookie(frame: Frame, entries: Entries, sealed_by_old_key: bool) -> Self {
-        Self { frame, content: Content::Cookie(entries), sealed_by_old_key, is_due: false }
+        Self {
+            frame,
+            content: Content::Cookie(entries),
+            sealed_by_old_key,
+            is_due: false,
+            is_late: false,
+            successor: None,
+        }
     }
 
     /// Creates a session from its record in a store.
     pub(crate) fn in_store(stored: Stored, sealed_by_old_key: bool) -> Self {
-        let Record { id, created_at, seen_at, .. } = stored.record;
-        let frame = Frame { id, created_at, issued_at: seen_at };
-        Self { frame, content: Content::Store(Box::new(stored)), sealed_by_old_key, is_due: false }
+        let Record { key, created_at, seen_at, .. } = stored.record;
+        let frame = Frame { id: key.id(), created_at, issued_at: seen_at };
+        Self {
+            frame,
+            content: Content::Store(Box::new(stored)),
+            sealed_by_old_key,
+            is_due: false,
+            is_late: false,
+            successor: None,
+        }
     }
 
     /// Checks the session's limits. Returns `None` if the session has expired. Otherwise notes whether this visit
@@ -172,9 +234,15 @@ impl Live {
         Some(self)
     }
 
+    /// Marks the session as found by the id from before a rotation: this request never sets its cookie.
+    pub(crate) const fn make_late(&mut self, successor: Option<SessionId>) {
+        (self.is_late, self.is_due, self.sealed_by_old_key) = (true, false, false);
+        self.successor = successor;
+    }
+
     pub(crate) fn base(&self) -> Base<'_> {
         match &self.content {
-            Content::Cookie(entries) => Base { entries, ..Base::NOTHING },
+            Content::Cookie(entries) => Base { entries, owner: entries.metadata().owner(), label: None },
             Content::Store(stored) => stored.record.base(),
         }
     }

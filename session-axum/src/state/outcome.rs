@@ -15,7 +15,8 @@ pub(crate) enum Outcome {
     Unchanged,
     /// The session expired while its request ran: the changes are dropped.
     Expired,
-    /// The session had ended before the request came: the changes are dropped.
+    /// The session had ended before the request came, or it was rotated and the request came with its former id: the
+    /// changes are dropped.
     Ended,
     /// The session keeps its content. It lives longer, or a newer key seals its cookie.
     Extended,
@@ -67,6 +68,9 @@ pub(crate) fn decide(loaded: &Loaded, changes: &Changes, rules: &Rules, now: u64
 fn decide_live(live: &Live, changes: &Changes, rules: &Rules, now: u64) -> Outcome {
     let base = live.base();
     let differs = changes.differ_from(base);
+    if live.is_late && differs && !changes.begins_anew() {
+        return Outcome::Ended;
+    }
     let is_due = rules.saves && (live.is_due || (live.sealed_by_old_key && rules.data_travels));
     if !differs && !is_due {
         return Outcome::Unchanged;
@@ -156,6 +160,12 @@ impl<'a> Plan<'a> {
         Self { outcome: decide(loaded, changes, &rules, now), loaded, changes, rules, now }
     }
 
+    /// Returns the session that goes on with this plan: it is written or extended, under this id or another one.
+    pub(crate) fn continued(&self) -> Option<&'a Live> {
+        let goes_on = matches!(self.outcome, Outcome::Extended | Outcome::Saved | Outcome::Replaced);
+        self.loaded.session().filter(|live| goes_on && !self.changes.destroys() && !live.is_late)
+    }
+
     pub(crate) fn cookie(&self) -> CookieChange {
         decide_cookie(self.outcome, self.loaded, self.changes, &self.rules)
     }
@@ -226,6 +236,12 @@ mod tests {
             // It was alive, and due, when the request began.
             "expired" => Loaded::live(live(NOW - 1_001, false, "").unless_over(LIMITS, NOW - 1).unwrap()),
             "ended" => Loaded::ended(),
+            // It was rotated, and the request came with the former id.
+            "late" => {
+                let mut late = live(NOW - 200, true, "").unless_over(LIMITS, NOW).unwrap();
+                late.make_late(None);
+                Loaded::live(late)
+            }
             other => panic!("{other}"),
         }
     }
@@ -283,7 +299,8 @@ mod tests {
              due     | Extended  | Saved   | Extended  | Removed   | Extended  | Extended  | Saved
              old key | Extended  | Saved   | Extended  | Removed   | Extended  | Extended  | Saved
              expired | Expired   | Expired | Expired   | Expired   | Expired   | Expired   | Expired
-             ended   | Ended     | Ended   | Ended     | Ended     | Ended     | Ended     | Ended",
+             ended   | Ended     | Ended   | Ended     | Ended     | Ended     | Ended     | Ended
+             late    | Unchanged | Ended   | Unchanged | Ended     | Unchanged | Unchanged | Ended",
         );
         assert_table(
             &COOKIE,
@@ -293,7 +310,8 @@ mod tests {
              due     | Replaced  | Replaced      | Replaced  | Replaced       | Removed | Replaced        | Replaced
              old key | Replaced  | Replaced      | Replaced  | Replaced       | Removed | Replaced        | Replaced
              expired | Expired   | Expired       | Expired   | Expired        | Removed | Replaced        | Replaced
-             ended   | Ended     | Saved         | Ended     | Ended          | Ended   | Saved           | Saved",
+             ended   | Ended     | Saved         | Ended     | Ended          | Ended   | Saved           | Saved
+             late    | Replaced  | Replaced      | Ended     | Ended          | Removed | Replaced        | Replaced",
         );
     }
 
@@ -358,6 +376,10 @@ mod tests {
             ("ended", "insert", Leave, Leave),
             ("ended", "destroy", Leave, Leave),
             ("ended", "renew, insert", Set, Set),
+            ("late", "nothing", Leave, Leave),
+            ("late", "insert", Leave, Leave),
+            ("late", "destroy", Remove, Remove),
+            ("late", "renew", Set, Set),
         ] {
             let loaded = loaded(state);
             assert_eq!(cookie(&loaded, change, &COOKIE), travels, "{state} / {change}, in a cookie");

@@ -34,6 +34,11 @@ impl Staged {
         self.next_id.renew();
     }
 
+    pub(crate) fn rotate(&mut self) {
+        self.changes.rotate();
+        self.next_id.renew();
+    }
+
     /// Returns the session's current id, or the new id if the session gets another one.
     pub(crate) fn id(&mut self, loaded: &Loaded) -> Result<SessionId, RandomError> {
         self.next_id.id(loaded, &self.changes)

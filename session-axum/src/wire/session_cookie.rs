@@ -32,6 +32,17 @@ pub(crate) enum Came<T> {
     TooMany,
 }
 
+impl<T> Came<T> {
+    /// Returns the tokens, in the order in which they came.
+    pub(crate) fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::Nothing | Self::TooMany => Vec::new(),
+            Self::One(only) => vec![only],
+            Self::Several(several) => several,
+        }
+    }
+}
+
 impl SessionCookie {
     /// Finds the valid tokens under the session's name. `accept` can refuse an authentic token.
     pub(crate) fn find<T>(

@@ -7,10 +7,10 @@ use std::{
 
 use session_core::{
     Clock,
-    store::{SessionStore, StoreFuture, Updated},
+    store::{End, SessionStore, Spared, StoreFuture, Updated, Visit},
 };
 
-use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, renewed};
+use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, owner_of, renewed};
 
 /// Operations that are dropped leave a store that works. The record is as it was before the operation, or as the
 /// operation leaves it.
@@ -22,8 +22,9 @@ pub async fn dropped_operations_leave_a_store_that_works(store: &dyn SessionStor
         let draft = trial.draft().set("a", "2").set("b", "2");
         begin(store.load(&key, trial.now));
         begin(store.update(&key, draft.write(Some(&read))));
-        begin(store.touch(&key, session_core::store::Visit { now: trial.now, expires_at: trial.now + HOUR }));
-        begin(store.list(&owner, trial.now));
+        begin(store.touch(&key, Visit { now: trial.now, expires_at: trial.now + HOUR }));
+        begin(store.list(owner_of(&owner), trial.now, 100));
+        begin(store.look_up(&[key, fresh_key()], trial.now));
         begin(store.create(&fresh_key(), draft.write(None)));
         let record = trial.read(&key).await;
         assert!([&[("a", "1")][..], &[("a", "2"), ("b", "2")]].contains(&&*entries_of(&record)));
@@ -51,9 +52,9 @@ pub async fn a_dropped_delete_is_done_when_asked_again(store: &dyn SessionStore,
     for _ in 0..20 {
         let owner = fresh_owner();
         let (key, read) = trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await;
-        begin(store.delete(&key));
-        begin(store.delete_by_id(key.id()));
-        begin(store.delete_by_owner(&owner));
+        begin(store.delete(&key, End::Deleted, trial.now));
+        begin(store.delete_by_id(key.id(), trial.now));
+        begin(store.delete_by_owner(owner_of(&owner), Spared::default(), trial.now));
         begin(store.delete_expired(0));
         trial.delete(&key).await;
         assert_eq!(trial.update(&key, &read, &trial.draft().set("a", "2")).await, Updated::Gone);

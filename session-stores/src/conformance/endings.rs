@@ -2,7 +2,7 @@
 
 use session_core::{
     Clock,
-    store::{SessionStore, Updated},
+    store::{ENDED_IS_KNOWN_FOR, EXPIRED_IS_KNOWN_FOR, End, Lookup, RecordKey, SessionStore, Updated},
 };
 
 use super::trial::{HOUR, Trial, answer, entries_of, fresh_key, fresh_owner, is_written, renewed};
@@ -194,21 +194,142 @@ pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Cloc
     assert!(trial.load_at(&key, after).await.is_none() && trial.load_at(&to, after).await.is_none());
 }
 
-/// A sweep removes expired records, and keeps a record that is in its last second. If the server removes expired
-/// records by itself, the store may return 0.
+/// A sweep removes records that expired more than a day ago, and keeps all others. If the server removes expired records
+/// by itself, the store may return 0.
 pub async fn a_sweep_takes_what_has_expired(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
-    // Earlier than the end of every record of the other tests.
+    // So early that a day later is before the end of every record of the other tests.
     let sweep = trial.now - 2 * HOUR;
-    let ending_at = |last: u64| trial.draft().set("a", "1").visit(sweep - HOUR, last);
-    let (over, alive) = (fresh_key(), fresh_key());
-    trial.create(&over, &ending_at(sweep - 1)).await;
+    let day_before = sweep - EXPIRED_IS_KNOWN_FOR;
+    let ending_at = |last: u64| trial.draft().set("a", "1").visit(day_before - HOUR, last);
+    let (over, known, alive) = (fresh_key(), fresh_key(), fresh_key());
+    trial.create(&over, &ending_at(day_before - 1)).await;
+    trial.create(&known, &ending_at(day_before)).await;
     trial.create(&alive, &ending_at(sweep)).await;
     let swept = answer(store.delete_expired(sweep).await);
     assert!(trial.load_at(&over, sweep).await.is_none());
     assert!(trial.load_at(&alive, sweep).await.is_some());
     if swept > 0 {
-        assert!(trial.load_at(&over, sweep - 1).await.is_none(), "the sweep said that it removed, and did not");
+        let lookup = trial.lookup_at(&over, sweep).await;
+        assert!(matches!(lookup, Lookup::Unknown), "the sweep said that it removed, and did not");
+        assert!(matches!(trial.lookup_at(&known, sweep).await, Lookup::Expired));
     }
     trial.delete(&alive).await;
+}
+
+/// A sweep removes tombstones that are no longer known, and only those.
+pub async fn a_sweep_takes_tombstones(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (key, _) = trial.made(&[("a", "1")]).await;
+    assert!(trial.delete(&key).await);
+    answer(store.delete_expired(trial.now + ENDED_IS_KNOWN_FOR).await);
+    assert_eq!(trial.end_at(&key, trial.now + ENDED_IS_KNOWN_FOR).await, Some(End::Deleted));
+    answer(store.delete_expired(trial.now + ENDED_IS_KNOWN_FOR + 1).await);
+    assert!(!trial.exists(&key).await && !trial.delete(&key).await);
+}
+
+/// A record that has expired is known as such for at least a day, also after a sweep.
+pub async fn an_expired_session_is_known_as_such(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (key, _) = trial.made(&[("a", "1")]).await;
+    let over = trial.now + HOUR + 1;
+    assert!(matches!(trial.lookup_at(&key, over).await, Lookup::Expired));
+    assert!(matches!(trial.lookup_at(&key, over + EXPIRED_IS_KNOWN_FOR - 1).await, Lookup::Expired));
+    assert!(matches!(trial.lookup_at(&fresh_key(), over).await, Lookup::Unknown));
+}
+
+/// Every way to end a session leaves a tombstone under its key for one minute. After that, the store knows nothing.
+pub async fn an_end_is_known_for_a_minute(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let now = trial.now;
+    for way in 0..4 {
+        let owner = fresh_owner();
+        let (key, _) = trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await;
+        let ended = match way {
+            0 => trial.delete(&key).await,
+            1 => trial.delete_by_id(key.id()).await,
+            2 => trial.delete_by_owner(&owner).await == 1,
+            _ => answer(store.delete(&key, End::Renewed, now).await),
+        };
+        let end = if way == 3 { End::Renewed } else { End::Deleted };
+        assert!(ended);
+        assert_eq!(trial.end_of(&key).await, Some(end), "way {way}");
+        assert_eq!(trial.end_at(&key, now + ENDED_IS_KNOWN_FOR).await, Some(end), "way {way}");
+        let lookup = trial.lookup_at(&key, now + ENDED_IS_KNOWN_FOR + 1).await;
+        assert!(matches!(lookup, Lookup::Unknown), "way {way}: {lookup:?}");
+        assert!(!trial.delete(&key).await && !trial.delete_by_id(key.id()).await);
+        let guess = RecordKey::from_parts(key.id(), *fresh_key().hash());
+        assert_eq!(trial.end_of(&guess).await, None, "only the right secret learns of the end");
+    }
+}
+
+/// A session that was renewed leaves a tombstone that says so. After a rotation the tombstone names the key that the
+/// session has now.
+pub async fn a_rename_leaves_a_tombstone(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (from, read) = trial.made(&[("a", "1")]).await;
+    let to = renewed(&from);
+    trial.rename(&from, &to, &read, &trial.draft().renew()).await;
+    assert_eq!(trial.end_of(&from).await, Some(End::Renewed));
+    let (read, next, last) = (trial.read(&to).await, renewed(&from), renewed(&from));
+    trial.rename(&to, &next, &read, &trial.draft().rotate().set("b", "2")).await;
+    let read = trial.read(&next).await;
+    trial.rename(&next, &last, &read, &trial.draft().rotate()).await;
+    assert_eq!(trial.end_of(&from).await, Some(End::Renewed));
+    assert_eq!(trial.end_of(&to).await, Some(End::Rotated { successor: next }));
+    assert_eq!(trial.end_of(&next).await, Some(End::Rotated { successor: last }));
+    assert_eq!(entries_of(&trial.read(&last).await), [("a", "1"), ("b", "2")]);
+    assert!(matches!(trial.lookup_at(&to, trial.now + ENDED_IS_KNOWN_FOR + 1).await, Lookup::Unknown));
+}
+
+/// A session without content is no session any more, but it was not ended: there is no tombstone.
+pub async fn the_last_key_leaves_no_tombstone(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (key, read) = trial.made(&[("a", "1")]).await;
+    assert_eq!(trial.update(&key, &read, &trial.draft().remove("a")).await, Updated::Removed);
+    assert!(matches!(trial.lookup_at(&key, trial.now).await, Lookup::Unknown));
+}
+
+/// A tombstone is no session: nothing changes it, lists it, counts it or creates a session in its place.
+pub async fn a_tombstone_is_no_session(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let owner = fresh_owner();
+    let (key, read) = trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await;
+    assert!(trial.delete(&key).await);
+    let draft = trial.draft().set("a", "2").owner(&owner);
+    assert!(store.create(&key, draft.write(None)).await.is_err());
+    assert_eq!(trial.update(&key, &read, &draft).await, Updated::Gone);
+    assert!(!trial.touch(&key, trial.now + 1, trial.now + 2 * HOUR).await);
+    assert_eq!(
+        (trial.count(&owner).await, trial.listed(&owner).await, trial.delete_by_owner(&owner).await),
+        (0, vec![], 0)
+    );
+    assert_eq!(trial.end_of(&key).await, Some(End::Deleted));
+}
+
+/// Several records are looked up in one question, with an answer for each key in its place.
+pub async fn several_records_are_looked_up_at_once(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (live, record) = trial.made(&[("a", "1")]).await;
+    let (ended, _) = trial.made(&[("a", "1")]).await;
+    trial.delete(&ended).await;
+    let (expired, unknown) = (fresh_key(), fresh_key());
+    trial.create(&expired, &trial.draft().set("a", "1").visit(trial.now - 9, trial.now - 1)).await;
+    let wrong = RecordKey::from_parts(live.id(), *unknown.hash());
+    let keys = [unknown, live, ended, live, expired, wrong];
+    let found = answer(store.look_up(&keys, trial.now).await);
+    let [
+        Lookup::Unknown,
+        Lookup::Live(one),
+        Lookup::Ended(End::Deleted),
+        Lookup::Live(again),
+        Lookup::Expired,
+        Lookup::Unknown,
+    ] = &found[..]
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!((entries_of(one), one.version), (entries_of(&record), record.version));
+    assert!(one.key == live && again.key == live);
+    assert!(answer(store.look_up(&[], trial.now).await).is_empty());
 }

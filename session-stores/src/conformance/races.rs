@@ -4,12 +4,15 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use session_core::{
     Clock, SessionId,
-    store::{Changes, Record, RecordKey, SessionStore, StoreError, Updated, Visit, Write},
+    store::{
+        Changes, End, Lookup, Record, RecordKey, SessionStore, Spared, StoreError, StoreErrorKind, StoreFuture,
+        Updated, Visit, Write,
+    },
     unix_seconds,
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
-use super::trial::{HOUR, Trial, answer, fresh_id, fresh_key};
+use super::trial::{HOUR, Trial, answer, fresh_id, fresh_key, owner_of};
 
 /// The kind of a race: what its tasks do at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub enum RaceKind {
     /// In each round all tasks rename one session, each to a key of its own. Exactly one session must be alive
     /// afterwards.
     Renames,
+    /// In each round all tasks log in as one owner, end all but the three newest sessions of the owner, and
+    /// write to their own session as late requests do. In every second round one task also logs the owner out
+    /// everywhere. No more sessions than allowed may be alive afterwards, and none may be missing without a log-out.
+    LogIns,
 }
 
 /// A race: its kind and its size. All processes that take part must use the same values.
@@ -167,6 +174,7 @@ impl Race {
             RaceKind::Increments => self.missing_increments(&trial).await,
             RaceKind::Deletion => self.survivors(&trial).await,
             RaceKind::Renames => self.doubles(&trial).await,
+            RaceKind::LogIns => self.devices(&trial).await,
         }
     }
 
@@ -202,6 +210,25 @@ impl Race {
         damage
     }
 
+    async fn devices(&self, trial: &Trial<'_>) -> Damage {
+        let mut damage = Damage::default();
+        for round in 0..self.rounds {
+            let mut alive = 0;
+            for (worker, task) in self.crew() {
+                alive += u64::from(trial.exists(&self.key_of(worker, task, round)).await);
+            }
+            let missing = if logs_out(round) { 0 } else { LOG_INS_KEPT.saturating_sub(alive) };
+            damage.lost += missing + alive.abs_diff(trial.count(&self.owner(round)).await);
+            damage.alive += alive.saturating_sub(LOG_INS_KEPT);
+        }
+        damage
+    }
+
+    /// Returns the owner of this round's sessions.
+    fn owner(&self, round: u32) -> String {
+        format!("{} {round}", self.key.id())
+    }
+
     const fn writes(&self) -> u64 {
         self.workers as u64 * self.tasks as u64 * self.rounds as u64
     }
@@ -210,6 +237,7 @@ impl Race {
         match self.kind {
             RaceKind::DistinctKeys | RaceKind::Increments => 1,
             RaceKind::Deletion | RaceKind::Renames => self.rounds,
+            RaceKind::LogIns => 0,
         }
     }
 
@@ -305,6 +333,7 @@ impl Racer {
                 RaceKind::Increments => self.increment().await,
                 RaceKind::Deletion => self.change_or_delete(round).await,
                 RaceKind::Renames => self.rename(round).await,
+                RaceKind::LogIns => self.log_in(round).await,
             }
         }
         self.work
@@ -338,7 +367,7 @@ impl Racer {
         let read = self.load(&key).await;
         self.start.wait().await;
         if (self.worker, self.task) == (0, 0) {
-            answer(self.store.delete(&key).await);
+            answer(self.store.delete(&key, End::Deleted, self.now).await);
         } else if let Some(read) = read {
             self.set(&key, &read, "late").await;
             let touched = self.store.touch(&key, Visit { now: self.now, expires_at: self.now + HOUR }).await;
@@ -358,11 +387,52 @@ impl Racer {
         self.work.count(&updated);
     }
 
+    async fn log_in(&mut self, round: u32) {
+        let (key, name) = (self.race.key_of(self.worker, self.task, round), self.race.owner(round));
+        let owner = owner_of(&name);
+        self.start.wait().await;
+        let mut changes = Changes::default();
+        changes.insert("a", "1".to_owned());
+        changes.set_owner(name.clone());
+        let visit = Visit { now: self.now, expires_at: self.now + HOUR };
+        let (store, now) = (Arc::clone(&self.store), self.now);
+        self.patiently(|| store.create(&key, Write::new(&changes, visit))).await;
+        if (self.worker, self.task) == (0, 0) && logs_out(round) {
+            self.patiently(|| store.delete_by_owner(owner, Spared::default(), now)).await;
+        }
+        let read = self.patiently(|| store.load(&key, now)).await.and_then(Lookup::live);
+        self.patiently(|| store.delete_by_owner(owner, Spared { id: None, newest: LOG_INS_KEPT }, now)).await;
+        let Some(read) = read else {
+            self.work.gone += 1;
+            return;
+        };
+        let mut late = Changes::default();
+        late.insert("late", "1".to_owned());
+        let write = self.write(&late, &read);
+        if let Some(updated) = self.patiently(|| store.update(&key, write)).await {
+            self.work.count(&Ok(updated));
+        }
+    }
+
+    /// Repeats an operation while the store is busy, as the session layer does.
+    async fn patiently<'f, T>(&mut self, operation: impl Fn() -> StoreFuture<'f, T>) -> Option<T> {
+        for attempt in 0..10 {
+            match operation().await {
+                Ok(answer) => return Some(answer),
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => tokio::time::sleep(pause(attempt)).await,
+                Err(_) => break,
+            }
+        }
+        self.work.failed += 1;
+        None
+    }
+
     async fn load(&mut self, key: &RecordKey) -> Option<Record> {
         let loaded = self.store.load(key, self.now).await;
         self.work.failed += u64::from(loaded.is_err());
-        self.work.gone += u64::from(matches!(loaded, Ok(None)));
-        loaded.ok().flatten()
+        let record = loaded.map(Lookup::live);
+        self.work.gone += u64::from(matches!(record, Ok(None)));
+        record.ok().flatten()
     }
 
     async fn set(&mut self, key: &RecordKey, read: &Record, name: &str) {
@@ -378,6 +448,7 @@ impl Racer {
             base: Some(read),
             created_at: read.created_at,
             visit: Visit { now: self.now, expires_at: self.now + HOUR },
+            application: "",
             only_if_unchanged: false,
         }
     }
@@ -397,7 +468,15 @@ fn pause(attempt: u32) -> Duration {
     Duration::from_micros(chance << (attempt + 3).min(10))
 }
 
+/// Returns whether the owner is logged out everywhere in this round.
+const fn logs_out(round: u32) -> bool {
+    round % 2 == 1
+}
+
 const COUNT: &str = "count";
+
+/// How many sessions of an owner stay in a race of the kind [`RaceKind::LogIns`].
+const LOG_INS_KEPT: u64 = 3;
 
 /// The largest number of attempts for a write. A write with more conflicts counts as lost.
 const MOST_ATTEMPTS: u32 = 10_000;
@@ -427,7 +506,9 @@ mod tests {
             let (work, damage) = short_race::<PlainStore>(kind).await;
             assert_eq!((work.written, work.failed, damage), (written, 0, Damage::default()), "{kind:?}");
         }
-        assert_eq!(short_race::<PlainStore>(RaceKind::Deletion).await.1, Damage::default());
+        for kind in [RaceKind::Deletion, RaceKind::LogIns] {
+            assert_eq!(short_race::<PlainStore>(kind).await.1, Damage::default(), "{kind:?}");
+        }
     }
 
     #[tokio::test]
@@ -440,6 +521,8 @@ mod tests {
         assert!(alive > 0, "{alive} of 50 came back");
         let doubled = race::<NaiveStore>(RaceKind::Renames).await.1.doubled;
         assert!(doubled > 0, "{doubled} of 50 have two keys");
+        let alive = race::<NaiveStore>(RaceKind::LogIns).await.1.alive;
+        assert!(alive > 0, "{alive} sessions more than allowed");
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ pub async fn a_record_is_loaded_as_it_was_created(store: &dyn SessionStore, cloc
     assert_eq!(entries_of(&record), [("a", "\"1\""), ("b", "2")]);
     assert_eq!((record.owner.as_deref(), record.label.as_deref()), (Some(&*owner), Some("Firefox on Linux")));
     assert_eq!((record.created_at, record.seen_at, record.expires_at), (now - 7, now - 3, now + 5));
-    assert!(record.id == key.id());
+    assert!(record.key == key);
 }
 
 /// A record may have neither entries nor owner nor label.
@@ -106,15 +106,37 @@ pub async fn an_update_changes_what_it_names(store: &dyn SessionStore, clock: im
     assert_eq!(entries_of(&trial.read(&key).await), [("a", "1"), ("b", "20"), ("d", "4")]);
 }
 
-/// A write sets the time of the last visit and the last second, also to an earlier one. The time of creation stays.
+/// A write sets the time of the last visit, and the last second if it is later than before. The time of creation stays.
 pub async fn an_update_sets_the_times_of_the_visit(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let now = trial.now;
-    let draft = trial.draft().set("a", "1").created_at(now - 9).visit(now - 8, now + HOUR);
+    let draft = trial.draft().set("a", "1").created_at(now - 9).visit(now - 8, now + 60);
     let (key, read) = trial.made_of(&draft).await;
-    trial.update(&key, &read, &trial.draft().set("a", "2").visit(now - 4, now + 60)).await;
+    trial.update(&key, &read, &trial.draft().set("a", "2").visit(now - 4, now + HOUR)).await;
     let record = trial.read(&key).await;
-    assert_eq!((record.created_at, record.seen_at, record.expires_at), (now - 9, now - 4, now + 60));
+    assert_eq!((record.created_at, record.seen_at, record.expires_at), (now - 9, now - 4, now + HOUR));
+}
+
+/// The later of two ends counts, so that no request shortens a session that another one has just made last longer. Only
+/// a write that changes the session's own limits makes it shorter. The same holds for a rename.
+pub async fn only_new_limits_shorten_a_session(store: &dyn SessionStore, clock: impl Clock) {
+    let trial = Trial::new(store, &clock);
+    let (now, soon) = (trial.now, trial.now + 60);
+    for (draft, end) in [
+        (trial.draft().set("a", "2"), now + HOUR),
+        (trial.draft().set("a", "2").exact(), now + HOUR),
+        (trial.draft().set("$", &format!(r#"{{"until":{soon}}}"#)), soon),
+        (trial.draft().set("$", &format!(r#"{{"until":{soon}}}"#)).exact(), soon),
+    ] {
+        let draft = draft.visit(now, soon);
+        let (key, read) = trial.made(&[("a", "1")]).await;
+        assert!(is_written(trial.update(&key, &read, &draft).await));
+        assert_eq!(trial.read(&key).await.expires_at, end);
+        let (from, read) = trial.made(&[("a", "1")]).await;
+        let to = renewed(&from);
+        assert!(is_written(trial.rename(&from, &to, &read, &draft.rotate()).await));
+        assert_eq!(trial.read(&to).await.expires_at, end);
+    }
 }
 
 /// If requests read the same record and change different keys, all their changes are written.

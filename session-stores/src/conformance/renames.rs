@@ -19,7 +19,7 @@ pub async fn a_rename_moves_the_whole_record(store: &dyn SessionStore, clock: im
     assert_eq!(entries_of(&record), [("a", "1"), ("b", "2")]);
     assert_eq!((record.owner.as_deref(), record.label.as_deref()), (Some(&*owner), Some("Firefox")));
     assert_eq!(record.created_at, trial.now - 9);
-    assert!(record.id == to.id() && trial.listed(&owner).await == [to.id()]);
+    assert!(record.key == to && trial.listed(&owner).await == [to.id()]);
     assert!(!trial.exists(&from).await && !trial.delete_by_id(from.id()).await);
     assert!(trial.delete_by_id(to.id()).await && !trial.exists(&to).await);
 }
@@ -32,10 +32,10 @@ pub async fn a_rename_applies_its_changes(store: &dyn SessionStore, clock: impl 
     let (from, read) = trial.made_of(&draft.created_at(now - 90)).await;
     let to = renewed(&from);
     let draft = trial.draft().renew().set("a", "2").remove("b").owner(&after).label("new");
-    trial.rename(&from, &to, &read, &draft.created_at(now + 1).visit(now + 1, now + 60)).await;
+    trial.rename(&from, &to, &read, &draft.created_at(now + 1).visit(now + 1, now + 2 * HOUR)).await;
     let record = trial.read(&to).await;
     assert_eq!(entries_of(&record), [("a", "2")]);
-    assert_eq!((record.created_at, record.seen_at, record.expires_at), (now + 1, now + 1, now + 60));
+    assert_eq!((record.created_at, record.seen_at, record.expires_at), (now + 1, now + 1, now + 2 * HOUR));
     assert_eq!((record.owner.as_deref(), record.label.as_deref()), (Some(&*after), Some("new")));
     assert!(trial.listed(&before).await.is_empty() && trial.listed(&after).await == [to.id()]);
 }

@@ -2,7 +2,10 @@
 
 use session_core::{
     Clock, SessionId,
-    store::{Changes, Metadata, Record, RecordKey, SessionStore, StoreError, Updated, Visit, Write},
+    store::{
+        Changes, End, Lookup, Metadata, Owner, Record, RecordKey, SessionStore, Spared, StoreError, Updated, Visit,
+        Write,
+    },
     unix_seconds,
 };
 
@@ -23,6 +26,7 @@ impl<'a> Trial<'a> {
             changes: Changes::default(),
             created_at: None,
             visit: Visit { now: self.now, expires_at: self.now + HOUR },
+            application: "",
             exact: false,
         }
     }
@@ -47,7 +51,23 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) async fn load_at(&self, key: &RecordKey, now: u64) -> Option<Record> {
+        self.lookup_at(key, now).await.live()
+    }
+
+    pub(super) async fn lookup_at(&self, key: &RecordKey, now: u64) -> Lookup {
         answer(self.store.load(key, now).await)
+    }
+
+    /// Returns the tombstone under `key`; `None` if the session is alive or unknown.
+    pub(super) async fn end_of(&self, key: &RecordKey) -> Option<End> {
+        self.end_at(key, self.now).await
+    }
+
+    pub(super) async fn end_at(&self, key: &RecordKey, now: u64) -> Option<End> {
+        match self.lookup_at(key, now).await {
+            Lookup::Ended(end) => Some(end),
+            Lookup::Live(_) | Lookup::Expired | Lookup::Unknown => None,
+        }
     }
 
     /// Reads a record that must exist.
@@ -72,15 +92,23 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) async fn delete(&self, key: &RecordKey) -> bool {
-        answer(self.store.delete(key).await)
+        answer(self.store.delete(key, End::Deleted, self.now).await)
     }
 
     pub(super) async fn delete_by_id(&self, id: SessionId) -> bool {
-        answer(self.store.delete_by_id(id).await)
+        answer(self.store.delete_by_id(id, self.now).await)
     }
 
     pub(super) async fn delete_by_owner(&self, owner: &str) -> u64 {
-        answer(self.store.delete_by_owner(owner).await)
+        self.delete_others(owner, Spared::default()).await
+    }
+
+    pub(super) async fn delete_others(&self, owner: &str, spared: Spared) -> u64 {
+        answer(self.store.delete_by_owner(owner_of(owner), spared, self.now).await)
+    }
+
+    pub(super) async fn count(&self, owner: &str) -> u64 {
+        answer(self.store.count(owner_of(owner), self.now).await)
     }
 
     /// Returns the ids in the owner's list, in the order of the list.
@@ -89,7 +117,11 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) async fn listed_at(&self, owner: &str, now: u64) -> Vec<SessionId> {
-        answer(self.store.list(owner, now).await).iter().map(|info| info.id).collect()
+        self.listed_of(owner_of(owner), now, 100).await
+    }
+
+    pub(super) async fn listed_of(&self, owner: Owner<'_>, now: u64, limit: u64) -> Vec<SessionId> {
+        answer(self.store.list(owner, now, limit).await).iter().map(|info| info.key.id()).collect()
     }
 }
 
@@ -99,6 +131,7 @@ pub(super) struct Draft {
     changes: Changes,
     created_at: Option<u64>,
     visit: Visit,
+    application: &'static str,
     exact: bool,
 }
 
@@ -128,6 +161,16 @@ impl Draft {
 
     pub(super) fn renew(mut self) -> Self {
         self.changes.renew();
+        self
+    }
+
+    pub(super) fn rotate(mut self) -> Self {
+        self.changes.rotate();
+        self
+    }
+
+    pub(super) const fn application(mut self, application: &'static str) -> Self {
+        self.application = application;
         self
     }
 
@@ -163,6 +206,7 @@ impl Draft {
             base: read,
             created_at: created_at.unwrap_or(self.visit.now),
             visit: self.visit,
+            application: self.application,
             only_if_unchanged: self.exact,
         }
     }
@@ -185,6 +229,11 @@ pub(super) fn renewed(key: &RecordKey) -> RecordKey {
 /// Returns a new random owner.
 pub(super) fn fresh_owner() -> String {
     format!("owner {}", fresh_id())
+}
+
+/// Returns the owner with this name in the application without a name.
+pub(super) const fn owner_of(name: &str) -> Owner<'_> {
+    Owner { application: "", name }
 }
 
 pub(super) fn fresh_id() -> SessionId {

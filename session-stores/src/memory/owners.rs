@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use session_core::SessionId;
+use session_core::{SessionId, store::Owner};
 
 use super::{lock, shard::ById};
 
@@ -19,6 +19,7 @@ pub(super) struct Owners {
     hasher: RandomState,
 }
 
+/// The owners by a text that has the application and the name.
 type Part = HashMap<Box<str>, Ids>;
 
 /// The ids of one owner. Most owners have one session, which needs no set.
@@ -32,25 +33,28 @@ impl Owners {
         Self { parts: (0..parts).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    pub(super) fn insert(&self, owner: &str, id: SessionId) {
-        let mut part = self.part(owner);
-        match part.get_mut(owner) {
+    pub(super) fn insert(&self, owner: Owner<'_>, id: SessionId) {
+        let owner = text_of(owner);
+        let mut part = self.part(&owner);
+        match part.get_mut(&*owner) {
             Some(ids) => ids.insert(id),
             None => drop(part.insert(owner.into(), Ids::One(id))),
         }
     }
 
-    pub(super) fn remove(&self, owner: &str, id: SessionId) {
-        let mut part = self.part(owner);
-        let is_last = part.get_mut(owner).is_some_and(|ids| ids.remove(id));
+    pub(super) fn remove(&self, owner: Owner<'_>, id: SessionId) {
+        let owner = text_of(owner);
+        let mut part = self.part(&owner);
+        let is_last = part.get_mut(&*owner).is_some_and(|ids| ids.remove(id));
         if is_last {
-            part.remove(owner);
+            part.remove(&*owner);
         }
     }
 
     /// Returns the ids of the owner's sessions, sorted.
-    pub(super) fn of(&self, owner: &str) -> Vec<SessionId> {
-        let mut ids: Vec<_> = match self.part(owner).get(owner) {
+    pub(super) fn of(&self, owner: Owner<'_>) -> Vec<SessionId> {
+        let owner = text_of(owner);
+        let mut ids: Vec<_> = match self.part(&owner).get(&*owner) {
             Some(Ids::One(id)) => vec![*id],
             Some(Ids::Many(ids)) => ids.iter().copied().collect(),
             None => Vec::new(),
@@ -68,6 +72,11 @@ impl Owners {
     pub(super) fn count(&self) -> usize {
         self.parts.iter().map(|part| lock(part).len()).sum()
     }
+}
+
+/// Returns a text that no other owner has. The length shows where the application's name ends.
+fn text_of(owner: Owner<'_>) -> String {
+    format!("{}:{}{}", owner.application.len(), owner.application, owner.name)
 }
 
 impl Ids {

@@ -7,16 +7,20 @@ use std::{
 
 use session_core::{
     SessionId,
-    store::{Entries, Record, RecordKey, StoreError, Visit, Write},
+    store::{End, Entries, Lookup, Owner, Record, RecordKey, StoreError, Visit, Write},
 };
 
-use super::stored::{Parts, Stored};
+use super::{
+    stored::{Parts, Stored},
+    tombstones::Tombstones,
+};
 
 /// Sessions by their public id. The record holds the other half of the key, the hash of the secret. A search by
 /// key compares this hash too.
 #[derive(Default)]
 pub(super) struct Shard {
     slots: HashMap<SessionId, Slot, ById>,
+    tombstones: Tombstones,
     bytes: usize,
 }
 
@@ -27,9 +31,52 @@ pub(super) struct Slot {
     pub(super) stored: Stored,
 }
 
+/// What a shard has under a key, copied out of it.
+pub(super) enum Copied {
+    Live(Slot),
+    Ended(End),
+    Expired,
+    Unknown,
+}
+
+impl Copied {
+    pub(super) fn read(self, key: &RecordKey) -> Result<Lookup, StoreError> {
+        Ok(match self {
+            Self::Live(slot) => Lookup::Live(slot.into_record(key.id())?),
+            Self::Ended(end) => Lookup::Ended(end),
+            Self::Expired => Lookup::Expired,
+            Self::Unknown => Lookup::Unknown,
+        })
+    }
+}
+
 impl Shard {
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.tombstones.bytes()
+    }
+
+    /// Looks for the record under `key`, and copies its bytes. The record is read from the copy without the lock.
+    pub(super) fn look_up(&self, key: &RecordKey, now: u64) -> Copied {
+        match self.get(key.id()).filter(|slot| slot.stored.belongs_to(key)) {
+            Some(slot) if slot.is_live(now) => Copied::Live(slot.clone()),
+            Some(_) => Copied::Expired,
+            None => self.tombstones.find(key, now).map_or(Copied::Unknown, Copied::Ended),
+        }
+    }
+
+    /// Iterates over the live sessions.
+    pub(super) fn all(&self, now: u64) -> impl Iterator<Item = (SessionId, &Slot)> {
+        self.slots.iter().filter(move |(_, slot)| slot.is_live(now)).map(|(id, slot)| (*id, slot))
+    }
+
+    /// Leaves a tombstone under the key of a session that has ended.
+    pub(super) fn bury(&mut self, key: RecordKey, end: End, now: u64) {
+        self.tombstones.insert(key, end, now);
+    }
+
+    /// Removes the tombstones that are no longer known, and returns how many.
+    pub(super) fn forget_ends(&mut self, now: u64) -> usize {
+        self.tombstones.forget(now)
     }
 
     #[cfg(test)]
@@ -67,19 +114,20 @@ impl Shard {
         Some(slot)
     }
 
+    /// Returns the sessions that have expired at `now`.
     pub(super) fn expired(&self, now: u64) -> Vec<SessionId> {
         self.slots.iter().filter(|(_, slot)| !slot.is_live(now)).map(|(id, _)| *id).collect()
     }
 
-    /// Removes expired sessions, and returns the number of removed sessions. Calls `forget` for each session that has
-    /// an owner.
-    pub(super) fn remove_expired(&mut self, now: u64, mut forget: impl FnMut(SessionId, &str)) -> usize {
+    /// Removes expired sessions, and returns the number of removed sessions. Calls `forget` for each of
+    /// them.
+    pub(super) fn remove_expired(&mut self, now: u64, mut forget: impl FnMut(SessionId, &Slot)) -> usize {
         let (before, mut freed) = (self.slots.len(), 0);
         self.slots.retain(|id, slot| {
             let stays = slot.is_live(now);
             if !stays {
                 freed += slot.bytes();
-                slot.stored.owner().into_iter().for_each(|owner| forget(*id, owner));
+                forget(*id, slot);
             }
             stays
         });
@@ -87,28 +135,32 @@ impl Shard {
         before - self.slots.len()
     }
 
-    /// Removes expired sessions. If that does not free enough memory, removes the sessions with the oldest last visit,
-    /// except `newest`. Returns the number of live sessions that it removed.
+    /// Removes tombstones that are over and expired sessions. If that does not free enough memory, removes more
+    /// sessions, but not `newest`: first those without an owner whose visitors never came back, then the others, always
+    /// those with the oldest last visit first. Returns the number of live sessions that it removed.
     pub(super) fn make_room(
         &mut self,
         newest: SessionId,
         now: u64,
         limit: usize,
-        mut forget: impl FnMut(SessionId, &str),
+        mut forget: impl FnMut(SessionId, &Slot),
     ) -> usize {
         // Sorting a whole shard by age is slow. So a sixteenth of the limit is freed at once, and the next hundreds of
         // writes find room without sorting again. Exact order over all shards would need all their locks: each shard
         // evicts its own oldest, which is nearly the same, since ids are random.
         let (goal, mut evicted) = (limit - limit / 16, 0);
+        self.forget_ends(now);
         self.remove_expired(now, &mut forget);
-        let mut by_age: Vec<_> = self.slots.iter().map(|(id, slot)| (slot.stored.seen_at(), *id)).collect();
-        by_age.sort_unstable();
-        for id in by_age.into_iter().map(|(_, id)| id).filter(|id| *id != newest) {
-            if self.bytes <= goal {
+        let rank = |slot: &Slot| (!slot.stored.is_of_a_stranger(), slot.stored.seen_at());
+        let mut by_rank: Vec<_> = self.slots.iter().map(|(id, slot)| (rank(slot), *id)).collect();
+        by_rank.sort_unstable();
+        for id in by_rank.into_iter().map(|(_, id)| id).filter(|id| *id != newest) {
+            if self.bytes() <= goal {
                 break;
             }
-            let slot = self.remove(id);
-            slot.iter().filter_map(|slot| slot.stored.owner()).for_each(|owner| forget(id, owner));
+            if let Some(slot) = self.remove(id) {
+                forget(id, &slot);
+            }
             evicted += 1;
         }
         evicted
@@ -129,6 +181,7 @@ impl Slot {
             created_at: write.created_at,
             seen_at: write.visit.now,
             version: 1,
+            application: write.application,
             owner: write.changes.owner(),
             label: write.changes.label(),
         };
@@ -141,14 +194,23 @@ impl Slot {
             created_at: write.created_at,
             seen_at: before.seen_at.max(write.visit.now),
             version: before.version + 1,
+            application: write.application,
             owner: write.owner_after(before),
             label: write.label_after(before),
         };
-        Self { expires_at: write.visit.expires_at, stored: Stored::new(&parts, write.changes, &before.entries) }
+        Self { expires_at: write.end_after(before), stored: Stored::new(&parts, write.changes, &before.entries) }
     }
 
     pub(super) const fn is_live(&self, now: u64) -> bool {
         now <= self.expires_at
+    }
+
+    pub(super) fn owner(&self) -> Option<Owner<'_>> {
+        self.stored.owner().map(|name| Owner { application: self.stored.application(), name })
+    }
+
+    pub(super) fn belongs_to(&self, owner: Owner<'_>) -> bool {
+        self.owner() == Some(owner)
     }
 
     pub(super) fn touch(&mut self, visit: Visit) {

@@ -7,10 +7,11 @@ use session_core::{
     store::{Changes, Entries, Record, RecordKey, SessionInfo, StoreError, StoreErrorKind},
 };
 
-/// The bytes of a record: numbers, the owner, the label, and the entries as one JSON text.
+/// The bytes of a record: numbers, the application, the owner, the label, and the entries as one JSON text.
 ///
 /// ```text
-/// hash 32 | created_at 8 | seen_at 8 | version 8 | length of the owner 4 | of the label 4 | owner | label | entries
+/// hash 32 | created_at 8 | seen_at 8 | version 8 | lengths of the application, the owner and the label, 4 each
+/// | application | owner | label | entries
 /// ```
 #[derive(Clone)]
 pub(super) struct Stored(Box<[u8]>);
@@ -21,6 +22,7 @@ pub(super) struct Parts<'a> {
     pub(super) created_at: u64,
     pub(super) seen_at: u64,
     pub(super) version: u64,
+    pub(super) application: &'a str,
     pub(super) owner: Option<&'a str>,
     pub(super) label: Option<&'a str>,
 }
@@ -32,10 +34,11 @@ impl Stored {
         for number in [parts.created_at, parts.seen_at, parts.version] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        for text in [parts.owner, parts.label] {
+        let texts = [Some(parts.application), parts.owner, parts.label];
+        for text in texts {
             bytes.extend_from_slice(&length(text).to_le_bytes());
         }
-        for text in [parts.owner, parts.label].into_iter().flatten() {
+        for text in texts.into_iter().flatten() {
             bytes.extend_from_slice(text.as_bytes());
         }
         changes.write(entries, &mut bytes);
@@ -63,33 +66,63 @@ impl Stored {
         self.number(VERSION)
     }
 
+    pub(super) fn application(&self) -> &str {
+        self.text(HEAD, APPLICATION_LENGTH).unwrap_or_default()
+    }
+
     pub(super) fn owner(&self) -> Option<&str> {
-        self.length_at(OWNER_LENGTH).and_then(|length| str::from_utf8(&self.0[HEAD..HEAD + length]).ok())
+        self.text(self.owner_start(), OWNER_LENGTH)
     }
 
     pub(super) fn label(&self) -> Option<&str> {
-        let start = self.label_start();
-        self.length_at(LABEL_LENGTH).and_then(|length| str::from_utf8(&self.0[start..start + length]).ok())
+        self.text(self.label_start(), LABEL_LENGTH)
+    }
+
+    fn text(&self, start: usize, length: Range<usize>) -> Option<&str> {
+        self.length_at(length).and_then(|length| str::from_utf8(&self.0[start..start + length]).ok())
+    }
+
+    /// Returns whether the session has no owner, and its visitor has not come back since it began.
+    pub(super) fn is_of_a_stranger(&self) -> bool {
+        self.seen_at() <= self.created_at() && self.owner().is_none()
     }
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
+    pub(super) fn key(&self, id: SessionId) -> RecordKey {
+        RecordKey::from_parts(id, self.0[HASH].try_into().unwrap_or_default())
+    }
+
     pub(super) fn info(&self, id: SessionId) -> SessionInfo {
-        let label = self.label().map(str::to_owned);
-        SessionInfo { id, created_at: self.created_at(), seen_at: self.seen_at(), label }
+        SessionInfo {
+            key: self.key(id),
+            created_at: self.created_at(),
+            seen_at: self.seen_at(),
+            owner: self.owner().map(str::to_owned),
+            label: self.label().map(str::to_owned),
+        }
     }
 
     /// Reads the entries and creates the record. This consumes a copy, so that the caller can release the lock first.
     pub(super) fn into_record(self, id: SessionId, expires_at: u64) -> Result<Record, StoreError> {
-        let (created_at, seen_at, version) = (self.created_at(), self.seen_at(), self.version());
-        let (owner, label) = (self.owner().map(str::to_owned), self.label().map(str::to_owned));
+        let record = Record {
+            key: self.key(id),
+            application: Some(self.application().to_owned()),
+            created_at: self.created_at(),
+            seen_at: self.seen_at(),
+            expires_at,
+            owner: self.owner().map(str::to_owned),
+            label: self.label().map(str::to_owned),
+            entries: Entries::NONE,
+            version: self.version(),
+        };
         let start = self.entries_start();
         let mut text = self.0.into_vec();
         text.drain(..start);
         let entries = Entries::parse(text).map_err(|error| StoreError::new(StoreErrorKind::Unreadable, error))?;
-        Ok(Record { id, created_at, seen_at, expires_at, owner, label, entries, version })
+        Ok(Record { entries, ..record })
     }
 
     fn number(&self, at: Range<usize>) -> u64 {
@@ -101,8 +134,12 @@ impl Stored {
         (length != NOT_THERE).then_some(length as usize)
     }
 
+    fn owner_start(&self) -> usize {
+        HEAD + self.length_at(APPLICATION_LENGTH).unwrap_or_default()
+    }
+
     fn label_start(&self) -> usize {
-        HEAD + self.length_at(OWNER_LENGTH).unwrap_or_default()
+        self.owner_start() + self.length_at(OWNER_LENGTH).unwrap_or_default()
     }
 
     fn entries_start(&self) -> usize {
@@ -118,8 +155,9 @@ const HASH: Range<usize> = 0..32;
 const CREATED_AT: Range<usize> = 32..40;
 const SEEN_AT: Range<usize> = 40..48;
 const VERSION: Range<usize> = 48..56;
-const OWNER_LENGTH: Range<usize> = 56..60;
-const LABEL_LENGTH: Range<usize> = 60..64;
-const HEAD: usize = 64;
+const APPLICATION_LENGTH: Range<usize> = 56..60;
+const OWNER_LENGTH: Range<usize> = 60..64;
+const LABEL_LENGTH: Range<usize> = 64..68;
+const HEAD: usize = 68;
 
 const NOT_THERE: u32 = u32::MAX;

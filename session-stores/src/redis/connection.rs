@@ -1,18 +1,26 @@
 //! The connection to one server or a cluster. It reconnects after an outage, and every wait has a limit.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use ::redis::{
     Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value,
     aio::{ConnectionManager, ConnectionManagerConfig},
+    cmd,
     io::tcp::TcpSettings,
 };
 #[cfg(feature = "redis-cluster")]
-use ::redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
+use ::redis::{
+    cluster::ClusterClient,
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+};
 use session_core::store::StoreError;
 use tokio::time::timeout;
 
-use super::error::{store_error, url_error};
+use super::{
+    error::{store_error, url_error},
+    scripts::unexpected,
+};
 
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -26,6 +34,15 @@ enum Link {
     Server(ConnectionManager),
     #[cfg(feature = "redis-cluster")]
     Cluster(ClusterConnection),
+}
+
+/// A machine that keeps sessions: a slot of the cluster that is on it.
+#[derive(Clone, Copy)]
+pub(super) struct Node(u16);
+
+impl Node {
+    /// The only machine, if there is no cluster.
+    const ONLY: Self = Self(0);
 }
 
 impl Connection {
@@ -99,6 +116,39 @@ impl Connection {
 
     pub(super) async fn value(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.ask(command).await.map_err(|error| self.store_error(&error))
+    }
+
+    /// Returns the machines that keep sessions.
+    pub(super) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        if self.is_one_server() {
+            return Ok(vec![Node::ONLY]);
+        }
+        let mut command = cmd("CLUSTER");
+        let Value::Array(ranges) = self.value(command.arg("SLOTS")).await? else { return Err(unexpected()) };
+        // Each range of slots is an array: its first slot, its last slot, the primary, and the replicas.
+        let mut primaries = BTreeMap::new();
+        for range in ranges {
+            let Value::Array(parts) = range else { return Err(unexpected()) };
+            let [Value::Int(first), _, primary, ..] = &parts[..] else { return Err(unexpected()) };
+            let slot = u16::try_from(*first).map_err(|_| unexpected())?;
+            primaries.entry(format!("{primary:?}")).or_insert(Node(slot));
+        }
+        Ok(primaries.into_values().collect())
+    }
+
+    /// Sends a command without keys to one machine.
+    pub(super) async fn value_of(&self, node: Node, command: &Cmd) -> Result<Value, StoreError> {
+        let value = match &self.link {
+            Link::Server(_) => return self.value(command).await,
+            #[cfg(feature = "redis-cluster")]
+            Link::Cluster(cluster) => {
+                let route = SingleNodeRoutingInfo::SpecificNode(Route::new(node.0, SlotAddr::Master));
+                let mut cluster = cluster.clone();
+                let routed = cluster.route_command(command.clone(), RoutingInfo::SingleNode(route));
+                timeout(LIMIT, routed).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            }
+        };
+        value.map_err(|error| self.store_error(&error))
     }
 
     pub(super) fn store_error(&self, error: &RedisError) -> StoreError {

@@ -1,20 +1,18 @@
--- KEYS: the record; the owner's index, if there is an owner and the index is on this machine.
--- ARGV[5..]: the record's fields and values.
+-- KEYS: the record; the owner's indexes, if there is an owner and they are on this machine.
 
-local key, index = KEYS[1], KEYS[2]
+local key, ends, visits = KEYS[1], KEYS[2], KEYS[3]
 local now = ARGV[1]
-local expires_at = ARGV[2]
-local hash = ARGV[3]
-local FIRST_FIELD = 5
+local hash = ARGV[2]
+local expires_at = ARGV[3]
+local record = ARGV[4]
 
-local record, answer = find(key, nil, now)
-if record then return record.hash == hash and DONE or TAKEN end
+local found, answer = find(key, nil, now)
+if found then return found.hash == hash and DONE or TAKEN end
 if answer ~= GONE then return answer end
+local head = head_of(key)
+-- A tombstone that is still known. An expired record is replaced.
+if head and head:sub(2, 2) ~= RECORD and head:sub(3, 34) == hash and now <= head:sub(55, 74) then return ENDED end
 
-if index then note(index, key, now, expires_at) end
--- An expired record may still be there. DEL only runs if one is: Redis checks `maxmemory` before the first write of a
--- script, and DEL is allowed in a full Redis, so the HSET after it would no longer be refused.
-if redis.call('EXISTS', key) == 1 then redis.call('DEL', key) end
-each('HSET', key, FIRST_FIELD, #ARGV)
-expire(key, now, expires_at)
+if ends then note(ends, visits, key, now, now, expires_at) end
+redis.call('SET', key, record, 'PX', time_to_live(now, expires_at))
 return DONE

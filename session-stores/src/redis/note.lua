@@ -1,9 +1,10 @@
--- KEYS: an owner's index. The record is on another machine of the cluster.
+-- KEYS: an owner's indexes. The record is on another machine of the cluster.
 
-local index = KEYS[1]
+local ends, visits = KEYS[1], KEYS[2]
 local now = ARGV[1]
-local expires_at = ARGV[2]
-local record_key = ARGV[3]
+local seen_at = ARGV[2]
+local expires_at = ARGV[3]
+local record_key = ARGV[4]
 
-note(index, record_key, now, expires_at)
+note(ends, visits, record_key, now, seen_at, expires_at)
 return DONE

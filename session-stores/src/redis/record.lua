@@ -1,79 +1,98 @@
--- Precedes every script: finds the record as it is now, and defines the words that a script replies with.
--- Scripts that take a visit begin with these arguments: now, expires_at, the hash of the secret, and '=' and the owner
--- with an index that names the session already (or nothing).
+-- Precedes every script: the layout of a record, and the words that a script replies with. The documentation of
+-- `RedisStore` describes the layout.
+--
+-- Times and versions are texts of 20 digits, so that they are compared as texts, and no digit is lost in a Lua number.
 
 local DONE = redis.status_reply('DONE')
 local GONE = redis.status_reply('GONE')
-local CONFLICT = redis.status_reply('CONFLICT')
 local REMOVED = redis.status_reply('REMOVED')
 local TAKEN = redis.status_reply('TAKEN')
+local ENDED = redis.status_reply('ENDED')
 local UNREADABLE = redis.status_reply('UNREADABLE')
+-- A former version of session-stores wrote the record.
+local FORMER = redis.status_reply('FORMER')
 
-local FORMAT = '1'
+local FORMAT = '2'
+local RECORD = 'R'
 
--- Seconds that Redis keeps a session after its last one. The application's clock decides when a session is over, and
--- may be behind the clock of Redis.
-local MARGIN = 300
+-- The lengths of the fixed parts of a record and of a tombstone.
+local HEAD = 142
+local TOMBSTONE = 74
 
--- 31,000 years in milliseconds. PEXPIRE refuses a time that overflows.
+-- Seconds that Redis keeps a record after its last one: a day, in which the end is known, and five minutes, because the
+-- clock of the application may be behind the clock of Redis.
+local MARGIN = 24 * 60 * 60 + 300
+
+-- 31,000 years in milliseconds. Redis refuses a time that overflows.
 local LONGEST = 1e15
 
--- How many arguments one command gets: `unpack` fails at about 8,000.
-local BATCH = 4000
-
-local function is_number(text, digits)
-  return text and #text <= digits and text:find('^%d+$')
+-- Returns the fixed part of what is under `key`, or nil and the reply that says why there is none.
+local function head_of(key)
+  local head = redis.pcall('GETRANGE', key, 0, HEAD - 1)
+  if type(head) == 'table' then
+    return nil, head.err:find('WRONGTYPE') and FORMER or head
+  end
+  if head == '' then return nil, redis.call('EXISTS', key) == 1 and UNREADABLE or GONE end
+  if head:sub(1, 1) ~= FORMAT or #head < TOMBSTONE then return nil, UNREADABLE end
+  return head
 end
 
-local function is_readable(record)
-  return record.format == FORMAT and record.hash
-    -- A Lua number holds and prints 14 digits exactly.
-    and is_number(record.version, 14)
-    and is_number(record.created_at, 20) and is_number(record.seen_at, 20) and is_number(record.expires_at, 20)
-end
-
--- Returns the record under `key`, or nil and the reply that says why there is none. A nil `hash` matches any record.
+-- Returns the live record under `key`, or nil and the reply that says why there is none. A nil `hash` matches any record.
 local function find(key, hash, now)
-  local found = redis.pcall('HMGET', key, '$f', '$h', '$v', '$c', '$s', '$x', '$o', '$n')
-  if found.err then return nil, found end
-  local record = {
-    format = found[1], hash = found[2], version = found[3], created_at = found[4], seen_at = found[5],
-    expires_at = found[6], owner = found[7], nonce = found[8],
+  local head, answer = head_of(key)
+  if not head then return nil, answer end
+  if head:sub(2, 2) ~= RECORD then return nil, GONE end
+  if #head < HEAD or not head:sub(35, 114):find('^%d+$') then return nil, UNREADABLE end
+  if hash and hash ~= head:sub(3, 34) then return nil, GONE end
+  if now > head:sub(75, 94) then return nil, GONE end
+  return {
+    hash = head:sub(3, 34), version = head:sub(35, 54), seen_at = head:sub(55, 74), expires_at = head:sub(75, 94),
+    nonce = head:sub(115, 130), lengths = head:sub(131, 142),
   }
-  if not record.format and redis.call('EXISTS', key) == 0 then return nil, GONE end
-  if not is_readable(record) then return nil, UNREADABLE end
-  if hash and hash ~= record.hash then return nil, GONE end
-  if tonumber(now) > tonumber(record.expires_at) then return nil, GONE end
-  return record
+end
+
+-- Returns the length at a place of `lengths`, or nil if there is no such text.
+local function length_at(lengths, at)
+  local a, b, c, d = lengths:byte(at, at + 3)
+  if a == 255 and b == 255 and c == 255 and d == 255 then return nil end
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+-- Returns the application and the owner of a record as one text, or nil if it has no owner.
+local function owner_of(key, record)
+  local application, owner = length_at(record.lengths, 1), length_at(record.lengths, 5)
+  if not owner then return nil end
+  local texts = (application or 0) + owner
+  return record.lengths:sub(1, 8) .. (texts > 0 and redis.call('GETRANGE', key, HEAD, HEAD + texts - 1) or '')
 end
 
 local function time_to_live(now, expires_at)
-  local seconds = math.max(expires_at - now, 0) + MARGIN
+  local seconds = math.max(tonumber(expires_at) - tonumber(now), 0) + MARGIN
   return string.format('%.0f', math.min(seconds * 1000, LONGEST))
 end
 
-local function expire(key, now, expires_at)
-  redis.call('PEXPIRE', key, time_to_live(now, expires_at))
-end
-
--- Notes the session in its owner's index until `expires_at`. `GT` never shortens an entry: an index may name a session
--- longer than it lives, but never shorter, so "log out everywhere" finds every live session.
-local function note(index, key, now, expires_at)
-  redis.call('ZADD', index, 'GT', expires_at, key:match('[^:]+$'))
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. (now - MARGIN))
-  local time = time_to_live(now, expires_at)
-  if redis.call('PTTL', index) < tonumber(time) then redis.call('PEXPIRE', index, time) end
-end
-
--- Returns the later of two times as it was written, so that no digit is lost in a Lua number.
 local function later(left, right)
-  if tonumber(left) > tonumber(right) then return left end
-  return right
+  return left > right and left or right
 end
 
--- Calls `command` with the arguments from `first` to `last`, a batch at a time.
-local function each(command, key, first, last)
-  for at = first, last, BATCH do
-    redis.call(command, key, unpack(ARGV, at, math.min(at + BATCH - 1, last)))
+-- Notes a session in its owner's two indexes. `GT` never moves an entry back: an index may name a session longer than it
+-- lives, but never shorter, so "log out everywhere" finds every live session.
+local function note(ends, visits, key, now, seen_at, expires_at)
+  local member = key:match('[^:]+$')
+  redis.call('ZADD', ends, 'GT', expires_at, member)
+  redis.call('ZADD', visits, 'GT', seen_at, member)
+  local over = redis.call('ZRANGEBYSCORE', ends, '-inf', '(' .. (tonumber(now) - MARGIN), 'LIMIT', 0, 100)
+  if #over > 0 then
+    redis.call('ZREM', ends, unpack(over))
+    redis.call('ZREM', visits, unpack(over))
   end
+  local time = time_to_live(now, expires_at)
+  for _, index in ipairs({ends, visits}) do
+    if redis.call('PTTL', index) < tonumber(time) then redis.call('PEXPIRE', index, time) end
+  end
+end
+
+-- Puts a tombstone under `key`.
+local function bury(key, tombstone)
+  redis.call('SET', key, tombstone, 'PX', time_to_live(0, 60))
 end

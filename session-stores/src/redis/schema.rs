@@ -1,15 +1,16 @@
-//! The layout of a session in Redis: the names of keys and fields, and how they are read into a [`Record`].
+//! The layout of a session in Redis: the names of keys, and the bytes of a record.
+//!
+//! The documentation of `RedisStore` describes the layout. The scripts read the fixed part by its places.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use ::redis::Value;
 use session_core::{
     SessionId, base64url,
-    store::{Entries, Record, StoreError, Write},
+    store::{ENDED_IS_KNOWN_FOR, End, Entries, Lookup, Owner, Record, RecordKey, SessionInfo, StoreError, Write},
 };
 use sha2::{Digest as _, Sha256};
 
-use super::scripts::{unexpected, unreadable};
+use super::scripts::unreadable;
 
 /// The names of keys in Redis. All of them begin with the prefix.
 #[derive(Clone)]
@@ -18,183 +19,283 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Returns the key of a session's hash. In a cluster, only the text in braces decides on which machine the key is.
+    /// Returns the key of a session's record. In a cluster, only the text in braces decides on which machine the key is.
     /// This text is the shard, which a rename does not change.
     pub(super) fn record(&self, id: SessionId) -> String {
         let id = hex(id);
         format!("{}:{{{}}}:{id}", self.prefix, &id[..4])
     }
 
-    /// Returns the key of the sorted set of an owner's sessions.
-    pub(super) fn index(&self, owner: &str) -> String {
-        format!("{}:owner:{}", self.prefix, base64url(&Sha256::digest(owner)))
+    /// Returns the keys of an owner's two sorted sets: the sessions by their ends, and by their last visits.
+    pub(super) fn indexes(&self, owner: &OwnerText) -> [String; 2] {
+        let name = base64url(&Sha256::digest(&owner.0));
+        ["ends", "visits"].map(|index| format!("{}:owner:{{{name}}}:{index}", self.prefix))
+    }
+
+    /// Returns how the keys of all owners' sets begin.
+    pub(super) fn owners(&self) -> String {
+        format!("{}:owner:", self.prefix)
+    }
+
+    /// Returns the pattern of all records' keys.
+    pub(super) fn all_records(&self) -> String {
+        let escaped: String = self.prefix.chars().flat_map(|char| ['\\', char]).collect();
+        format!("{escaped}:{{????}}:*")
+    }
+
+    /// Returns the key that says which layout the records have.
+    pub(super) fn layout(&self) -> String {
+        format!("{}:layout", self.prefix)
+    }
+
+    /// Reads the id in the key of a record.
+    pub(super) fn id_of(&self, key: &[u8]) -> Option<SessionId> {
+        let rest = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
+        id_of_hex(rest.rsplit(':').next()?.as_bytes())
     }
 }
 
-/// The fields of a hash, before they are checked.
-#[derive(Default)]
-pub(super) struct Fields<'a> {
-    format: Option<&'a str>,
-    hash: Option<&'a str>,
-    version: Option<&'a str>,
-    created_at: Option<&'a str>,
-    seen_at: Option<&'a str>,
-    expires_at: Option<&'a str>,
-    owner: Option<&'a str>,
-    label: Option<&'a str>,
-    entries: Vec<(&'a str, &'a str)>,
+/// An application and an owner as one text: their lengths, and then both. The scripts make the same text.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct OwnerText(pub(super) Vec<u8>);
+
+impl OwnerText {
+    /// `application` is `None` for records that were written before applications were kept.
+    pub(super) fn new(application: Option<&str>, owner: &str) -> Self {
+        let mut bytes = Vec::new();
+        push_lengths(&mut bytes, &[application, Some(owner)]);
+        bytes.extend_from_slice(application.unwrap_or_default().as_bytes());
+        bytes.extend_from_slice(owner.as_bytes());
+        Self(bytes)
+    }
+
+    /// Returns the texts with the sessions of an owner: those of its application, and those of no known application.
+    pub(super) fn of(owner: Owner<'_>) -> [Self; 2] {
+        [Self::new(Some(owner.application), owner.name), Self::new(None, owner.name)]
+    }
 }
 
-impl<'a> Fields<'a> {
-    /// Reads the reply of `HGETALL`. Returns `None` if there is no hash.
-    pub(super) fn of_hash(value: &'a Value) -> Result<Option<Self>, StoreError> {
-        let mut fields = Self::default();
-        let mut pairs = value.as_map_iter().ok_or_else(unexpected)?.peekable();
-        if pairs.peek().is_none() {
-            return Ok(None);
-        }
-        for (name, value) in pairs {
-            fields.put(text(name)?, text(value)?);
-        }
-        Ok(Some(fields))
+/// Returns an application as the scripts make it: its length, and its name.
+pub(super) fn application_text(application: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    push_lengths(&mut bytes, &[Some(application)]);
+    bytes.extend_from_slice(application.as_bytes());
+    bytes
+}
+
+/// Returns a time or a version as the 20 digits that a record has.
+pub(super) fn digits(number: u64) -> Vec<u8> {
+    format!("{number:020}").into_bytes()
+}
+
+/// The bytes of a record before and after the two times that a script may have to take from the former record.
+pub(super) struct Packed {
+    pub(super) before: Vec<u8>,
+    pub(super) after: Vec<u8>,
+}
+
+impl Packed {
+    /// Returns the record that `write` makes of `base`. `nonce` has 16 bytes, or none.
+    pub(super) fn new(key: &RecordKey, base: &Record, write: &Write<'_>, nonce: &[u8]) -> Self {
+        let mut before = vec![FORMAT, RECORD];
+        before.extend_from_slice(key.hash());
+        before.extend_from_slice(&digits(base.version + 1));
+        let mut after = digits(write.created_at);
+        after.extend_from_slice(if nonce.len() == 16 { nonce } else { &[0; 16] });
+        let texts = [Some(write.application), write.owner_after(base), write.label_after(base)];
+        push_lengths(&mut after, &texts);
+        texts.into_iter().flatten().for_each(|text| after.extend_from_slice(text.as_bytes()));
+        write.changes.write(&base.entries, &mut after);
+        Self { before, after }
     }
 
-    /// Reads the reply of `HMGET` for the fields [`LISTED`]. Returns `None` if the hash has none of them.
-    pub(super) fn of_list(value: &'a Value) -> Result<Option<Self>, StoreError> {
-        let values = value.as_sequence().ok_or_else(unexpected)?;
-        if values.iter().all(|value| *value == Value::Nil) {
-            return Ok(None);
+    /// Returns the bytes of a record that begins.
+    pub(super) fn beginning(self, write: &Write<'_>) -> Vec<u8> {
+        let mut bytes = self.before;
+        bytes.extend_from_slice(&digits(write.visit.now));
+        bytes.extend_from_slice(&digits(write.visit.expires_at));
+        bytes.extend_from_slice(&self.after);
+        bytes
+    }
+}
+
+/// Returns the state of a tombstone, and what follows the hash in it: the last second in which the end is known, as
+/// often as in a record, and the successor.
+pub(super) fn tombstone(end: End, now: u64) -> (u8, Vec<u8>) {
+    let known_until = digits(now.saturating_add(ENDED_IS_KNOWN_FOR));
+    let mut rest = [&digits(0)[..], &known_until].concat();
+    match end {
+        End::Deleted => (DELETED, rest),
+        End::Renewed => (RENEWED, rest),
+        End::Rotated { successor } => {
+            rest.extend_from_slice(successor.id().as_bytes());
+            rest.extend_from_slice(successor.hash());
+            (ROTATED, rest)
         }
-        let mut fields = Self::default();
-        for (name, value) in LISTED.into_iter().zip(values).filter(|(_, value)| **value != Value::Nil) {
-            fields.put(name, text(value)?);
-        }
-        Ok(Some(fields))
+    }
+}
+
+/// Returns all bytes of a tombstone.
+pub(super) fn whole_tombstone(hash: &[u8; 32], end: End, now: u64) -> Vec<u8> {
+    let (state, rest) = tombstone(end, now);
+    [&[FORMAT, state], &hash[..], &rest].concat()
+}
+
+/// Reads what is under a key.
+pub(super) fn lookup(key: &RecordKey, bytes: &[u8], now: u64) -> Result<Lookup, StoreError> {
+    let head = Head::of(bytes)?;
+    if head.hash() != key.hash() {
+        return Ok(Lookup::Unknown);
+    }
+    match head.state() {
+        RECORD => Ok(Lookup::of(head.record(key.id())?, now)),
+        state if now <= head.number(SEEN_AT)? => Ok(Lookup::Ended(head.end(state)?)),
+        _ => Ok(Lookup::Unknown),
+    }
+}
+
+/// Reads a record that a script has returned.
+pub(super) fn record(id: SessionId, bytes: &[u8]) -> Result<Record, StoreError> {
+    Head::of(bytes)?.record(id)
+}
+
+/// Reads a record without its entries. Returns `None` for an empty text.
+pub(super) fn info(id: SessionId, bytes: &[u8]) -> Result<Option<Info>, StoreError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let record = Head::of(bytes)?.without_entries(id)?.0;
+    Ok(Some(Info(record)))
+}
+
+/// A record without its entries.
+pub(super) struct Info(pub(super) Record);
+
+impl Info {
+    pub(super) fn is_live_of(&self, owner: Owner<'_>, now: u64) -> bool {
+        !self.0.is_expired(now) && self.0.belongs_to(owner)
     }
 
-    /// Returns the record if its secret has this hash, or if `hash` is `None`. A record of another format is an error.
-    pub(super) fn record(self, id: SessionId, hash: Option<&str>) -> Result<Option<Record>, StoreError> {
-        if self.format != Some(FORMAT) || self.hash.is_none() {
+    pub(super) fn into_info(self) -> SessionInfo {
+        self.0.info()
+    }
+}
+
+/// The bytes of a record or a tombstone, of which the fixed part was checked.
+struct Head<'a>(&'a [u8]);
+
+impl<'a> Head<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, StoreError> {
+        let (format, state) = (bytes.first(), bytes.get(1));
+        let shortest = if state == Some(&RECORD) { HEAD } else { EXPIRES_AT.start };
+        if format != Some(&FORMAT) || bytes.len() < shortest {
             return Err(unreadable());
         }
-        if hash.is_some() && hash != self.hash {
-            return Ok(None);
-        }
-        Ok(Some(Record {
-            id,
-            created_at: number(self.created_at)?,
-            seen_at: number(self.seen_at)?,
-            expires_at: number(self.expires_at)?,
-            owner: self.owner.map(str::to_owned),
-            label: self.label.map(str::to_owned),
-            entries: Entries::from_texts(self.entries).map_err(|_| unreadable())?,
-            version: number(self.version.filter(|version| version.len() <= MOST_DIGITS))?,
-        }))
+        Ok(Self(bytes))
     }
 
-    fn put(&mut self, name: &'a str, value: &'a str) {
-        match name {
-            "$f" => self.format = Some(value),
-            "$h" => self.hash = Some(value),
-            "$v" => self.version = Some(value),
-            "$c" => self.created_at = Some(value),
-            "$s" => self.seen_at = Some(value),
-            "$x" => self.expires_at = Some(value),
-            "$o" => self.owner = Some(value),
-            "$l" => self.label = Some(value),
-            _ => self.entries.extend(entry_of(name).map(|key| (key, value))),
-        }
+    const fn state(&self) -> u8 {
+        self.0[1]
     }
-}
 
-/// The fields of a session that its owner may see, in the order of [`Fields::of_list`].
-pub(super) const LISTED: [&str; 8] = ["$f", "$h", "$v", "$c", "$s", "$x", "$o", "$l"];
-
-pub(super) const FORMAT: &str = "1";
-
-/// The largest number of digits that a Lua script can hold and print exactly in a number.
-const MOST_DIGITS: usize = 14;
-
-/// Returns the field's name for an entry's key. A key that begins with `$` gets one more `$`, so that it cannot be one
-/// of the store's own fields.
-pub(super) fn field_of(key: &str) -> Cow<'_, str> {
-    if key.len() > 1 && key.starts_with('$') { format!("${key}").into() } else { key.into() }
-}
-
-/// Returns the entry's key for a field's name. Returns `None` if the field is the store's own.
-fn entry_of(field: &str) -> Option<&str> {
-    match field.strip_prefix('$') {
-        None | Some("") => Some(field),
-        Some(rest) => rest.starts_with('$').then_some(rest),
+    fn hash(&self) -> &'a [u8] {
+        &self.0[HASH]
     }
-}
 
-/// Returns the fields of a new session, each followed by its value.
-pub(super) fn new_record<'a>(hash: String, write: Write<'a>) -> Vec<Cow<'a, str>> {
-    let base = write.base();
-    let (owner, label) = (write.changes.owner_after(base), write.changes.label_after(base));
-    let mut fields: Vec<Cow<'a, str>> = vec!["$f".into(), FORMAT.into(), "$h".into(), hash.into()];
-    fields.extend(["$v".into(), "1".into(), "$c".into(), write.created_at.to_string().into()]);
-    fields.extend(["$s".into(), write.visit.now.to_string().into()]);
-    fields.extend(["$x".into(), write.visit.expires_at.to_string().into()]);
-    fields.extend(owner.into_iter().flat_map(|owner| ["$o".into(), owner.into()]));
-    fields.extend(label.into_iter().flat_map(|label| ["$l".into(), label.into()]));
-    for (key, text) in write.fields_after(base.entries) {
-        fields.extend([field_of(key), text]);
+    fn record(&self, id: SessionId) -> Result<Record, StoreError> {
+        let (record, entries) = self.without_entries(id)?;
+        Ok(Record { entries: Entries::parse(entries.to_vec()).map_err(|_| unreadable())?, ..record })
     }
-    fields
-}
 
-/// Returns the arguments for `write.lua`, from the fifth on. `moved` are further fields to set, before all others.
-pub(super) fn changes<'a>(write: Write<'a>, nonce: String, moved: Vec<Cow<'a, str>>) -> Vec<Cow<'a, str>> {
-    let mut set = moved;
-    let mut removed = Vec::new();
-    let mut keeps = false;
-    for (key, text) in write.changes.field_edits(write.base().entries) {
-        match text {
-            Some(text) => {
-                keeps |= !key.starts_with('$');
-                set.extend([field_of(key), text]);
+    /// Returns the record without its entries, and the bytes of the entries.
+    fn without_entries(&self, id: SessionId) -> Result<(Record, &'a [u8]), StoreError> {
+        let mut rest = &self.0[HEAD..];
+        let mut text = |place: usize| take_text(&mut rest, &self.0[LENGTHS][place..place + 4]);
+        let (application, owner, label) = (text(0)?, text(4)?, text(8)?);
+        let record = Record {
+            application,
+            created_at: self.number(CREATED_AT)?,
+            seen_at: self.number(SEEN_AT)?,
+            expires_at: self.number(EXPIRES_AT)?,
+            owner,
+            label,
+            version: self.number(VERSION)?,
+            ..Record::empty(self.key(id)?)
+        };
+        Ok((record, rest))
+    }
+
+    fn end(&self, state: u8) -> Result<End, StoreError> {
+        match state {
+            RENEWED => Ok(End::Renewed),
+            ROTATED => {
+                let (id, hash) = (self.0.get(SUCCESSOR_ID), self.0.get(SUCCESSOR_HASH));
+                let id = id.and_then(|id| id.try_into().ok()).map(SessionId::from_bytes).ok_or_else(unreadable)?;
+                let hash = hash.and_then(|hash| hash.try_into().ok()).ok_or_else(unreadable)?;
+                Ok(End::Rotated { successor: RecordKey::from_parts(id, hash) })
             }
-            None => removed.push(field_of(key)),
+            _ => Ok(End::Deleted),
         }
     }
-    set.extend(write.changes.label().into_iter().flat_map(|label| ["$l".into(), label.into()]));
-    let version = write.base.map_or(0, |record| record.version);
-    let version = if write.only_if_unchanged { version.to_string() } else { String::new() };
-    let mut arguments = vec![tagged(write.changes.owner()), version.into(), nonce.into()];
-    arguments.extend([flag(write.changes.clears()), flag(keeps), set.len().to_string().into()]);
-    arguments.append(&mut set);
-    arguments.append(&mut removed);
-    arguments
+
+    fn key(&self, id: SessionId) -> Result<RecordKey, StoreError> {
+        Ok(RecordKey::from_parts(id, self.hash().try_into().map_err(|_| unreadable())?))
+    }
+
+    fn number(&self, place: Range<usize>) -> Result<u64, StoreError> {
+        let digits = self.0.get(place).filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        text.and_then(|text| text.parse().ok()).ok_or_else(unreadable)
+    }
 }
 
-/// Returns an optional text as an argument: `=` and the text, or nothing. An empty text differs from a missing one.
-pub(super) fn tagged<'a>(text: Option<&str>) -> Cow<'a, str> {
-    text.map_or(Cow::Borrowed(""), |text| format!("={text}").into())
+/// Takes a text off the front of `rest`. `length` has its length, or [`NONE`].
+fn take_text(rest: &mut &[u8], length: &[u8]) -> Result<Option<String>, StoreError> {
+    let length = u32::from_be_bytes(length.try_into().map_err(|_| unreadable())?);
+    if length == NONE {
+        return Ok(None);
+    }
+    let (text, behind) = rest.split_at_checked(length as usize).ok_or_else(unreadable)?;
+    *rest = behind;
+    String::from_utf8(text.to_vec()).map(Some).map_err(|_| unreadable())
 }
 
-fn flag<'a>(is_set: bool) -> Cow<'a, str> {
-    if is_set { "1".into() } else { "".into() }
+fn push_lengths(bytes: &mut Vec<u8>, texts: &[Option<&str>]) {
+    for text in texts {
+        let length = text.map_or(NONE, |text| u32::try_from(text.len()).unwrap_or(NONE - 1));
+        bytes.extend_from_slice(&length.to_be_bytes());
+    }
 }
 
-/// Returns the 32 hexadecimal digits that stand for a session in an index.
+/// Returns the 32 hexadecimal digits that stand for a session in a key.
 pub(super) fn hex(id: SessionId) -> String {
     format!("{:032x}", u128::from_be_bytes(*id.as_bytes()))
 }
 
 /// Reads a member of an index. Returns `None` if it is not an id.
-pub(super) fn id_of_hex(value: &Value) -> Option<SessionId> {
-    let digits = text(value).ok().filter(|digits| digits.len() == 32)?;
+pub(super) fn id_of_hex(digits: &[u8]) -> Option<SessionId> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 32)?;
     u128::from_str_radix(digits, 16).ok().map(|id| SessionId::from_bytes(id.to_be_bytes()))
 }
 
-fn number(text: Option<&str>) -> Result<u64, StoreError> {
-    let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(unreadable)
-}
+const FORMAT: u8 = b'2';
+const RECORD: u8 = b'R';
+const DELETED: u8 = b'D';
+const RENEWED: u8 = b'N';
+const ROTATED: u8 = b'O';
 
-fn text(value: &Value) -> Result<&str, StoreError> {
-    let Value::BulkString(bytes) = value else { return Err(unexpected()) };
-    std::str::from_utf8(bytes).map_err(|_| unreadable())
-}
+const HASH: Range<usize> = 2..34;
+const VERSION: Range<usize> = 34..54;
+const SEEN_AT: Range<usize> = 54..74;
+const EXPIRES_AT: Range<usize> = 74..94;
+const CREATED_AT: Range<usize> = 94..114;
+const LENGTHS: Range<usize> = 130..142;
+/// The length of the fixed part.
+const HEAD: usize = 142;
+
+/// The places of the successor in a tombstone.
+const SUCCESSOR_ID: Range<usize> = 74..90;
+const SUCCESSOR_HASH: Range<usize> = 90..122;
+
+/// The length of a text that is not there.
+const NONE: u32 = u32::MAX;

@@ -19,22 +19,25 @@ impl Script {
 }
 
 macro_rules! script {
-    ($($file:literal),+) => { LazyLock::new(|| Script::new(concat!($(include_str!($file)),+))) };
+    ($file:literal) => {
+        LazyLock::new(|| Script::new(concat!(include_str!("record.lua"), include_str!($file))))
+    };
 }
 
-pub(super) static CREATE: LazyLock<Script> = script!("record.lua", "create.lua");
-pub(super) static UPDATE: LazyLock<Script> = script!("record.lua", "write.lua", "update.lua");
-pub(super) static RENAME: LazyLock<Script> = script!("record.lua", "write.lua", "rename.lua");
-pub(super) static TOUCH: LazyLock<Script> = script!("record.lua", "touch.lua");
-pub(super) static DELETE: LazyLock<Script> = script!("record.lua", "delete.lua");
-pub(super) static DELETE_OWNED: LazyLock<Script> = script!("record.lua", "delete_owned.lua");
-pub(super) static NOTE: LazyLock<Script> = script!("record.lua", "note.lua");
+pub(super) static CREATE: LazyLock<Script> = script!("create.lua");
+pub(super) static UPDATE: LazyLock<Script> = script!("update.lua");
+pub(super) static TOUCH: LazyLock<Script> = script!("touch.lua");
+pub(super) static DELETE: LazyLock<Script> = script!("delete.lua");
+pub(super) static INFO: LazyLock<Script> = script!("info.lua");
+pub(super) static FORGET: LazyLock<Script> = script!("forget.lua");
+pub(super) static NOTE: LazyLock<Script> = script!("note.lua");
+pub(super) static CONVERT: LazyLock<Script> = script!("convert.lua");
 
 /// A script with its keys and arguments.
 pub(super) struct Call<'a> {
     pub(super) script: &'static Script,
     pub(super) keys: Vec<String>,
-    pub(super) arguments: Vec<Cow<'a, str>>,
+    pub(super) arguments: Vec<Cow<'a, [u8]>>,
 }
 
 impl Call<'_> {
@@ -66,21 +69,25 @@ impl Call<'_> {
 pub(super) enum Answer {
     Done,
     Gone,
-    Conflict,
     Removed,
-    /// A version, or a count.
-    Number(u64),
-    /// The owner of the session. A script that deletes has deleted the session. Any other script has written nothing,
-    /// because the caller must note the session in this owner's index first.
-    Owner(String),
+    /// A version.
+    Version(u64),
+    /// The record as it is now, because another request has written it; or the application and the owner of the record,
+    /// because the caller must note the session in the owner's indexes first. In both cases nothing was written.
+    Bytes(Vec<u8>),
+    /// One text for each record.
+    List(Vec<Vec<u8>>),
+    /// A former version of this crate wrote the record.
+    Former,
 }
 
 impl Answer {
     pub(super) fn of(value: Value) -> Result<Self, StoreError> {
         match value {
-            Value::Int(number) => u64::try_from(number).map(Self::Number).map_err(|_| unexpected()),
-            Value::BulkString(owner) => String::from_utf8(owner).map(Self::Owner).map_err(|_| unreadable()),
+            Value::Int(number) => u64::try_from(number).map(Self::Version).map_err(|_| unexpected()),
+            Value::BulkString(bytes) => Ok(Self::Bytes(bytes)),
             Value::SimpleString(word) => Self::of_word(&word),
+            Value::Array(values) => values.into_iter().map(bytes_of).collect::<Result<_, _>>().map(Self::List),
             _ => Err(unexpected()),
         }
     }
@@ -89,12 +96,21 @@ impl Answer {
         match word {
             "DONE" => Ok(Self::Done),
             "GONE" => Ok(Self::Gone),
-            "CONFLICT" => Ok(Self::Conflict),
             "REMOVED" => Ok(Self::Removed),
+            "FORMER" => Ok(Self::Former),
             "TAKEN" => Err(StoreError::new(StoreErrorKind::Refused, "another session has this id already")),
+            "ENDED" => Err(StoreError::new(StoreErrorKind::Refused, "the session has ended")),
             "UNREADABLE" => Err(unreadable()),
             _ => Err(unexpected()),
         }
+    }
+}
+
+/// Returns the bytes of a reply.
+pub(super) fn bytes_of(value: Value) -> Result<Vec<u8>, StoreError> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        _ => Err(unexpected()),
     }
 }
 

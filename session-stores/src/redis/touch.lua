@@ -1,17 +1,19 @@
--- KEYS: the record; its owner's index, if there is an owner and the index is on this machine.
+-- KEYS: the record; the owner's indexes, if they are known and on this machine.
 
-local key, index = KEYS[1], KEYS[2]
+local key, ends, visits = KEYS[1], KEYS[2], KEYS[3]
 local now = ARGV[1]
-local expires_at = ARGV[2]
-local hash = ARGV[3]
-local noted_owner = ARGV[4]
+local hash = ARGV[2]
+local expires_at = ARGV[3]
+-- The application and the owner with indexes that name the session already, or nothing.
+local noted = ARGV[4]
 
 local record, answer = find(key, hash, now)
 if not record then return answer end
-if record.owner and '=' .. record.owner ~= noted_owner then return record.owner end
+local owner = owner_of(key, record)
+if owner and owner ~= noted then return owner end
 
-local last_second = later(record.expires_at, expires_at)
-if record.owner and index then note(index, key, now, last_second) end
-redis.call('HSET', key, '$s', later(record.seen_at, now), '$x', last_second)
-expire(key, now, last_second)
+local seen_at, last_second = later(record.seen_at, now), later(record.expires_at, expires_at)
+if owner and ends then note(ends, visits, key, now, seen_at, last_second) end
+redis.call('SETRANGE', key, 54, seen_at .. last_second)
+redis.call('PEXPIRE', key, time_to_live(now, last_second))
 return DONE

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_core::store::{Record, RecordKey, SessionInfo, StoreError};
+use session_core::store::{Lookup, RecordKey, SessionInfo, StoreError};
 use sqlx::{
     Pool,
     pool::{PoolConnection, PoolOptions},
@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     dialect::{Dialect, Options, Value},
-    error::{is_lost, store_error, unreachable},
+    error::{gave_way, is_lost, store_error, unreachable},
     row::{InfoRow, RecordRow},
 };
 
@@ -164,22 +164,47 @@ pub(super) struct Lease<'a, D: Dialect> {
 }
 
 impl<D: Dialect> Lease<'_, D> {
-    /// Runs the statement, and returns how many rows it changed.
+    /// Runs the statement, and returns how many rows it changed. Outside of a transaction, a statement that the database
+    /// gave up because of another one (a deadlock) is tried again.
     pub(super) async fn execute(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        for _ in 1..ATTEMPTS {
+            let result = D::execute(self.connection()?, statement, values).await;
+            match result {
+                Err(error) if gave_way(&error) && !self.in_transaction => {}
+                result => return self.checked(result),
+            }
+        }
         let result = D::execute(self.connection()?, statement, values).await;
         self.checked(result)
     }
 
-    pub(super) async fn record(
+    pub(super) const fn is_in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// Looks for the row of a key.
+    pub(super) async fn look_for(
         &mut self,
         statement: &'static str,
         key: &RecordKey,
         now: u64,
-    ) -> Result<Option<Record>, StoreError> {
-        let values = [Value::Bytes(key.hash()), Value::Number(now)];
-        let rows = D::fetch(self.connection()?, statement, &values).await;
-        let row = self.checked(rows)?.first().map(D::record).transpose();
-        self.checked(row)?.map(RecordRow::into_record).transpose()
+    ) -> Result<Lookup, StoreError> {
+        let rows = self.rows(statement, &[Value::Bytes(key.hash())]).await?;
+        match rows.into_iter().next() {
+            Some(row) => row.into_lookup(key.id(), now),
+            None => Ok(Lookup::Unknown),
+        }
+    }
+
+    /// Reads the rows of records and tombstones.
+    pub(super) async fn rows(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        let rows = D::fetch(self.connection()?, statement, values).await;
+        let rows = self.checked(rows)?.iter().map(D::record).collect::<Result<Vec<_>, _>>();
+        self.checked(rows)
     }
 
     pub(super) async fn infos(
@@ -190,6 +215,13 @@ impl<D: Dialect> Lease<'_, D> {
         let rows = D::fetch(self.connection()?, statement, values).await;
         let rows = self.checked(rows)?.iter().map(D::info).collect::<Result<Vec<_>, _>>();
         self.checked(rows)?.into_iter().map(InfoRow::into_info).collect()
+    }
+
+    /// Reads one number; 0 if there is no row.
+    pub(super) async fn number(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let rows = D::fetch(self.connection()?, statement, values).await;
+        let number = self.checked(rows)?.first().map(D::number).transpose();
+        Ok(self.checked(number)?.unwrap_or_default().try_into().unwrap_or_default())
     }
 
     pub(super) async fn run(&mut self, script: &'static str) -> Result<(), StoreError> {
@@ -256,3 +288,6 @@ const TRUSTED: Duration = Duration::from_secs(30);
 
 /// The longest time that a connection stays out of the pool. The pool closes old connections.
 const KEPT: Duration = Duration::from_secs(600);
+
+/// How often a statement is tried that the database gives up because of others.
+const ATTEMPTS: u32 = 5;

@@ -13,14 +13,24 @@ pub(super) type Options<D> = <<D as Database>::Connection as Connection>::Option
 pub(super) trait Dialect: Database {
     /// The statements that create the table and its indexes.
     const SCHEMA: &'static str;
+    /// The statement that returns a row if there is a table of a former version.
+    const FORMER_TABLE: &'static str;
+    /// The statements that give a table of a former version its new columns.
+    const UPGRADE: &'static str;
     /// The statement that makes other processes wait while this one migrates. It runs inside the transaction.
     const ALONE: &'static str;
     /// The statement that begins a transaction with writes.
     const BEGIN: &'static str;
     /// The statement that reads a record and locks it against other writers until the transaction ends.
     const READ_LOCKED: &'static str;
+    /// The statement that ends the sessions of an owner that began first.
+    const END_OLDEST: &'static str;
     /// The statement that removes some expired records.
     const DELETE_EXPIRED: &'static str;
+    /// The statement that removes some tombstones.
+    const DELETE_TOMBSTONES: &'static str;
+    /// The statement that moves a record and leaves a tombstone. `None` if that takes two statements in a transaction.
+    const RENAME: Option<&'static str>;
     /// Whether the database takes one writer at a time. Other writers then wait in this process's own queue.
     const ONE_WRITER: bool;
 
@@ -53,6 +63,9 @@ pub(super) trait Dialect: Database {
     /// Reads the columns of a record.
     fn record(row: &Self::Row) -> Result<RecordRow, Error>;
 
+    /// Reads the number in the first column.
+    fn number(row: &Self::Row) -> Result<i64, Error>;
+
     /// Reads the columns that the owner of a session may see.
     fn info(row: &Self::Row) -> Result<InfoRow, Error>;
 }
@@ -63,6 +76,7 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
     Text(&'a str),
     TextOrNull(Option<&'a str>),
+    BytesOrNull(Option<&'a [u8]>),
     /// A number. Both databases store 63 bits, and a larger number is stored as the largest that fits.
     Number(u64),
 }
@@ -78,6 +92,7 @@ macro_rules! dialect {
                     Value::Bytes(bytes) => query.bind(bytes),
                     Value::Text(text) => query.bind(text),
                     Value::TextOrNull(text) => query.bind(text),
+                    Value::BytesOrNull(bytes) => query.bind(bytes),
                     Value::Number(number) => query.bind(i64::try_from(number).unwrap_or(i64::MAX)),
                 })
             }
@@ -107,6 +122,10 @@ macro_rules! dialect {
                 RecordRow::from_row(row)
             }
 
+            fn number(row: &Self::Row) -> Result<i64, Error> {
+                sqlx::Row::try_get_unchecked(row, 0)
+            }
+
             fn info(row: &Self::Row) -> Result<InfoRow, Error> {
                 InfoRow::from_row(row)
             }
@@ -123,7 +142,14 @@ dialect! {
     // https://www.sqlite.org/isolation.html
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const READ_LOCKED: &'static str = super::statements::READ;
-    const DELETE_EXPIRED: &'static str = super::statements::delete_expired!("");
+    const END_OLDEST: &'static str = super::statements::END_OLDEST;
+    const DELETE_EXPIRED: &'static str = super::statements::DELETE_EXPIRED;
+    const DELETE_TOMBSTONES: &'static str = super::statements::DELETE_TOMBSTONES;
+    const RENAME: Option<&'static str> = None;
+    const FORMER_TABLE: &'static str = "SELECT CAST(1 AS bigint) FROM sqlite_master \
+        WHERE type = 'table' AND name = 'session_records' \
+        AND NOT EXISTS (SELECT 1 FROM pragma_table_info('session_records') WHERE name = 'ended')";
+    const UPGRADE: &'static str = include_str!("sqlite_upgrade.sql");
     const ONE_WRITER: bool = true;
 
     fn place(options: &Options<Self>) -> String {
@@ -145,8 +171,17 @@ dialect! {
     const ALONE: &'static str =
         "SET LOCAL client_min_messages = warning; SELECT pg_advisory_xact_lock(x'73657373696f6e73'::bigint)";
     const BEGIN: &'static str = "BEGIN";
-    const READ_LOCKED: &'static str = super::statements::read!(" FOR UPDATE");
-    const DELETE_EXPIRED: &'static str = super::statements::delete_expired!(" FOR UPDATE SKIP LOCKED");
+    const READ_LOCKED: &'static str = super::statements::READ_LOCKED;
+    const END_OLDEST: &'static str = super::statements::END_OLDEST_IN_ORDER;
+    const DELETE_EXPIRED: &'static str = super::statements::DELETE_EXPIRED_UNLOCKED;
+    const DELETE_TOMBSTONES: &'static str = super::statements::DELETE_TOMBSTONES_UNLOCKED;
+    // A statement may insert a row with the key that it has just taken from another row: the unique index ignores rows
+    // that the same transaction has changed.
+    const RENAME: Option<&'static str> = Some(super::statements::RENAME);
+    const FORMER_TABLE: &'static str = "SELECT CAST(1 AS bigint) WHERE to_regclass('session_records') IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM pg_attribute \
+        WHERE attrelid = to_regclass('session_records') AND attname = 'ended' AND NOT attisdropped)";
+    const UPGRADE: &'static str = include_str!("postgres_upgrade.sql");
     const ONE_WRITER: bool = false;
 
     fn place(options: &Options<Self>) -> String {

@@ -55,6 +55,13 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Returns whether the database gave up a statement because of another one: a deadlock, or a serialization failure. The
+/// statement has changed nothing and can be tried again.
+pub(super) fn gave_way(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| code == "40P01" || code == "40001")
+}
+
 fn database_error(error: &dyn DatabaseError, place: &str) -> StoreError {
     let code = error.code().unwrap_or_default();
     let Verdict { kind, quotes_values, remedy } = verdict(error, &code);
@@ -108,13 +115,16 @@ fn postgres(code: &str) -> Verdict {
     let remedy = match code {
         "42P01" => NO_TABLE,
         "42703" => NO_COLUMN,
+        "42501" => NO_RIGHT,
         _ => "",
     };
     Verdict { kind, quotes_values, remedy }
 }
 
 const NO_TABLE: &str = ". Call the store's `migrate()` when the application starts: it creates the table";
-const NO_COLUMN: &str = ". The table was not created by `migrate()`, or by another version of session-stores";
+const NO_COLUMN: &str = ". A former version of session-stores made the table: call the store's `migrate()` when the \
+                         application starts, it adds the missing columns";
+const NO_RIGHT: &str = ". This user may not do that: let a user who may create tables call `migrate()` once";
 
 #[cfg(feature = "sqlite")]
 use sqlite_codes::{BUSY, CANTOPEN, FULL, INTERRUPT, IOERR, LOCKED, NOMEM, PROTOCOL, SCHEMA};

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr as _};
 
 use session_core::{
     SessionId,
-    store::{Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreFuture, Updated, Visit, Write},
+    store::{
+        Cursor, End, Lookup, Owner, Page, RecordKey, SessionInfo, SessionStore, Spared, StoreError, StoreFuture,
+        Updated, Visit, Write,
+    },
 };
 use sqlx::{PgPool, Postgres, postgres::PgConnectOptions};
 

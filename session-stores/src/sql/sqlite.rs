@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr as _, time::Duration};
 use session_core::{
     SessionId,
     store::{
-        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+        Cursor, End, Lookup, Owner, Page, RecordKey, SessionInfo, SessionStore, Spared, StoreError, StoreErrorKind,
+        StoreFuture, Updated, Visit, Write,
     },
 };
 use sqlx::{

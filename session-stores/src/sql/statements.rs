@@ -1,81 +1,245 @@
 //! All SQL statements. SQLite and Postgres both write placeholders as `$1`.
 //!
-//! A statement that changes a record skips rows of another format, so that no version destroys what it cannot read.
+//! A row is a record, or the tombstone of a session that has ended: then `ended` says how, and `expires_at` is the last
+//! second in which the end is known. A statement that changes a record skips rows of another format, so that no version
+//! destroys what it cannot read.
 
-/// Reads a record. `$1` key, `$2` now.
-macro_rules! read {
-    ($lock:literal) => {
-        concat!(
-            "SELECT id, format, data, version, created_at, seen_at, expires_at, owner, label FROM session_records ",
-            "WHERE key = $1 AND expires_at >= $2",
-            $lock
-        )
+use std::{iter::repeat_n, sync::OnceLock};
+
+/// The columns of a record or a tombstone.
+macro_rules! columns {
+    () => {
+        "key, id, format, data, version, created_at, seen_at, expires_at, application, owner, label, ended, successor"
     };
 }
 
-/// Deletes expired records. `$1` now, `$2` the largest number of records.
-macro_rules! delete_expired {
+/// Reads the row of a key. `$1` key.
+macro_rules! read {
     ($lock:literal) => {
+        concat!("SELECT ", columns!(), " FROM session_records WHERE key = $1", $lock)
+    };
+}
+
+/// Deletes rows whose `expires_at` is before a second. `$1` the second, `$2` the largest number of rows.
+macro_rules! delete_before {
+    ($which:literal, $lock:literal) => {
         concat!(
             "DELETE FROM session_records WHERE expires_at < $1 AND key IN ",
-            "(SELECT key FROM session_records WHERE expires_at < $1 LIMIT $2",
+            "(SELECT key FROM session_records WHERE expires_at < $1",
+            $which,
+            " LIMIT $2",
             $lock,
             ")"
         )
     };
 }
 
-pub(super) use delete_expired;
-#[cfg(feature = "postgres")]
-pub(super) use read;
+/// A row that is a live session. `$1` now.
+macro_rules! live {
+    () => {
+        "ended IS NULL AND expires_at >= $1"
+    };
+}
+
+/// A row of an owner's live session. `$1` now, `$2` owner, `$3` application.
+macro_rules! owned {
+    () => {
+        concat!("owner = $2 AND (application = $3 OR application IS NULL) AND ", live!())
+    };
+}
+
+/// Turns records into tombstones.
+macro_rules! end {
+    ($ended:literal, $known_until:literal, $condition:expr) => {
+        concat!(
+            "UPDATE session_records SET ended = ",
+            $ended,
+            ", data = '{}', owner = NULL, label = NULL, version = version + 1, expires_at = ",
+            $known_until,
+            " WHERE ",
+            $condition
+        )
+    };
+}
+
+/// What an update sets. `$1` key, `$2` version, `$3` now, `$4` data, `$5` expires at, `$6` whether this end replaces a
+/// later one, `$7` application, `$8` owner, `$9` label.
+macro_rules! set {
+    () => {
+        concat!(
+            "UPDATE session_records SET data = $4, version = version + 1, ",
+            "seen_at = CASE WHEN seen_at < $3 THEN $3 ELSE seen_at END, ",
+            "expires_at = CASE WHEN $6 = 1 OR expires_at < $5 THEN $5 ELSE expires_at END, ",
+            "application = $7, owner = $8, label = $9"
+        )
+    };
+}
+
+/// The record under a key, if it still has a version. `$1` key, `$2` version, `$3` now.
+macro_rules! unchanged {
+    () => {
+        "key = $1 AND version = $2 AND expires_at >= $3 AND ended IS NULL AND format = 1"
+    };
+}
+
+/// Moves a record to another key. `$10` the new key, `$11` its id, `$12` created at.
+macro_rules! move_row {
+    () => {
+        concat!(set!(), ", key = $10, id = $11, created_at = $12 WHERE ", unchanged!())
+    };
+}
 
 pub(super) const READ: &str = read!("");
 
-/// Creates a record, or replaces one that has expired. `$1` key, `$2` id, `$3` data, `$4` created at, `$5` seen at,
-/// `$6` expires at, `$7` owner, `$8` label.
+/// Reads the row of a key, and locks it until the transaction ends.
+#[cfg(feature = "postgres")]
+pub(super) const READ_LOCKED: &str = read!(" FOR UPDATE");
+
+/// Returns the statement that reads several rows. The number of its placeholders is the next power of two.
+pub(super) fn look_up(keys: usize) -> &'static str {
+    static STATEMENTS: [OnceLock<String>; LARGEST_LOOK_UP as usize + 1] =
+        [const { OnceLock::new() }; LARGEST_LOOK_UP as usize + 1];
+    let exponent = keys.next_power_of_two().trailing_zeros().min(LARGEST_LOOK_UP);
+    STATEMENTS[exponent as usize].get_or_init(|| {
+        let places: Vec<_> = (1..=1_usize << exponent).map(|place| format!("${place}")).collect();
+        format!(concat!("SELECT ", columns!(), " FROM session_records WHERE key IN ({})"), places.join(", "))
+    })
+}
+
+/// Fills the keys of a look-up up to the number of its placeholders.
+pub(super) fn padded<T: Copy>(keys: &[T]) -> Vec<T> {
+    let Some(last) = keys.last() else { return Vec::new() };
+    keys.iter().copied().chain(repeat_n(*last, keys.len().next_power_of_two() - keys.len())).collect()
+}
+
+/// The largest number of keys in one look-up, as a power of two.
+const LARGEST_LOOK_UP: u32 = 12;
+pub(super) const MOST_KEYS: usize = 1 << LARGEST_LOOK_UP;
+
+/// Creates a record, or replaces one that has expired, or a tombstone that is over. `$1` key, `$2` id, `$3` data, `$4`
+/// created at, `$5` seen at, `$6` expires at, `$7` application, `$8` owner, `$9` label.
 pub(super) const CREATE: &str = "\
     INSERT INTO session_records \
-    (key, id, format, data, version, created_at, seen_at, expires_at, owner, label) \
-    VALUES ($1, $2, 1, $3, 1, $4, $5, $6, $7, $8) \
+    (key, id, format, data, version, created_at, seen_at, expires_at, application, owner, label) \
+    VALUES ($1, $2, 1, $3, 1, $4, $5, $6, $7, $8, $9) \
     ON CONFLICT (key) DO UPDATE SET id = excluded.id, data = excluded.data, version = 1, \
     created_at = excluded.created_at, seen_at = excluded.seen_at, expires_at = excluded.expires_at, \
-    owner = excluded.owner, label = excluded.label \
+    application = excluded.application, owner = excluded.owner, label = excluded.label, ended = NULL, successor = NULL \
     WHERE session_records.expires_at < excluded.seen_at AND session_records.format = 1";
 
-/// Updates a record that still has this version. `$1` key, `$2` version, `$3` now, `$4` data, `$5` expires at, `$6`
-/// owner, `$7` label.
-pub(super) const UPDATE: &str = "\
-    UPDATE session_records SET data = $4, version = version + 1, \
-    seen_at = CASE WHEN seen_at < $3 THEN $3 ELSE seen_at END, expires_at = $5, owner = $6, label = $7 \
-    WHERE key = $1 AND version = $2 AND expires_at >= $3 AND format = 1";
+/// Updates a record that still has this version. Its values are those of `set!`.
+pub(super) const UPDATE: &str = concat!(set!(), " WHERE ", unchanged!());
 
-/// Updates a record as [`UPDATE`] does, and moves it to another key. `$8` the new key, `$9` its id, `$10` created at.
-pub(super) const RENAME: &str = "\
-    UPDATE session_records SET data = $4, version = version + 1, \
-    seen_at = CASE WHEN seen_at < $3 THEN $3 ELSE seen_at END, expires_at = $5, owner = $6, label = $7, \
-    key = $8, id = $9, created_at = $10 \
-    WHERE key = $1 AND version = $2 AND expires_at >= $3 AND format = 1";
+/// Updates a record as [`UPDATE`] does, and moves it to another key. Its further values are those of `move_row!`.
+#[cfg(feature = "sqlite")]
+pub(super) const MOVE: &str = move_row!();
+
+/// Moves a record as `move_row!` does, and creates the tombstone. `$13` the former id, `$14` the last second in which the
+/// end is known, `$15` how it ended, `$16` the successor.
+#[cfg(feature = "postgres")]
+pub(super) const RENAME: &str = concat!(
+    "WITH moved AS (",
+    move_row!(),
+    " RETURNING 1) INSERT INTO session_records ",
+    "(key, id, format, data, version, created_at, seen_at, expires_at, ended, successor) ",
+    "SELECT $1, $13, 1, '{}', 0, $3, $3, $14, $15, $16 FROM moved"
+);
+
+/// Creates the tombstone of a record that was moved. `$1` key, `$2` id, `$3` now, `$4` the last second in which the end
+/// is known, `$5` how it ended, `$6` the successor.
+#[cfg(feature = "sqlite")]
+pub(super) const BURY: &str = "\
+    INSERT INTO session_records (key, id, format, data, version, created_at, seen_at, expires_at, ended, successor) \
+    VALUES ($1, $2, 1, '{}', 0, $3, $3, $4, $5, $6)";
 
 /// Removes a record that still has this version. `$1` key, `$2` version, `$3` now.
-pub(super) const REMOVE: &str =
-    "DELETE FROM session_records WHERE key = $1 AND version = $2 AND expires_at >= $3 AND format = 1";
+pub(super) const REMOVE: &str = concat!("DELETE FROM session_records WHERE ", unchanged!());
+
+/// Turns a record that still has this version into a tombstone. `$1` key, `$2` version, `$3` now, `$4` the last second
+/// in which the end is known, `$5` how it ended.
+pub(super) const END_UNCHANGED: &str = end!("$5", "$4", unchanged!());
 
 /// Records a visit. `$1` key, `$2` now, `$3` expires at.
 pub(super) const TOUCH: &str = "\
     UPDATE session_records SET seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END, \
     expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END \
-    WHERE key = $1 AND expires_at >= $2 AND format = 1";
+    WHERE key = $1 AND expires_at >= $2 AND ended IS NULL AND format = 1";
 
-/// Deletes a record. `$1` key.
-pub(super) const DELETE: &str = "DELETE FROM session_records WHERE key = $1";
+/// Ends a session. `$1` now, `$2` the last second in which the end is known, `$3` key, `$4` how it ended, `$5` the
+/// successor.
+pub(super) const END: &str = end!("$4, successor = $5", "$2", concat!("key = $3 AND ", live!()));
 
-/// Reads the live sessions of an owner. `$1` owner, `$2` now.
-pub(super) const LIST: &str = "\
-    SELECT id, created_at, seen_at, label FROM session_records WHERE owner = $1 AND expires_at >= $2 \
-    ORDER BY seen_at DESC, created_at DESC";
+/// Ends a session by its public id. `$1` now, `$2` the last second in which the end is known, `$3` id.
+pub(super) const END_BY_ID: &str = end!("1", "$2", concat!("id = $3 AND ", live!()));
 
-/// Deletes a session by its public id. `$1` id.
-pub(super) const DELETE_BY_ID: &str = "DELETE FROM session_records WHERE id = $1";
+/// Ends the sessions of an owner, except one. `$1` now, `$2` owner, `$3` application, `$4` the last second in which the
+/// end is known, `$5` the id of the spared session.
+pub(super) const END_BY_OWNER: &str = end!("1", "$4", concat!("id <> $5 AND ", owned!()));
 
-/// Deletes all sessions of an owner. `$1` owner.
-pub(super) const DELETE_BY_OWNER: &str = "DELETE FROM session_records WHERE owner = $1";
+/// The sessions of an owner that began first. `$1` to `$3` as in `owned!`, `$5` the id of the spared session, `$6` the
+/// number of sessions that stay.
+macro_rules! oldest {
+    () => {
+        concat!(
+            "SELECT key FROM session_records WHERE id <> $5 AND ",
+            owned!(),
+            " ORDER BY created_at DESC, id DESC LIMIT 9223372036854775807 OFFSET $6"
+        )
+    };
+}
+
+/// Ends the sessions of an owner that began first. Its values are those of `oldest!`, and `$4` is the last second in which
+/// the end is known.
+#[cfg(feature = "sqlite")]
+pub(super) const END_OLDEST: &str = end!("1", "$4", concat!("ended IS NULL AND key IN (", oldest!(), ")"));
+
+/// The same. The rows are locked in the order of their keys, so that two of these statements cannot wait for each other.
+#[cfg(feature = "postgres")]
+pub(super) const END_OLDEST_IN_ORDER: &str = end!(
+    "1",
+    "$4",
+    concat!(
+        "ended IS NULL AND key IN (SELECT key FROM session_records WHERE key IN (",
+        oldest!(),
+        ") ORDER BY key FOR UPDATE)"
+    )
+);
+
+/// Ends the sessions of an application. `$1` now, `$2` the last second in which the end is known, `$3` application.
+pub(super) const END_BY_APPLICATION: &str =
+    end!("1", "$2", concat!("(application = $3 OR application IS NULL) AND ", live!()));
+
+/// The columns of a session in a list.
+macro_rules! info {
+    () => {
+        "SELECT key, id, created_at, seen_at, owner, label FROM session_records WHERE "
+    };
+}
+
+/// Reads the live sessions of an owner. `$1` now, `$2` owner, `$3` application, `$4` the largest number of sessions.
+pub(super) const LIST: &str = concat!(info!(), owned!(), " ORDER BY seen_at DESC, created_at DESC LIMIT $4");
+
+/// Counts the live sessions of an owner. `$1` now, `$2` owner, `$3` application.
+pub(super) const COUNT: &str = concat!("SELECT count(*) FROM session_records WHERE ", owned!());
+
+/// Counts the live sessions of an owner, except one. `$1` to `$3` as in [`COUNT`], `$4` the id of the spared session.
+pub(super) const COUNT_OTHERS: &str = concat!("SELECT count(*) FROM session_records WHERE id <> $4 AND ", owned!());
+
+/// Reads a page of all live sessions. `$1` now, `$2` the last id of the page before, `$3` the largest number of sessions.
+pub(super) const ALL: &str = concat!(info!(), "id > $2 AND ", live!(), " ORDER BY id LIMIT $3");
+
+/// Deletes expired records. Its values are those of `delete_before!`.
+#[cfg(feature = "sqlite")]
+pub(super) const DELETE_EXPIRED: &str = delete_before!("", "");
+
+/// Deletes tombstones. Its values are those of `delete_before!`.
+#[cfg(feature = "sqlite")]
+pub(super) const DELETE_TOMBSTONES: &str = delete_before!(" AND ended IS NOT NULL", "");
+
+/// Deletes expired records that no other statement has locked. Its values are those of `delete_before!`.
+#[cfg(feature = "postgres")]
+pub(super) const DELETE_EXPIRED_UNLOCKED: &str = delete_before!("", " FOR UPDATE SKIP LOCKED");
+
+/// Deletes tombstones that no other statement has locked. Its values are those of `delete_before!`.
+#[cfg(feature = "postgres")]
+pub(super) const DELETE_TOMBSTONES_UNLOCKED: &str = delete_before!(" AND ended IS NOT NULL", " FOR UPDATE SKIP LOCKED");

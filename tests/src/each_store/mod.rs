@@ -10,13 +10,21 @@ mod tables;
 
 use session_core::{
     SessionId,
-    store::{Changes, Record, RecordKey, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write},
+    store::{
+        Changes, ENDED_IS_KNOWN_FOR, End, Owner, Record, RecordKey, SessionStore, StoreError, StoreErrorKind, Updated,
+        Visit, Write,
+    },
 };
 
 /// A time that no clock of a database shows.
 pub(crate) const NOW: u64 = 1_893_456_000;
 
 pub(crate) const HOUR: u64 = 3_600;
+
+/// The owner with this name, in the application without one.
+pub(crate) const fn owner(name: &str) -> Owner<'_> {
+    Owner { application: "", name }
+}
 
 /// The key of a session that no other test has.
 pub(crate) fn fresh_key() -> RecordKey {
@@ -48,7 +56,7 @@ pub(crate) fn write<'a>(changes: &'a Changes, read: Option<&'a Record>) -> Write
 /// A record with one entry, as it was read.
 pub(crate) async fn made(store: &dyn SessionStore, key: &RecordKey) -> Record {
     store.create(key, write(&setting("a", "1"), None)).await.unwrap();
-    store.load(key, NOW).await.unwrap().unwrap()
+    store.load(key, NOW).await.unwrap().live().unwrap()
 }
 
 pub(crate) async fn set(
@@ -60,13 +68,15 @@ pub(crate) async fn set(
     store.update(key, write(&setting(entry, "1"), Some(read))).await
 }
 
-/// Makes, reads, changes and removes a record.
+/// Makes, reads, changes and removes a record, and its tombstone.
 pub(crate) async fn assert_works(store: &dyn SessionStore) {
     let key = fresh_key();
     let read = made(store, &key).await;
     assert_eq!(set(store, &key, &read, "b").await.unwrap(), Updated::Written { version: read.version + 1 });
-    assert_eq!(store.load(&key, NOW).await.unwrap().unwrap().entries.get("b"), Some("1"));
-    assert!(store.delete(&key).await.unwrap());
+    assert_eq!(store.load(&key, NOW).await.unwrap().live().unwrap().entries.get("b"), Some("1"));
+    assert!(store.delete(&key, End::Deleted, NOW).await.unwrap());
+    assert!(store.load(&key, NOW).await.unwrap().live().is_none());
+    store.delete_expired(NOW + ENDED_IS_KNOWN_FOR + 1).await.unwrap();
 }
 
 /// All that an error says, to whomever: its sentences, and what `{:?}` shows.

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    HOUR, NOW, all_of, assert_kind, assert_works, fresh_key, made, set, setting,
+    HOUR, NOW, all_of, assert_kind, assert_works, fresh_key, hex, made, set, setting,
     tables::{Place, tables},
     write,
 };
@@ -60,6 +60,12 @@ impl Base {
 impl Place for Base {
     type Store = PostgresStore;
 
+    const FIRST_EDITION: &'static str = include_str!("../../data/first_edition_postgres.sql");
+
+    fn literal(bytes: &[u8]) -> String {
+        format!("'\\x{}'", hex(bytes))
+    }
+
     async fn new() -> Self {
         Self { address: Self::new_address().await }
     }
@@ -85,6 +91,21 @@ impl Place for Base {
 }
 
 #[tokio::test]
+async fn a_user_who_may_not_create_tables_migrates_if_they_are_there() {
+    let base = Base::new().await;
+    let user = format!("user_{}", hex(&fresh_key().hash()[..8]));
+    base.run(&format!("CREATE ROLE {user} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")).await;
+    let address = base.address.replace("postgres@", &format!("{user}@"));
+    let store = PostgresStore::connect(&address).await.unwrap();
+    let said = assert_kind(store.migrate().await, StoreErrorKind::Refused);
+    assert!(said.contains("42501") && said.contains("`migrate()`"), "{said}");
+    base.store().await;
+    base.run(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}")).await;
+    store.migrate().await.unwrap();
+    assert_works(&store).await;
+}
+
+#[tokio::test]
 async fn no_time_zone_matters() {
     let base = Base::new().await;
     let store = base.store().await;
@@ -96,9 +117,9 @@ async fn no_time_zone_matters() {
     made(&store, &key).await;
     for address in elsewhere.iter().chain([&base.address]) {
         let store = PostgresStore::connect(address).await.unwrap();
-        let record = store.load(&key, NOW + HOUR).await.unwrap().expect("the last second is alive");
+        let record = store.load(&key, NOW + HOUR).await.unwrap().live().expect("the last second is alive");
         assert_eq!((record.created_at, record.seen_at, record.expires_at), (NOW, NOW, NOW + HOUR));
-        assert!(store.load(&key, NOW + HOUR + 1).await.unwrap().is_none());
+        assert!(store.load(&key, NOW + HOUR + 1).await.unwrap().live().is_none());
         assert_eq!(store.delete_expired(NOW + HOUR).await.unwrap(), 0);
         assert_works(&store).await;
     }
@@ -128,7 +149,7 @@ async fn a_stopped_server_is_an_error_soon_and_none_once_it_is_back() {
     server.start_again();
     assert_works(&store).await;
     assert_works(&shared).await;
-    assert_eq!(store.load(&key, NOW).await.unwrap().unwrap().version, read.version);
+    assert_eq!(store.load(&key, NOW).await.unwrap().live().unwrap().version, read.version);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +164,7 @@ async fn connections_that_broke_unnoticed_cost_one_error_at_most() {
     if let Err(error) = store.load(&key, NOW).await {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", all_of(&error));
     }
-    assert!(store.load(&key, NOW).await.unwrap().is_some());
+    assert!(store.load(&key, NOW).await.unwrap().live().is_some());
     join_all((0..10).map(|_| assert_works(&store))).await;
 }
 
@@ -166,7 +187,7 @@ async fn transactions_that_are_given_up_end() {
     sleep(Duration::from_millis(200)).await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
     assert_eq!(base.count(open).await, 0);
-    assert_eq!(store.load(&key, NOW).await.unwrap().unwrap().entries.get("c"), None);
+    assert_eq!(store.load(&key, NOW).await.unwrap().live().unwrap().entries.get("c"), None);
 }
 
 #[tokio::test]

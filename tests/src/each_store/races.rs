@@ -16,11 +16,12 @@ use crate::support::{
 
 /// What each kind of race writes: a session that is renewed has one new key, and one that is deleted may be written to
 /// until it is.
-const KINDS: [(RaceKind, Option<u64>); 4] = [
+const KINDS: [(RaceKind, Option<u64>); 5] = [
     (RaceKind::DistinctKeys, Some(3_200)),
     (RaceKind::Increments, Some(3_200)),
     (RaceKind::Deletion, None),
     (RaceKind::Renames, Some(50)),
+    (RaceKind::LogIns, None),
 ];
 
 async fn one_process(backend: Backend) {

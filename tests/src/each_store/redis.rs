@@ -5,11 +5,16 @@ use std::time::{Duration, Instant};
 use redis::Connection;
 use session_core::{
     SessionId,
-    store::{Changes, Record, RecordKey, SessionStore, StoreError, StoreErrorKind, Updated, Visit, Write},
+    store::{
+        Changes, End, Owner, Record, RecordKey, SessionStore, Spared, StoreError, StoreErrorKind, Updated, Visit, Write,
+    },
 };
 use session_stores::RedisStore;
 
-use super::damaged::{expect_another_session, id_of, visitor};
+use super::{
+    damaged::{expect_another_session, id_of, visitor},
+    owner,
+};
 use session_test_servers::redis::{SHARED, Server};
 
 use crate::support::proxy::Proxy;
@@ -33,16 +38,25 @@ async fn each_operation_is_one_round_trip() {
     assert_eq!(proxy.round_trips(), 1);
     store.update(&key, write(&set("b", "2"), Some(&read))).await.unwrap();
     assert_eq!(proxy.round_trips(), 1);
+    store.update(&key, write(&set("c", "2"), Some(&read))).await.unwrap();
+    assert_eq!(proxy.round_trips(), 2, "another request has written in between");
     store.touch(&key, LATER).await.unwrap();
     assert_eq!(proxy.round_trips(), 1);
-    store.rename(&key, &to, write(&set("c", "3"), Some(&read))).await.unwrap();
+    store.look_up(&[key, to, fresh_key(), fresh_key()], NOW).await.unwrap();
     assert_eq!(proxy.round_trips(), 1);
-    store.update(&to, write(&owned(set("d", "4")), Some(&read))).await.unwrap();
+    let read = load(&store, &key).await;
+    proxy.round_trips();
+    store.rename(&key, &to, write(&set("d", "3"), Some(&read))).await.unwrap();
     assert_eq!(proxy.round_trips(), 1);
-    assert!(store.delete_by_id(to.id()).await.unwrap());
-    assert_eq!(proxy.round_trips(), 2, "the owner's index is told");
+    let read = load(&store, &to).await;
+    proxy.round_trips();
+    store.update(&to, write(&owned(set("e", "4")), Some(&read))).await.unwrap();
+    assert_eq!(proxy.round_trips(), 1);
+    assert!(store.delete_by_id(to.id(), NOW).await.unwrap());
+    assert_eq!(proxy.round_trips(), 2, "the owner's indexes are told");
+    let key = fresh_key();
     create(&store, &key, &set("a", "1")).await;
-    assert!(store.delete(&key).await.unwrap());
+    assert!(store.delete(&key, End::Deleted, NOW).await.unwrap());
     assert_eq!(proxy.round_trips(), 2);
 }
 
@@ -53,8 +67,8 @@ async fn warm_up(store: &RedisStore) {
     let read = load(store, &key).await;
     store.update(&key, write(&set("b", "2"), Some(&read))).await.unwrap();
     store.touch(&key, LATER).await.unwrap();
-    store.rename(&key, &to, write(&set("c", "3"), Some(&read))).await.unwrap();
-    assert!(store.delete(&to).await.unwrap());
+    store.rename(&key, &to, write(&owned(set("c", "3")), Some(&read))).await.unwrap();
+    assert!(store.delete(&to, End::Deleted, NOW).await.unwrap());
 }
 
 #[tokio::test]
@@ -141,10 +155,10 @@ async fn expect_unavailable(store: &RedisStore) {
     expect_error(StoreErrorKind::Unavailable, store.update(&key, write)).await;
     expect_error(StoreErrorKind::Unavailable, store.touch(&key, LATER)).await;
     expect_error(StoreErrorKind::Unavailable, store.rename(&key, &key, write)).await;
-    expect_error(StoreErrorKind::Unavailable, store.delete(&key)).await;
-    expect_error(StoreErrorKind::Unavailable, store.list("anna", NOW)).await;
-    expect_error(StoreErrorKind::Unavailable, store.delete_by_id(key.id())).await;
-    expect_error(StoreErrorKind::Unavailable, store.delete_by_owner("anna")).await;
+    expect_error(StoreErrorKind::Unavailable, store.delete(&key, End::Deleted, NOW)).await;
+    expect_error(StoreErrorKind::Unavailable, store.list(owner("anna"), NOW, 100)).await;
+    expect_error(StoreErrorKind::Unavailable, store.delete_by_id(key.id(), NOW)).await;
+    expect_error(StoreErrorKind::Unavailable, store.delete_by_owner(owner("anna"), Spared::default(), NOW)).await;
 }
 
 pub(super) async fn expect_error<T>(kind: StoreErrorKind, operation: impl Future<Output = Result<T, StoreError>>) {
@@ -159,21 +173,27 @@ async fn what_makes_no_sense_is_unreadable_and_stays_as_it_is() {
     let store = shared("unreadable").await;
     let mut redis = raw(&SHARED);
     for damage in [
-        &["HSET", "$f", "2"][..],
-        &["HDEL", "$f"],
-        &["HDEL", "$h"],
-        &["HDEL", "$v"],
-        &["HSET", "$v", "-1"],
-        &["HSET", "$v", "123456789012345"],
-        &["HSET", "$c", ""],
-        &["HSET", "$s", "1e9"],
-        &["HSET", "$x", "never"],
+        &["SETRANGE", "0", "3"][..],
+        &["SETRANGE", "34", "-"],
+        &["SETRANGE", "53", " "],
+        &["SETRANGE", "60", "e"],
+        &["SETRANGE", "94", "never"],
         &["SET", "a text"],
         &["SET", ""],
+        &["SET", "2"],
+        &["SET", "2R"],
+        // What another program may keep there, or a former version whose record is damaged.
+        &["HSET", "a", "1"],
+        &["HSET", "$f", "1", "$v", "1", "$c", "1", "$s", "1", "$x", "9"],
+        &["HSET", "$f", "1", "$h", "AAAA", "$v", "1", "$c", "1", "$s", "1", "$x", "9"],
+        &["RPUSH", "a"],
     ] {
         let key = fresh_key();
         create(&store, &key, &set("a", "1")).await;
         let name = name_of("unreadable", &key);
+        if ["HSET", "RPUSH"].contains(&damage[0]) {
+            redis::cmd("DEL").arg(&name).exec(&mut redis).unwrap();
+        }
         redis::cmd(damage[0]).arg(&name).arg(&damage[1..]).exec(&mut redis).unwrap();
         let before = dump(&mut redis, &name);
         expect_unreadable(&store, &key).await;
@@ -189,8 +209,61 @@ async fn expect_unreadable(store: &RedisStore, key: &RecordKey) {
     expect_error(StoreErrorKind::Unreadable, store.update(key, write)).await;
     expect_error(StoreErrorKind::Unreadable, store.touch(key, LATER)).await;
     expect_error(StoreErrorKind::Unreadable, store.rename(key, &to, write)).await;
-    expect_error(StoreErrorKind::Unreadable, store.delete(key)).await;
-    expect_error(StoreErrorKind::Unreadable, store.delete_by_id(key.id())).await;
+    expect_error(StoreErrorKind::Unreadable, store.delete(key, End::Deleted, NOW)).await;
+    expect_error(StoreErrorKind::Unreadable, store.delete_by_id(key.id(), NOW)).await;
+}
+
+/// The hash that a session was in the first layout.
+fn former(key: &RecordKey, owner: Option<&str>) -> redis::Cmd {
+    let mut command = redis::cmd("HSET");
+    command.arg(name_of("former", key)).arg(&["$f", "1", "$v", "7", "$c", "1893450000", "$s", "1893455000"]);
+    command.arg("$x").arg(NOW + 3_600).arg("$h").arg(session_core::base64url(key.hash())).arg("$l").arg("Firefox");
+    command.arg("$").arg(r#"{"until":1893459600}"#).arg("a").arg("1").arg("\u{e9}\"/").arg("[1.0]").arg("$$b").arg("2");
+    owner.map(|owner| command.arg("$o").arg(owner));
+    command
+}
+
+#[tokio::test]
+async fn sessions_of_the_first_layout_are_read_and_written_on() {
+    let store = shared("former").await;
+    let mut redis = raw(&SHARED);
+    let fields = [("$", r#"{"until":1893459600}"#), ("$b", "2"), ("a", "1"), ("\u{e9}\"/", "[1.0]")];
+    let keys: Vec<_> = (0..7).map(|_| fresh_key()).collect();
+    for key in &keys {
+        former(key, Some("anna")).exec(&mut redis).unwrap();
+        redis::cmd("PEXPIREAT").arg(name_of("former", key)).arg((NOW + 3_900) * 1_000).exec(&mut redis).unwrap();
+    }
+    let record = load(&store, &keys[0]).await;
+    let mut entries: Vec<_> = record.entries.fields().collect();
+    entries.sort_unstable();
+    assert_eq!(entries, fields);
+    assert_eq!((record.version, record.created_at, record.seen_at), (7, 1_893_450_000, 1_893_455_000));
+    assert_eq!((record.expires_at, record.application.as_deref()), (NOW + 3_600, None));
+    assert_eq!((record.owner.as_deref(), record.label.as_deref()), (Some("anna"), Some("Firefox")));
+    let wrong = RecordKey::of_secret(keys[0].id(), &[9; 32]);
+    assert!(store.load(&wrong, NOW).await.unwrap().live().is_none());
+
+    let changes = set("c", "3");
+    assert_eq!(store.update(&keys[1], write(&changes, Some(&record))).await.unwrap(), Updated::Written { version: 8 });
+    assert!(store.touch(&keys[2], LATER).await.unwrap());
+    let to = RecordKey::from_parts(keys[3].id().renewed().unwrap(), [3; 32]);
+    assert_eq!(
+        store.rename(&keys[3], &to, write(&changes, Some(&record))).await.unwrap(),
+        Updated::Written { version: 8 }
+    );
+    assert!(store.delete(&keys[4], End::Deleted, NOW).await.unwrap());
+    assert!(store.delete_by_id(keys[5].id(), NOW).await.unwrap());
+    // One was not asked for: `migrate` converts the rest.
+    assert_eq!(store.count(owner("anna"), NOW).await.unwrap(), 4);
+    store.migrate().await.unwrap();
+    assert_eq!(store.count(owner("anna"), NOW).await.unwrap(), 5);
+    // Whose application is not known belongs to every application, until it is written to.
+    let shop = Owner { application: "shop", name: "anna" };
+    assert_eq!(store.count(shop, NOW).await.unwrap(), 3);
+    assert_eq!(store.delete_by_owner(shop, Spared::default(), NOW).await.unwrap(), 3);
+    assert_eq!(store.delete_by_owner(owner("anna"), Spared::default(), NOW).await.unwrap(), 2);
+    let layout: String = redis::cmd("GET").arg("former:layout").query(&mut redis).unwrap();
+    assert_eq!(layout, "2");
 }
 
 #[tokio::test]
@@ -198,15 +271,14 @@ async fn a_visitor_of_a_damaged_hash_begins_another_session() {
     let store = shared("damaged").await;
     let mut redis = raw(&SHARED);
     for damage in [
-        &["HSET", "a", ""][..],
-        &["HSET", "a", "\"somethi"],
-        &["HSET", "a", "garbage"],
-        &["HSET", "$f", "2"],
-        &["HSET", "$f", ""],
-        &["HDEL", "$x"],
-        &["HSET", "$v", "-1"],
+        &["SETRANGE", "143", "["][..],
+        &["APPEND", "}"],
+        &["SETRANGE", "0", "3"],
+        &["SETRANGE", "34", "-0000000000000000001"],
+        &["SETRANGE", "80", "x"],
+        &["SETRANGE", "133", "\x01"],
         &["SET", "garbage"],
-        &["SET", ""],
+        &["SET", "2R"],
     ] {
         let visitor = visitor(store.clone()).await;
         let id = id_of(&visitor).await;
@@ -223,11 +295,14 @@ async fn a_visitor_of_a_damaged_hash_begins_another_session() {
 async fn an_entry_that_is_no_json_is_unreadable() {
     let store = shared("no json").await;
     let mut redis = raw(&SHARED);
-    for (field, value) in [("a", &b"1,\"b\":2"[..]), ("a", b"{"), ("a", b"\xff"), ("$", b""), ("\u{1}", b"")] {
+    for entries in [&b"{\"a\":1,}"[..], b"{", b"{\"a\":\xff}", b"{\"$\":}", b"[]", b""] {
         let key = fresh_key();
         create(&store, &key, &set("a", "1")).await;
         let name = name_of("no json", &key);
-        redis::cmd("HSET").arg(&name).arg(field).arg(value).exec(&mut redis).unwrap();
+        let mut record: Vec<u8> = redis::cmd("GET").arg(&name).query(&mut redis).unwrap();
+        record.truncate(record.len() - b"{\"a\":1}".len());
+        record.extend_from_slice(entries);
+        redis::cmd("SET").arg(&name).arg(record).exec(&mut redis).unwrap();
         let before = dump(&mut redis, &name);
         expect_error(StoreErrorKind::Unreadable, store.load(&key, NOW)).await;
         assert_eq!(dump(&mut redis, &name), before);
@@ -241,10 +316,11 @@ async fn an_unreadable_session_of_an_owner_is_told_and_the_others_end() {
     for key in [&readable, &damaged] {
         store.create(key, write(&owned(set("a", "1")), None)).await.unwrap();
     }
-    redis::cmd("HSET").arg(name_of("unreadable owner", &damaged)).arg("$f").arg("2").exec(&mut raw(&SHARED)).unwrap();
-    expect_error(StoreErrorKind::Unreadable, store.list("anna", NOW)).await;
-    expect_error(StoreErrorKind::Unreadable, store.delete_by_owner("anna")).await;
-    assert!(store.load(&readable, NOW).await.unwrap().is_none());
+    let name = name_of("unreadable owner", &damaged);
+    redis::cmd("SETRANGE").arg(name).arg(0).arg("3").exec(&mut raw(&SHARED)).unwrap();
+    expect_error(StoreErrorKind::Unreadable, store.list(owner("anna"), NOW, 100)).await;
+    expect_error(StoreErrorKind::Unreadable, store.delete_by_owner(owner("anna"), Spared::default(), NOW)).await;
+    assert!(store.load(&readable, NOW).await.unwrap().live().is_none());
 }
 
 #[tokio::test]
@@ -266,8 +342,8 @@ async fn an_owner_that_a_request_did_not_read_has_the_session_for_as_long_as_it_
     // What others write makes the index forget what is over.
     let visit = Visit { now: LATER.expires_at, expires_at: LATER.expires_at + 60 };
     store.create(&fresh_key(), Write { visit, ..write(&owned, None) }).await.unwrap();
-    assert_eq!(store.list("anna", LATER.expires_at).await.unwrap().len(), 3);
-    assert_eq!(store.delete_by_owner("anna").await.unwrap(), 3);
+    assert_eq!(store.list(owner("anna"), LATER.expires_at, 100).await.unwrap().len(), 3);
+    assert_eq!(store.delete_by_owner(owner("anna"), Spared::default(), NOW).await.unwrap(), 3);
 }
 
 #[tokio::test]
@@ -275,16 +351,20 @@ async fn an_index_forgets_what_is_over_and_expires_with_its_last_session() {
     let store = shared("index").await;
     let mut redis = raw(&SHARED);
     let changes = owned(set("a", "1"));
-    for age in [0, 10_000] {
+    for age in [0, 100_000] {
         let visit = Visit { now: NOW + age, expires_at: NOW + age + 3_600 };
         store.create(&fresh_key(), Write { visit, ..write(&changes, None) }).await.unwrap();
     }
-    let [index] = &keys(&mut redis, "index:owner:*")[..] else { panic!("there is one index") };
-    let members: u64 = redis::cmd("ZCARD").arg(index).query(&mut redis).unwrap();
-    assert_eq!(members, 1);
+    let indexes = keys(&mut redis, "index:owner:*");
+    assert_eq!(indexes.len(), 2);
+    for index in &indexes {
+        let members: u64 = redis::cmd("ZCARD").arg(index).query(&mut redis).unwrap();
+        assert_eq!(members, 1);
+    }
+    let a_day_and_more = 24 * 3_600 * 1_000 + 3_900_000;
     for key in keys(&mut redis, "index:*") {
         let milliseconds: u64 = redis::cmd("PTTL").arg(&key).query(&mut redis).unwrap();
-        assert!((3_880_000..=3_900_000).contains(&milliseconds), "{milliseconds}");
+        assert!((a_day_and_more - 20_000..=a_day_and_more).contains(&milliseconds), "{milliseconds}");
     }
 }
 
@@ -300,7 +380,7 @@ async fn what_is_kept_has_no_secret_and_the_values_as_they_are() {
     store.create(&key, write(&changes, None)).await.unwrap();
     let all: Vec<_> = keys(&mut redis, "dump:*").iter().flat_map(|name| dump(&mut redis, name)).collect();
     let contains = |text: &[u8]| all.iter().any(|value| value.windows(text.len()).any(|window| window == text));
-    assert!(contains(br#"[ 1.0e2, "\u0061" ]"#) && contains(b"anna") && contains(b"$$later"));
+    assert!(contains(br#"[ 1.0e2, "\u0061" ]"#) && contains(b"anna") && contains(br#""$later":1"#));
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let encoded = session_core::base64url(&secret);
     assert!(!contains(&secret) && !contains(hex.as_bytes()) && !contains(encoded.as_bytes()));
@@ -354,7 +434,7 @@ async fn what_redis_refuses_is_told_from_what_it_cannot_do_now() {
 
     redis::cmd("ACL").arg(&["SETUSER", "reader", "on", ">pass", "~*", "+@read"]).exec(&mut redis).unwrap();
     let reader = connect(&url("reader:pass"), "session").await;
-    assert!(reader.load(&key, NOW).await.unwrap().is_some());
+    assert!(reader.load(&key, NOW).await.unwrap().live().is_some());
     expect_error(StoreErrorKind::Refused, reader.update(&key, write(&changes, None))).await;
     expect_error(StoreErrorKind::Refused, reader.migrate()).await;
 
@@ -367,11 +447,11 @@ async fn stores_with_other_prefixes_do_not_see_each_other() {
     let (shop, blog) = (shared("shop").await, shared("blog").await);
     let key = fresh_key();
     shop.create(&key, write(&owned(set("a", "1")), None)).await.unwrap();
-    assert!(blog.load(&key, NOW).await.unwrap().is_none());
-    assert!(blog.list("anna", NOW).await.unwrap().is_empty());
-    assert!(!blog.delete(&key).await.unwrap() && !blog.delete_by_id(key.id()).await.unwrap());
-    assert_eq!(blog.delete_by_owner("anna").await.unwrap(), 0);
-    assert!(shop.load(&key, NOW).await.unwrap().is_some());
+    assert!(blog.load(&key, NOW).await.unwrap().live().is_none());
+    assert!(blog.list(owner("anna"), NOW, 100).await.unwrap().is_empty());
+    assert!(!blog.delete(&key, End::Deleted, NOW).await.unwrap() && !blog.delete_by_id(key.id(), NOW).await.unwrap());
+    assert_eq!(blog.delete_by_owner(owner("anna"), Spared::default(), NOW).await.unwrap(), 0);
+    assert!(shop.load(&key, NOW).await.unwrap().live().is_some());
 }
 
 #[tokio::test]
@@ -414,7 +494,7 @@ pub(super) async fn create(store: &RedisStore, key: &RecordKey, changes: &Change
 }
 
 pub(super) async fn load(store: &RedisStore, key: &RecordKey) -> Record {
-    store.load(key, NOW).await.unwrap().expect("the record is there")
+    store.load(key, NOW).await.unwrap().live().expect("the record is there")
 }
 
 pub(super) fn set(key: &str, text: &str) -> Changes {
@@ -457,6 +537,7 @@ fn dump(redis: &mut Connection, name: &str) -> Vec<Vec<u8>> {
     let kind: String = redis::cmd("TYPE").arg(name).query(redis).unwrap();
     let (command, rest) = match &*kind {
         "hash" => ("HGETALL", &[][..]),
+        "list" => ("LRANGE", &["0", "-1"][..]),
         "zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"][..]),
         "string" => ("GETRANGE", &["0", "-1"][..]),
         kind => panic!("a {kind}"),

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::store::{RecordKey, SessionStore, StoreErrorKind};
+use session_core::store::{RecordKey, SessionStore, Spared, StoreErrorKind};
 use session_stores::RedisStore;
 
+use super::owner;
 use super::redis::{LATER, NOW, create, expect_error, fresh_key, load, name_of, owned, set, write};
 use session_test_servers::redis::{Cluster, SHARED_CLUSTER};
 
@@ -22,8 +23,8 @@ async fn sessions_are_on_all_nodes_and_an_owner_has_them_all() {
         store.create(&key, write(&owned(set("a", "1")), None)).await.unwrap();
     }
     assert!(nodes.iter().all(|sessions| *sessions > 0), "{nodes:?}");
-    assert_eq!(store.list("anna", NOW).await.unwrap().len(), 60);
-    assert_eq!(store.delete_by_owner("anna").await.unwrap(), 60);
+    assert_eq!(store.list(owner("anna"), NOW, 100).await.unwrap().len(), 60);
+    assert_eq!(store.delete_by_owner(owner("anna"), Spared::default(), NOW).await.unwrap(), 60);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

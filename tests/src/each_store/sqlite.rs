@@ -13,7 +13,7 @@ use session_stores::SqliteStore;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 
 use super::{
-    NOW, assert_kind, assert_works, fresh_key, made, set, setting,
+    NOW, assert_kind, assert_works, fresh_key, hex, made, set, setting,
     tables::{Place, tables},
     write,
 };
@@ -47,6 +47,12 @@ impl File {
 
 impl Place for File {
     type Store = SqliteStore;
+
+    const FIRST_EDITION: &'static str = include_str!("../../data/first_edition_sqlite.sql");
+
+    fn literal(bytes: &[u8]) -> String {
+        format!("X'{}'", hex(bytes))
+    }
 
     async fn new() -> Self {
         Self(Directory::new())
@@ -105,7 +111,7 @@ async fn a_locked_file_is_an_error_soon_and_none_once_it_is_free() {
         assert_kind(written, StoreErrorKind::Unavailable);
     }
     assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
-    assert!(store.load(&key, NOW).await.unwrap().is_some(), "readers do not wait for writers");
+    assert!(store.load(&key, NOW).await.unwrap().live().is_some(), "readers do not wait for writers");
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(set(&store, &key, &read, "b").await.unwrap(), Updated::Written { version: read.version + 1 });
 }

@@ -5,19 +5,25 @@ use std::fmt::Debug;
 use futures_util::future::{join_all, try_join_all};
 use session_core::{
     SessionId, base64url,
-    store::{RecordKey, SessionStore, StoreErrorKind, Updated, Visit, Write},
+    store::{EXPIRED_IS_KNOWN_FOR, End, Owner, RecordKey, SessionStore, Spared, StoreErrorKind, Updated, Visit, Write},
 };
 use tokio::time::{Duration, sleep, timeout};
 
 use super::{
     HOUR, NOW, all_of, assert_kind, assert_works,
     damaged::{expect_another_session, visitor},
-    fresh_key, hex, made, renewed, secret, set, setting, write,
+    fresh_key, hex, made, owner, renewed, secret, set, setting, write,
 };
 
 /// A database of one test.
 pub(crate) trait Place: Sized {
     type Store: SessionStore + Clone + Debug;
+
+    /// The statements that made the table of the first edition.
+    const FIRST_EDITION: &'static str;
+
+    /// How a statement writes these bytes.
+    fn literal(bytes: &[u8]) -> String;
 
     async fn new() -> Self;
 
@@ -43,12 +49,12 @@ pub(crate) async fn two_stores_over_one_database_see_each_other<P: Place>() {
     let (one, other) = (place.store().await, place.connect().await);
     let key = fresh_key();
     let read = made(&one, &key).await;
-    assert_eq!(other.load(&key, NOW).await.unwrap().unwrap().entries.get("a"), Some("1"));
+    assert_eq!(other.load(&key, NOW).await.unwrap().live().unwrap().entries.get("a"), Some("1"));
     set(&other, &key, &read, "b").await.unwrap();
     set(&one, &key, &read, "c").await.unwrap();
-    let entries = other.load(&key, NOW).await.unwrap().unwrap().entries;
+    let entries = other.load(&key, NOW).await.unwrap().live().unwrap().entries;
     assert_eq!((entries.get("b"), entries.get("c")), (Some("1"), Some("1")));
-    assert!(other.delete(&key).await.unwrap());
+    assert!(other.delete(&key, End::Deleted, NOW).await.unwrap());
     assert_eq!(set(&one, &key, &read, "d").await.unwrap(), Updated::Gone);
 }
 
@@ -73,6 +79,44 @@ pub(crate) async fn migrating_again_and_from_eight_at_once_changes_nothing<P: Pl
     assert!(before.contains(&hex(key.hash())));
 }
 
+/// A table of the first edition, with a session in it, is read and written on after `migrate`.
+pub(crate) async fn a_table_of_the_first_edition_is_taken_over<P: Place>() {
+    let place = P::new().await;
+    let store = place.connect().await;
+    place.run(P::FIRST_EDITION).await;
+    let (key, other) = (fresh_key(), fresh_key());
+    for key in [&key, &other] {
+        place
+            .run(&format!(
+                "INSERT INTO session_records VALUES ({}, {}, 1, '{{\"a\":1}}', 7, {NOW}, {NOW}, {}, 'anna', 'Phone')",
+                P::literal(key.hash()),
+                P::literal(key.id().as_bytes()),
+                NOW + HOUR
+            ))
+            .await;
+    }
+    let said = assert_kind(store.load(&key, NOW).await, StoreErrorKind::Refused);
+    assert!(said.contains("`migrate()`"), "{said}");
+    let stores = join_all((0..8).map(|_| place.connect())).await;
+    join_all(stores.iter().map(P::migrate)).await;
+
+    let record = store.load(&key, NOW).await.unwrap().live().unwrap();
+    assert_eq!((record.version, record.entries.get("a"), record.label.as_deref()), (7, Some("1"), Some("Phone")));
+    assert_eq!((record.application.as_deref(), record.owner.as_deref()), (None, Some("anna")));
+    // It belongs to every application, until it is written to.
+    let shop = Owner { application: "shop", name: "anna" };
+    assert_eq!(store.count(shop, NOW).await.unwrap(), 2);
+    assert_eq!(set(&store, &key, &record, "b").await.unwrap(), Updated::Written { version: 8 });
+    assert_eq!((store.count(shop, NOW).await.unwrap(), store.count(owner("anna"), NOW).await.unwrap()), (1, 2));
+    let to = renewed(&key);
+    let record = store.load(&key, NOW).await.unwrap().live().unwrap();
+    store.rename(&key, &to, write(&setting("c", "1"), Some(&record))).await.unwrap();
+    assert!(store.delete(&other, End::Deleted, NOW).await.unwrap());
+    assert_eq!(store.delete_by_owner(owner("anna"), Spared::default(), NOW).await.unwrap(), 1);
+    P::migrate(&store).await;
+    assert_works(&store).await;
+}
+
 pub(crate) async fn a_dump_of_the_table_and_debug_show_no_secret<P: Place>() {
     let place = P::new().await;
     let store = place.store().await;
@@ -80,7 +124,6 @@ pub(crate) async fn a_dump_of_the_table_and_debug_show_no_secret<P: Place>() {
     let key = RecordKey::of_secret(SessionId::random().unwrap(), &secret);
     let read = made(&store, &key).await;
     store.rename(&key, &renewed(&key), write(&setting("b", "1"), Some(&read))).await.unwrap();
-    made(&store, &key).await;
     let dump = place.dump().await;
     assert!(dump.contains(&hex(key.hash())), "the dump shows what is there");
     for text in [hex(&secret), base64url(&secret), String::from_utf8_lossy(&secret).into_owned()] {
@@ -105,7 +148,7 @@ pub(crate) async fn a_record_of_another_format_is_unreadable_and_stays<P: Place>
     assert_kind(store.update(&key, exact).await, StoreErrorKind::Unreadable);
     assert_kind(store.rename(&key, &to, write(&changes, Some(&read))).await, StoreErrorKind::Unreadable);
     assert_kind(store.touch(&key, visit).await, StoreErrorKind::Unreadable);
-    store.create(&key, write(&changes, None)).await.unwrap();
+    assert_kind(store.create(&key, write(&changes, None)).await, StoreErrorKind::Unreadable);
     assert_eq!(place.dump().await, before);
     assert_works(&store).await;
 }
@@ -174,7 +217,7 @@ pub(crate) async fn a_sweep_of_thousands_lets_others_write<P: Place>() {
     let store = place.store().await;
     let (alive, changes) = (fresh_key(), setting("a", "1"));
     let read = made(&store, &alive).await;
-    let old = Visit { now: NOW - HOUR, expires_at: NOW - 1 };
+    let old = Visit { now: NOW - 30 * HOUR, expires_at: NOW - EXPIRED_IS_KNOWN_FOR - 1 };
     for _ in 0..25 {
         let keys: Vec<_> = (0..100).map(|_| fresh_key()).collect();
         let write = Write { visit: old, ..write(&changes, None) };
@@ -184,7 +227,7 @@ pub(crate) async fn a_sweep_of_thousands_lets_others_write<P: Place>() {
     assert_eq!(swept.unwrap(), 2_500);
     assert!(matches!(updated.unwrap(), Updated::Written { .. }));
     assert_eq!(store.delete_expired(NOW).await.unwrap(), 0);
-    assert!(store.load(&alive, NOW).await.unwrap().is_some());
+    assert!(store.load(&alive, NOW).await.unwrap().live().is_some());
 }
 
 /// Eight requests write a session that others write too, so that most of them need a transaction, and are given up at
@@ -208,7 +251,7 @@ pub(crate) async fn operations_that_are_given_up_leave_nothing_behind<P: Place>(
     assert_eq!(place.dump().await, kept, "what was asked for after it is not part of what was given up");
     let other = place.connect().await;
     assert!(matches!(set(&other, &key, &stale, "d").await.unwrap(), Updated::Written { .. }));
-    assert_eq!(store.load(&key, NOW).await.unwrap().unwrap().entries.get("d"), Some("1"));
+    assert_eq!(store.load(&key, NOW).await.unwrap().live().unwrap().entries.get("d"), Some("1"));
 }
 
 /// Sixty-four requests each add an entry of their own to one session, from two stores.
@@ -222,7 +265,7 @@ pub(crate) async fn sixty_four_at_once_all_land<P: Place>() {
     for written in join_all(writes).await {
         assert!(matches!(written, Ok(Updated::Written { .. })), "{}", all_of(&written.unwrap_err()));
     }
-    let record = stores[0].load(&key, NOW).await.unwrap().unwrap();
+    let record = stores[0].load(&key, NOW).await.unwrap().live().unwrap();
     assert!(names.iter().all(|name| record.entries.get(name) == Some("1")));
     assert_eq!(record.version, read.version + 64);
 }
@@ -234,6 +277,7 @@ macro_rules! tables {
             two_stores_over_one_database_see_each_other
             a_missing_table_is_refused_with_the_remedy
             migrating_again_and_from_eight_at_once_changes_nothing
+            a_table_of_the_first_edition_is_taken_over
             a_dump_of_the_table_and_debug_show_no_secret
             a_record_of_another_format_is_unreadable_and_stays
             damaged_data_is_unreadable_and_stays

@@ -6,6 +6,7 @@ pub(crate) mod browser;
 pub(crate) mod corpus;
 pub(crate) mod exchange;
 pub(crate) mod fields;
+pub(crate) mod jar;
 pub(crate) mod logs;
 pub(crate) mod proxy;
 pub(crate) mod reference;

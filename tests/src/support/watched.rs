@@ -8,7 +8,8 @@ use std::{
 use session_core::{
     SessionId,
     store::{
-        Record, RecordKey, SessionInfo, SessionStore, StoreError, StoreErrorKind, StoreFuture, Updated, Visit, Write,
+        Cursor, End, Lookup, Owner, Page, Record, RecordKey, SessionInfo, SessionStore, Spared, StoreError,
+        StoreErrorKind, StoreFuture, Updated, Visit, Write,
     },
 };
 use session_stores::MemoryStore;
@@ -47,6 +48,8 @@ pub(crate) enum Fault {
     Unreadable,
     /// It answers with what was true when the fault began.
     Stale,
+    /// Another request always writes first.
+    Conflict,
 }
 
 impl Watched {
@@ -100,7 +103,7 @@ impl Watched {
         let fault = self.begin(call, key);
         Box::pin(async move {
             match fault {
-                None | Some(Fault::Stale) => operation().await,
+                None | Some(Fault::Stale | Fault::Conflict) => operation().await,
                 Some(Fault::Refused) => Err(StoreError::new(StoreErrorKind::Refused, "no such table")),
                 Some(Fault::Unreadable) => Err(StoreError::new(StoreErrorKind::Unreadable, "format 2")),
                 Some(Fault::LostBefore) => Err(lost()),
@@ -124,17 +127,21 @@ fn lost() -> StoreError {
 }
 
 impl SessionStore for Watched {
-    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Option<Record>> {
+    fn load<'a>(&'a self, key: &'a RecordKey, now: u64) -> StoreFuture<'a, Lookup> {
         let loaded = self.ask("load", Some(key), move || self.inner.load(key, now));
         Box::pin(async move {
-            let record = loaded.await?;
+            let lookup = loaded.await?;
             let mut state = self.state.lock().unwrap();
             if matches!(state.fault, Some((Fault::Stale, _))) {
-                return Ok(state.snapshot.clone());
+                return Ok(state.snapshot.clone().map_or(Lookup::Unknown, Lookup::Live));
             }
-            state.snapshot.clone_from(&record);
-            Ok(record)
+            state.snapshot = lookup.clone().live();
+            Ok(lookup)
         })
+    }
+
+    fn look_up<'a>(&'a self, keys: &'a [RecordKey], now: u64) -> StoreFuture<'a, Vec<Lookup>> {
+        self.ask("look_up", None, move || self.inner.look_up(keys, now))
     }
 
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
@@ -142,7 +149,9 @@ impl SessionStore for Watched {
     }
 
     fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
-        self.ask("update", Some(key), move || self.inner.update(key, write))
+        let updated = self.ask("update", Some(key), move || self.inner.update(key, write));
+        let is_overtaken = matches!(self.state.lock().unwrap().fault, Some((Fault::Conflict, _)));
+        if is_overtaken { Box::pin(async { Ok(Updated::Conflict) }) } else { updated }
     }
 
     fn touch<'a>(&'a self, key: &'a RecordKey, visit: Visit) -> StoreFuture<'a, bool> {
@@ -153,23 +162,35 @@ impl SessionStore for Watched {
         self.ask("rename", Some(to), move || self.inner.rename(from, to, write))
     }
 
-    fn delete<'a>(&'a self, key: &'a RecordKey) -> StoreFuture<'a, bool> {
-        self.ask("delete", Some(key), move || self.inner.delete(key))
+    fn delete<'a>(&'a self, key: &'a RecordKey, end: End, now: u64) -> StoreFuture<'a, bool> {
+        self.ask("delete", Some(key), move || self.inner.delete(key, end, now))
     }
 
     fn delete_expired(&self, now: u64) -> StoreFuture<'_, u64> {
         self.ask("delete_expired", None, move || self.inner.delete_expired(now))
     }
 
-    fn list<'a>(&'a self, owner: &'a str, now: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
-        self.ask("list", None, move || self.inner.list(owner, now))
+    fn list<'a>(&'a self, owner: Owner<'a>, now: u64, limit: u64) -> StoreFuture<'a, Vec<SessionInfo>> {
+        self.ask("list", None, move || self.inner.list(owner, now, limit))
     }
 
-    fn delete_by_id(&self, id: SessionId) -> StoreFuture<'_, bool> {
-        self.ask("delete_by_id", None, move || self.inner.delete_by_id(id))
+    fn count<'a>(&'a self, owner: Owner<'a>, now: u64) -> StoreFuture<'a, u64> {
+        self.ask("count", None, move || self.inner.count(owner, now))
     }
 
-    fn delete_by_owner<'a>(&'a self, owner: &'a str) -> StoreFuture<'a, u64> {
-        self.ask("delete_by_owner", None, move || self.inner.delete_by_owner(owner))
+    fn all<'a>(&'a self, now: u64, cursor: Option<&'a Cursor>) -> StoreFuture<'a, Page> {
+        self.ask("all", None, move || self.inner.all(now, cursor))
+    }
+
+    fn delete_by_id(&self, id: SessionId, now: u64) -> StoreFuture<'_, bool> {
+        self.ask("delete_by_id", None, move || self.inner.delete_by_id(id, now))
+    }
+
+    fn delete_by_owner<'a>(&'a self, owner: Owner<'a>, spared: Spared, now: u64) -> StoreFuture<'a, u64> {
+        self.ask("delete_by_owner", None, move || self.inner.delete_by_owner(owner, spared, now))
+    }
+
+    fn delete_by_application<'a>(&'a self, application: &'a str, now: u64) -> StoreFuture<'a, u64> {
+        self.ask("delete_by_application", None, move || self.inner.delete_by_application(application, now))
     }
 }

@@ -1,0 +1,134 @@
+//! The ends of sessions that this process remembers, for an engine that has no store to remember them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use session_core::{
+    SessionId,
+    store::{End, RecordKey},
+};
+
+/// The sessions that this process has ended in the last minute. Clones share the list.
+#[derive(Clone, Default)]
+pub(crate) struct Ends(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// The time of the last end, in seconds since 1970. Most requests come more than a minute later and need no lock.
+    last: AtomicU64,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Default)]
+struct Ring {
+    by_id: HashMap<SessionId, (End, u64)>,
+    /// The ids in the order in which they ended. The oldest are dropped first.
+    order: VecDeque<SessionId>,
+}
+
+impl Ends {
+    /// Notes that a session has ended.
+    pub(super) fn note(&self, id: SessionId, end: End, now: u64) {
+        let mut ring = self.ring();
+        if ring.by_id.insert(id, (end, now)).is_none() {
+            ring.order.push_back(id);
+        }
+        while ring.order.len() > MOST {
+            let oldest = ring.order.pop_front();
+            oldest.map(|id| ring.by_id.remove(&id));
+        }
+        self.0.last.fetch_max(now, Relaxed);
+    }
+
+    /// Returns how a session ended, if this process has ended it in the last minute. A session that was rotated ends
+    /// with its successor.
+    pub(super) fn find(&self, id: SessionId, now: u64) -> Option<End> {
+        let last = self.0.last.load(Relaxed);
+        if last == 0 || !End::is_known(last, now) {
+            return None;
+        }
+        let ring = self.ring();
+        let (mut id, mut found) = (id, None);
+        for _ in 0..MOST_ROTATIONS {
+            let Some((end, ended_at)) = ring.by_id.get(&id) else { break };
+            if !End::is_known(*ended_at, now) {
+                break;
+            }
+            found = Some(*end);
+            let End::Rotated { successor } = end else { break };
+            id = successor.id();
+        }
+        found
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ends").finish_non_exhaustive()
+    }
+}
+
+/// Returns the end of a session in a cookie that was rotated. The engines with cookies know ids, and no keys of records.
+pub(super) fn rotated_to(successor: SessionId) -> End {
+    End::Rotated { successor: RecordKey::of_revocation(successor) }
+}
+
+/// The largest number of ends that are remembered: about 2 MB.
+const MOST: usize = 16_384;
+
+/// How many rotations in a row are followed, each within a minute of the one before.
+pub(super) const MOST_ROTATIONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u32) -> SessionId {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        SessionId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn an_end_is_known_for_a_minute() {
+        let ends = Ends::default();
+        assert_eq!(ends.find(id(1), 1_000), None);
+        ends.note(id(1), End::Deleted, 1_000);
+        assert_eq!(ends.find(id(1), 1_060), Some(End::Deleted));
+        assert_eq!(ends.find(id(1), 1_061), None);
+        assert_eq!(ends.find(id(2), 1_000), None);
+        ends.note(id(2), End::Renewed, 1_050);
+        assert_eq!(ends.find(id(1), 1_061), None, "an older end is over, although a newer one is known");
+    }
+
+    #[test]
+    fn a_rotated_session_ends_with_its_successor() {
+        let ends = Ends::default();
+        ends.note(id(1), rotated_to(id(2)), 1_000);
+        ends.note(id(2), rotated_to(id(3)), 1_001);
+        assert_eq!(ends.find(id(1), 1_002), Some(rotated_to(id(3))));
+        ends.note(id(3), End::Deleted, 1_003);
+        assert_eq!(ends.find(id(1), 1_004), Some(End::Deleted));
+    }
+
+    #[test]
+    fn the_oldest_ends_are_dropped_when_there_are_too_many() {
+        let ends = Ends::default();
+        for number in 0..=u32::try_from(MOST).unwrap() {
+            ends.note(id(number), End::Deleted, 1_000);
+        }
+        assert_eq!(ends.find(id(0), 1_000), None);
+        assert_eq!(ends.find(id(1), 1_000), Some(End::Deleted));
+        assert_eq!(ends.ring().by_id.len(), MOST);
+    }
+}

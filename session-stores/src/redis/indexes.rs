@@ -1,0 +1,305 @@
+//! Operations on many sessions: those of an owner, by the owner's indexes, and all, by a scan.
+
+use super::*;
+
+impl RedisStore {
+    /// Returns the newest sessions of an owner.
+    ///
+    /// A session may be renamed between the index and its record. The index then has another id for it, so the list is
+    /// made again when the index named something that is gone. Leftovers stay in an index, and are gone each time.
+    pub(super) async fn newest(&self, owner: Owner<'_>, now: u64, limit: u64) -> Result<Vec<SessionInfo>, StoreError> {
+        let mut last_gone = HashSet::new();
+        loop {
+            let (mut infos, mut gone) = (Vec::new(), HashSet::new());
+            for text in OwnerText::of(owner) {
+                let [_, visits] = self.names.indexes(&text);
+                self.newest_in(&visits, owner, now, limit, (&mut infos, &mut gone)).await?;
+            }
+            if gone.is_subset(&last_gone) {
+                infos.sort_by_key(|info: &SessionInfo| std::cmp::Reverse(info.seen_at));
+                infos.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                return Ok(infos);
+            }
+            last_gone = gone;
+        }
+    }
+
+    /// Adds the newest sessions in one index.
+    async fn newest_in(
+        &self,
+        index: &str,
+        owner: Owner<'_>,
+        now: u64,
+        limit: u64,
+        (infos, gone): (&mut Vec<SessionInfo>, &mut HashSet<SessionId>),
+    ) -> Result<(), StoreError> {
+        let (mut found, mut start) = (0, 0);
+        while found < limit {
+            let last = start + limit.min(BATCH) - 1;
+            let value = self.connection.value(cmd("ZREVRANGE").arg(index).arg(start).arg(last)).await?;
+            let ids = ids_of(value)?;
+            if ids.is_empty() {
+                break;
+            }
+            let live = self.live(&ids, owner, now).await?;
+            gone.extend(ids.iter().filter(|id| !live.contains_key(id)));
+            found += live.len() as u64;
+            infos.extend(live.into_values().map(Info::into_info));
+            start = last + 1;
+        }
+        Ok(())
+    }
+
+    /// Returns all live sessions of an owner.
+    pub(super) async fn owned(&self, owner: Owner<'_>, now: u64) -> Result<HashMap<SessionId, Info>, StoreError> {
+        let (mut known, mut owned) = (HashSet::new(), HashMap::new());
+        loop {
+            let ids = self.noted(owner).await?;
+            // A session may be renamed while this runs. Its new id is in the index before the old one is gone, so the
+            // next round finds it. The loop ends with a round that finds only ids of the round before.
+            let new: Vec<_> = ids.difference(&known).copied().collect();
+            if new.is_empty() {
+                return Ok(owned);
+            }
+            owned.retain(|id, _| ids.contains(id));
+            owned.extend(self.live(&new, owner, now).await?);
+            known = ids;
+        }
+    }
+
+    /// Returns the ids in the owner's indexes: all live sessions of the owner, and perhaps some that have ended.
+    async fn noted(&self, owner: Owner<'_>) -> Result<HashSet<SessionId>, StoreError> {
+        let mut noted = HashSet::new();
+        for text in OwnerText::of(owner) {
+            let [ends, _] = self.names.indexes(&text);
+            noted.extend(ids_of(self.connection.value(cmd("ZRANGE").arg(ends).arg(0).arg(-1)).await?)?);
+        }
+        Ok(noted)
+    }
+
+    /// Reads the sessions with these ids that are alive and belong to the owner.
+    async fn live(
+        &self,
+        ids: &[SessionId],
+        owner: Owner<'_>,
+        now: u64,
+    ) -> Result<HashMap<SessionId, Info>, StoreError> {
+        let mut live = HashMap::new();
+        for (id, info) in self.infos(ids, Unreadable::IsError).await? {
+            if info.is_live_of(owner, now) {
+                live.insert(id, info);
+            }
+        }
+        Ok(live)
+    }
+
+    /// Reads the records with these ids, without their entries.
+    async fn infos(&self, ids: &[SessionId], unreadable: Unreadable) -> Result<Vec<(SessionId, Info)>, StoreError> {
+        let parts = self.parts(ids.iter().copied());
+        let read = async |part: &Vec<SessionId>| {
+            let names = part.iter().map(|id| self.names.record(*id)).collect();
+            let texts = self.infos_at(names, unreadable).await?;
+            let infos = part.iter().zip(texts).map(|(id, text)| match (info(*id, &text), unreadable) {
+                (Err(_), Unreadable::Skipped) => Ok(None),
+                (info, _) => Ok(info?.map(|info| (*id, info))),
+            });
+            infos.collect::<Result<Vec<_>, StoreError>>()
+        };
+        Ok(try_join_all(parts.iter().map(read)).await?.into_iter().flatten().flatten().collect())
+    }
+
+    pub(super) async fn infos_at(
+        &self,
+        names: Vec<String>,
+        unreadable: Unreadable,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let skips = if unreadable == Unreadable::Skipped { b"1" } else { &b""[..] };
+        match self.run(&Call { script: &INFO, keys: names, arguments: vec![skips.into()] }).await? {
+            Answer::List(texts) => Ok(texts),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Reads the records with these ids, all of one shard.
+    pub(super) async fn texts(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Vec<u8>)>, StoreError> {
+        let mut command = cmd("MGET");
+        for id in ids {
+            command.arg(self.names.record(*id));
+        }
+        let Value::Array(values) = self.connection.value(&command).await? else { return Err(unexpected()) };
+        let found = ids.iter().zip(values).filter(|(_, value)| *value != Value::Nil);
+        found.map(|(id, value)| Ok((*id, bytes_of(value)?))).collect()
+    }
+
+    /// Divides ids into parts that one command or script can take: of limited size, and in a cluster all of one shard.
+    pub(super) fn parts(&self, ids: impl Iterator<Item = SessionId>) -> Vec<Vec<SessionId>> {
+        let mut shards = BTreeMap::<_, Vec<_>>::new();
+        for id in ids {
+            let shard = if self.connection.is_one_server() { 0 } else { RecordKey::from_parts(id, [0; 32]).shard() };
+            shards.entry(shard).or_default().push(id);
+        }
+        shards.into_values().flat_map(|ids| ids.chunks(BATCH as usize).map(<[_]>::to_vec).collect::<Vec<_>>()).collect()
+    }
+
+    /// Ends the sessions with these ids that are alive and meant. Returns how many.
+    pub(super) async fn end(
+        &self,
+        ids: &[SessionId],
+        hash: &[u8],
+        end: End,
+        meant: &Meant<'_>,
+        now: u64,
+    ) -> Result<u64, StoreError> {
+        let parts = self.parts(ids.iter().copied());
+        let counts = try_join_all(parts.iter().map(|part| self.end_part(part, hash, end, meant, now))).await?;
+        Ok(counts.into_iter().sum())
+    }
+
+    async fn end_part(
+        &self,
+        ids: &[SessionId],
+        hash: &[u8],
+        end: End,
+        meant: &Meant<'_>,
+        now: u64,
+    ) -> Result<u64, StoreError> {
+        let (state, rest) = tombstone(end, now);
+        let (application, owner) = match *meant {
+            Meant::All => (Vec::new(), Vec::new()),
+            Meant::Of(Owner { application, name }) => (Vec::new(), OwnerText::new(Some(application), name).0),
+            Meant::OfApplication(application) => (application_text(application), Vec::new()),
+        };
+        let keys = ids.iter().map(|id| self.names.record(*id)).collect();
+        let state = vec![state];
+        let arguments =
+            vec![digits(now).into(), hash.into(), state.into(), rest.into(), application.into(), owner.into()];
+        let Answer::List(owners) = self.run(&Call { script: &DELETE, keys, arguments }).await? else {
+            return Err(unexpected());
+        };
+        // A single session leaves its owner's indexes at once. Many sessions do when the indexes are next written to.
+        if let ([id], [owner]) = (ids, &owners[..])
+            && !owner.is_empty()
+        {
+            self.forget(&OwnerText(owner.clone()), *id).await?;
+        }
+        Ok(owners.len() as u64)
+    }
+
+    /// Removes a session that has ended from its owner's indexes.
+    async fn forget(&self, owner: &OwnerText, id: SessionId) -> Result<(), StoreError> {
+        let arguments = vec![hex(id).into_bytes().into()];
+        self.run(&Call { script: &FORGET, keys: self.names.indexes(owner).to_vec(), arguments }).await.map(drop)
+    }
+
+    /// Ends the sessions of an owner, except those that are spared.
+    pub(super) async fn end_owned(&self, owner: Owner<'_>, spared: Spared, now: u64) -> Result<u64, StoreError> {
+        let (mut ended, mut known) = (0, HashSet::new());
+        // A session that is renamed while this runs has another id then, and the next round finds it.
+        loop {
+            let ending = self.ending(owner, spared, now).await?;
+            if ending.is_subset(&known) {
+                return Ok(ended);
+            }
+            let ids: Vec<_> = ending.iter().copied().collect();
+            ended += self.end(&ids, &[], End::Deleted, &Meant::Of(owner), now).await?;
+            known = ending;
+        }
+    }
+
+    /// Returns the ids of the sessions that end. If none of the newest is spared, this needs no look at the records.
+    async fn ending(&self, owner: Owner<'_>, spared: Spared, now: u64) -> Result<HashSet<SessionId>, StoreError> {
+        let mut ids = self.noted(owner).await?;
+        ids.retain(|id| spared.id != Some(*id));
+        if spared.newest == 0 || ids.len() as u64 <= spared.newest {
+            return Ok(if spared.newest == 0 { ids } else { HashSet::new() });
+        }
+        let owned = self.owned(owner, now).await?;
+        let mut began: Vec<_> = owned.iter().map(|(id, info)| (info.0.created_at, *id)).collect();
+        began.retain(|(_, id)| spared.id != Some(*id));
+        began.sort_unstable_by_key(|began| std::cmp::Reverse(*began));
+        let newest = usize::try_from(spared.newest).unwrap_or(usize::MAX);
+        Ok(began.into_iter().skip(newest).map(|(_, id)| id).collect())
+    }
+
+    /// Ends all sessions of an application. A scan may miss a session that is renamed while it runs, so there is another
+    /// one, until a scan ends nothing.
+    pub(super) async fn end_application(&self, application: &str, now: u64) -> Result<u64, StoreError> {
+        let mut ended = 0;
+        for _ in 0..MOST_SCANS {
+            let before = ended;
+            for node in self.connection.nodes().await? {
+                let mut cursor = FIRST.to_owned();
+                loop {
+                    let (next, keys) = self.scan(node, &cursor, None).await?;
+                    let ids: Vec<_> = keys.iter().filter_map(|key| self.names.id_of(key.as_bytes())).collect();
+                    ended += self.end(&ids, &[], End::Deleted, &Meant::OfApplication(application), now).await?;
+                    if next == FIRST {
+                        break;
+                    }
+                    cursor = next;
+                }
+            }
+            if ended == before {
+                break;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Returns a page of all sessions. The cursor is the number of the machine and the cursor of its scan.
+    pub(super) async fn page(&self, now: u64, cursor: Option<&Cursor>) -> Result<Page, StoreError> {
+        let nodes = self.connection.nodes().await?;
+        let (number, place) = cursor.and_then(|cursor| cursor.as_str().split_once(':')).unwrap_or(("0", FIRST));
+        let number: usize = number.parse().unwrap_or(nodes.len());
+        let Some(node) = nodes.get(number) else { return Ok(Page { sessions: Vec::new(), next: None }) };
+        let (next, keys) = self.scan(*node, place, None).await?;
+        let ids: HashSet<_> = keys.iter().filter_map(|key| self.names.id_of(key.as_bytes())).collect();
+        let infos = self.infos(&ids.into_iter().collect::<Vec<_>>(), Unreadable::Skipped).await?;
+        let live = infos.into_iter().map(|(_, info)| info).filter(|info| !info.0.is_expired(now));
+        let next = match (next.as_str(), number + 1) {
+            (FIRST, number) if number == nodes.len() => None,
+            (FIRST, number) => Some(Cursor::new(format!("{number}:{FIRST}"))),
+            (next, _) => Some(Cursor::new(format!("{number}:{next}"))),
+        };
+        Ok(Page { sessions: live.map(Info::into_info).collect(), next })
+    }
+
+    /// Returns the keys of some records on one machine, and where the scan goes on.
+    pub(super) async fn scan(
+        &self,
+        node: Node,
+        cursor: &str,
+        kind: Option<&str>,
+    ) -> Result<(String, Vec<String>), StoreError> {
+        let mut command = cmd("SCAN");
+        command.arg(cursor).arg("MATCH").arg(self.names.all_records()).arg("COUNT").arg(BATCH);
+        if let Some(kind) = kind {
+            command.arg("TYPE").arg(kind);
+        }
+        let Value::Array(reply) = self.connection.value_of(node, &command).await? else { return Err(unexpected()) };
+        let [next, Value::Array(keys)] = <[Value; 2]>::try_from(reply).map_err(|_| unexpected())? else {
+            return Err(unexpected());
+        };
+        let text = |value| String::from_utf8(bytes_of(value)?).map_err(|_| unexpected());
+        Ok((text(next)?, keys.into_iter().map(text).collect::<Result<_, _>>()?))
+    }
+}
+
+/// What becomes of records that cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    IsError,
+    Skipped,
+}
+
+fn ids_of(value: Value) -> Result<Vec<SessionId>, StoreError> {
+    let Value::Array(members) = value else { return Err(unexpected()) };
+    let ids = members.into_iter().map(|member| Ok(schema::id_of_hex(&bytes_of(member)?)));
+    Ok(ids.collect::<Result<Vec<_>, StoreError>>()?.into_iter().flatten().collect())
+}
+
+/// The largest number of records in one command.
+const BATCH: u64 = 1_000;
+
+/// The largest number of scans for the sessions of one application.
+const MOST_SCANS: u32 = 3;
