@@ -223,6 +223,16 @@ async fn what_is_secret_is_in_no_cookie_no_page_and_no_log() {
 }
 
 #[tokio::test]
+async fn sensitive_names_are_whole_words_and_are_not_named_as_dropped() {
+    let names = ["token_count", "input_token_count", "secretary", "description", "user_pass", "newPass", "new_pin"];
+    let others = ["login_pw", "pass1", "iban", "jwt", "otp", "card number", "api_token", "secret"];
+    let form: Vec<_> = names.into_iter().chain(others).map(|name| (name.to_owned(), "x".to_owned())).collect();
+    let page = carried(move || back().with_input(&form)).await;
+    let kept = json!({"token_count": "x", "input_token_count": "x", "secretary": "x", "description": "x"});
+    assert_eq!(page, json!({"input": kept, "errors": {}, "dropped": []}));
+}
+
+#[tokio::test]
 async fn what_is_typed_into_a_validated_password_stays_in_no_message() {
     #[derive(validator::Validate)]
     struct Login {
