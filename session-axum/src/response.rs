@@ -452,7 +452,7 @@ impl Flashing {
 /// letters nor digits separate its words. Case, digits at the end of a word and a plural `s` do not matter, except that
 /// `tokens` are kept. So `card[number]`, `newPassword` and `pass1` are left out, and `token_count` is kept.
 #[derive(Debug)]
-pub struct WithInput(Lists);
+pub struct WithInput(Batch);
 
 impl WithInput {
     /// Adds the values of a refused form for the next page.
@@ -607,7 +607,7 @@ response_parts! {
     RemovingFromSession: this => this.0;
     WithNewSession: _this => Edit::end();
     Flashing: this => Edit::Flash(Batch { messages: this.0, ..Batch::default() });
-    WithInput: this => Edit::Flash(Batch { input: this.0, ..Batch::default() });
+    WithInput: this => Edit::Flash(this.0);
     WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }
 
