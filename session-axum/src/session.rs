@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
     MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, SessionData, SessionId,
     data::{Field, Reader, Writer},
-    decode, encode,
+    decode, encode, encode_readable,
     store::{Changes, Metadata},
     system_time,
 };
@@ -287,7 +287,13 @@ impl Session {
     /// # Errors
     ///
     /// Returns an error if the value cannot be written as JSON that can be read back, if the key begins with `$`, or if
-    /// the response has already been sent.
+    /// the response has already been sent. No value has a NaN, an infinity, more than 32 levels or a key twice.
+    ///
+    /// Some values are written and yet not read back, which only reading can tell. The fields of a `Session<T>` and
+    /// [`update`](Self::update) check it in debug builds; here [`get`](Self::get) fails:
+    ///
+    /// - 128-bit integers, and maps with keys that are no text, in an internally tagged, untagged or flattened type
+    /// - `Some(None)`, and `Some` of everything else that JSON writes as `null`: it is read as `None`
     ///
     /// # Examples
     ///
@@ -435,7 +441,7 @@ impl Session {
         }
         let mut change = |old: Option<&str>| {
             let new = change(old.map(decode).transpose().map_err(|error| Error::decode(key, error))?);
-            let text = encode(&new).map_err(|error| Error::encode(key, error))?;
+            let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
             Ok((new, text))
         };
         self.request.update(key, &mut change).await
@@ -856,8 +862,7 @@ impl<T: SessionData> Session<T> {
         Ok(Self { request: request.clone(), data: data?, before: None })
     }
 
-    fn fields(&self) -> Result<Vec<Field>, Error> {
-        let mut writer = Writer::new();
+    fn fields(&self, mut writer: Writer) -> Result<Vec<Field>, Error> {
         self.data.write(&mut writer);
         writer.finish().map_err(|(key, error)| Error::encode(key, error))
     }
@@ -891,7 +896,7 @@ impl<T: SessionData> DerefMut for Session<T> {
     fn deref_mut(&mut self) -> &mut T {
         // If the fields cannot be written now, none of them counts as unchanged: the drop reports the error.
         if self.before.is_none() {
-            self.before = Some(self.fields().unwrap_or_default());
+            self.before = Some(self.fields(Writer::of_read()).unwrap_or_default());
         }
         &mut self.data
     }
@@ -902,14 +907,13 @@ impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
         // A handler that panics may have changed only some of the fields, so nothing is staged.
         let Some(before) = self.before.take().filter(|_| !std::thread::panicking()) else { return };
-        let fields = self.fields().and_then(|fields| {
-            let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
+        let changed = self.fields(Writer::after(before)).and_then(|changed| {
             match changed.iter().find(|field| field.key.starts_with(RESERVED_PREFIX)) {
                 Some(field) => Err(Error::reserved(field.key)),
                 None => Ok(changed),
             }
         });
-        match fields {
+        match changed {
             Ok(fields) => self.request.stage_or_log(|session| stage_fields(&mut session.staged.changes, fields)),
             Err(error) => self.request.fail(error),
         }

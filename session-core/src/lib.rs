@@ -84,7 +84,6 @@ mod contract;
 pub mod cookie;
 mod entries;
 mod fields;
-mod finite;
 mod format;
 mod id;
 mod json;
@@ -92,6 +91,7 @@ mod keys;
 mod lifetime;
 mod messages;
 mod metadata;
+mod nulls;
 mod seal;
 
 /// For authors of session stores: the trait, and the types that a store reads and writes.
@@ -144,7 +144,7 @@ pub use keys::{KeyError, KeyErrorKind, Keys};
 pub use {
     base64url::base64url,
     clock::{system_time, unix_seconds},
-    entries::{DecodeError, EncodeError, decode, encode},
+    entries::{DecodeError, EncodeError, decode, encode, encode_readable},
     json::{Malformed, write_object},
     lifetime::{Limits, MAX_COOKIE_AGE},
     metadata::RESERVED_PREFIX,

@@ -51,6 +51,8 @@ mod twin_cookies;
 #[cfg(test)]
 mod typed;
 #[cfg(test)]
+mod values;
+#[cfg(test)]
 mod versions;
 #[cfg(test)]
 mod wire_format;
