@@ -287,7 +287,10 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
 /// ```
 pub fn encode_readable<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, EncodeError> {
     let text = encode(value)?;
-    if cfg!(debug_assertions) { check_readable(value, &text).map(|()| text) } else { Ok(text) }
+    if cfg!(debug_assertions) {
+        check_readable(value, &text)?;
+    }
+    Ok(text)
 }
 
 /// Checks that a value can be decoded from its text.

@@ -299,13 +299,19 @@ impl Writer {
 
     /// Checks the next field in a debug build.
     fn check<T: Serialize + DeserializeOwned>(&self, value: &T, text: String) -> Result<String, EncodeError> {
-        let is_checked = match &self.checks {
+        if cfg!(debug_assertions) && self.is_due(value, &text) {
+            check_readable(value, &text)?;
+        }
+        Ok(text)
+    }
+
+    fn is_due<T: Serialize>(&self, value: &T, text: &str) -> bool {
+        match &self.checks {
             Checks::All => true,
             // `Some(None)` has the text of `None`.
-            Checks::Changed(before) => !self.is_in(before, &text) || loses_some(value, &text),
+            Checks::Changed(before) => !self.is_in(before, text) || loses_some(value, text),
             Checks::None => false,
-        };
-        if cfg!(debug_assertions) && is_checked { check_readable(value, &text).map(|()| text) } else { Ok(text) }
+        }
     }
 
     /// Returns whether the next field has this text in `before`.

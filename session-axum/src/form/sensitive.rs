@@ -14,6 +14,8 @@ pub(super) fn is_sensitive(name: &str) -> bool {
 fn is_sensitive_word(word: &str) -> bool {
     let singular = singular(word);
     WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+        || (BEGINS_A_WORD.iter().any(|start| without(word, start).is_some())
+            && !word.eq_ignore_ascii_case("passwordless"))
         || [ENDS_A_WORD, NEIGHBOURS].into_iter().flatten().any(|end| ends(singular, end))
 }
 
@@ -105,6 +107,8 @@ fn first_word(text: &str) -> usize {
 
 const SECOND_FACTOR: &str = "2fa";
 
+/// The beginnings of sensitive words. Only "passwordless" begins like that too.
+const BEGINS_A_WORD: &[&str] = &["password", "passwd", "pwd"];
 /// The ends of sensitive words. No other words end like that.
 const ENDS_A_WORD: &[&str] = &[
     "password",
@@ -124,7 +128,23 @@ const ENDS_A_WORD: &[&str] = &[
     "cvc",
 ];
 /// Sensitive words that are the end of other words too: "compass" and "shipping pin".
-const WORDS: &[&str] = &["pass", "pin", SECOND_FACTOR, "mfa", "tfa", "ssn", "csc", "iban"];
+const WORDS: &[&str] = &[
+    "pass",
+    "pin",
+    SECOND_FACTOR,
+    "mfa",
+    "tfa",
+    "ssn",
+    "csc",
+    "cvn",
+    "iban",
+    "userpass",
+    "newpass",
+    "oldpass",
+    "confirmpass",
+    "newpin",
+    "oldpin",
+];
 /// Words that are sensitive one after another.
 const NEIGHBOURS: &[&str] = &[
     "apikey",
@@ -141,6 +161,8 @@ const NEIGHBOURS: &[&str] = &[
     "onetimecode",
     "recoverycode",
     "securitycode",
+    "smscode",
+    "twofactorcode",
     "verificationcode",
     "recoveryphrase",
     "seedphrase",
@@ -222,6 +244,11 @@ mod tests {
             "token[value]",
             "csrfmiddlewaretoken",
             "newpassword",
+            "passwordconfirm",
+            "PASSWORDAGAIN2",
+            "pwdrepeat",
+            "userpass",
+            "two_factor_code",
             "user.passwords[3]",
             "api_keys",
             "myapikey",
@@ -267,6 +294,9 @@ mod tests {
             "compass",
             "passport",
             "passwordless",
+            "passwordless_login",
+            "bypass",
+            "two_factor",
             "pinned",
             "spinning",
             "kindle",
@@ -294,6 +324,6 @@ mod tests {
             .skip(2)
             .map(|row| row.split('`').skip(1).step_by(2).collect())
             .collect();
-        assert_eq!(rows, [ENDS_A_WORD, WORDS, NEIGHBOURS, ENDS_A_PART, WHOLE]);
+        assert_eq!(rows, [BEGINS_A_WORD, ENDS_A_WORD, WORDS, NEIGHBOURS, ENDS_A_PART, WHOLE]);
     }
 }
