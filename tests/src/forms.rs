@@ -682,6 +682,15 @@ async fn an_empty_text_is_an_optional_value_that_is_absent() {
     assert_eq!(read_back(pairs("")).await, Some(aged(None)));
     assert_eq!(read_back(pairs("36")).await, Some(aged(Some(36))));
     assert_eq!(read_back::<_, Aged>(pairs("old")).await, None);
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Seats {
+        seats: Vec<Option<u8>>,
+        letters: Vec<Option<char>>,
+    }
+    let letters = [("letters", " "), ("letters", "")];
+    let many: Vec<_> = [("seats", ""); 900].into_iter().chain(letters).collect();
+    assert_eq!(read_back(many).await, Some(Seats { seats: vec![None; 900], letters: vec![Some(' '), None] }));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Reads the texts of a form as a struct.
 
-use std::{cell::RefCell, fmt::Display, str::FromStr};
+use std::{any::type_name, cell::RefCell, fmt::Display, str::FromStr};
 
 use serde::{
     Deserializer,
@@ -22,12 +22,12 @@ pub(crate) fn parse<'a, T: DeserializeOwned>(fields: impl Iterator<Item = (&'a s
 }
 
 fn read<T: DeserializeOwned>(root: &Node<'_>, fields: &[(&str, &Texts)], infers_types: bool) -> Option<T> {
-    let form = Form { root, fields, infers_types, absent: RefCell::default() };
+    let form = Form { root, fields, infers_types, nulls: RefCell::default() };
     loop {
-        let absent = form.absent.borrow().len();
+        let known = form.nulls.borrow().len();
         match T::deserialize(Value { form: &form, source: Source::Node(root) }) {
             Ok(value) => return Some(value),
-            Err(_) if form.absent.borrow().len() == absent => return None,
+            Err(_) if form.nulls.borrow().len() == known => return None,
             Err(_) => {}
         }
     }
@@ -60,9 +60,18 @@ struct Form<'t> {
     /// Whether a text of an unknown type may be a number or a boolean. The types of flattened and untagged values are
     /// unknown to serde.
     infers_types: bool,
-    /// What is read as `null` in the next attempt: empty values that their optional type does not take, as an empty
-    /// text is no number, and required fields that are missing.
-    absent: RefCell<Vec<(usize, &'static str)>>,
+    /// What is read as `null` in the next attempt.
+    nulls: RefCell<Vec<Null<'t>>>,
+}
+
+/// A value that is read as `null`. The types are the names of their visitors: what holds for one value of a type holds for
+/// all, so that the number of attempts does not depend on the form's length.
+#[derive(Clone, Copy, PartialEq)]
+enum Null<'t> {
+    /// A blank text that an optional type does not take, as an empty text is no number. `None` is an empty list.
+    Blank(&'static str, Option<&'t str>),
+    /// A required field of a struct.
+    Missing(&'static str, &'static str),
 }
 
 /// A value of the form.
@@ -115,32 +124,29 @@ impl<'t> Value<'t> {
         }
     }
 
-    /// Returns a number that no other value of the form has.
-    fn place(&self) -> usize {
-        match self.source {
-            Source::Node(node) => std::ptr::from_ref(node).addr(),
-            Source::Text(text) => std::ptr::from_ref(text).addr(),
-            Source::Key(_) | Source::Null => 0,
-        }
-    }
-
-    fn note_absent(&self, field: &'static str) {
-        let absent = (self.place(), field);
-        let mut known = self.form.absent.borrow_mut();
-        if !known.contains(&absent) {
-            known.push(absent);
-        }
-    }
-
-    fn absent_fields(self) -> impl Iterator<Item = Pair<'t>> {
-        let place = self.place();
-        let fields =
-            self.form.absent.borrow().clone().into_iter().filter(move |(at, field)| *at == place && !field.is_empty());
-        fields.map(move |(_, field)| (self.of(Source::Key(field)), self.of(Source::Null)))
-    }
-
     fn is_root(&self) -> bool {
-        self.place() == std::ptr::from_ref(self.form.root).addr()
+        matches!(self.source, Source::Node(node) if std::ptr::eq(node, self.form.root))
+    }
+
+    fn note(&self, null: Null<'t>) {
+        if !self.form.nulls.borrow().contains(&null) {
+            self.form.nulls.borrow_mut().push(null);
+        }
+    }
+
+    /// Returns the fields of a struct that are missing and are read as `null`.
+    fn missing_fields(self, of: &'static str) -> Vec<Pair<'t>> {
+        let nulls = self.form.nulls.borrow();
+        let fields = nulls.iter().filter_map(|null| match null {
+            Null::Missing(of_type, field) if *of_type == of => Some(*field),
+            _ => None,
+        });
+        let missing = fields.filter(|field| !self.has_member(field));
+        missing.map(|field| (self.of(Source::Key(field)), self.of(Source::Null))).collect()
+    }
+
+    fn has_member(&self, key: &str) -> bool {
+        matches!(self.source, Source::Node(node) if node.members.iter().any(|(known, _)| *known == key))
     }
 
     /// Returns the members of a struct or a map.
@@ -268,14 +274,15 @@ impl<'t> Deserializer<'t> for Value<'t> {
         visitor.visit_str(self.text()?)
     }
 
-    /// Reads an optional value. If it is empty and its type takes no empty text, the next attempt reads it as `None`.
+    /// Reads an optional value. If it is blank and its type takes no blank text, the next attempt reads it as `None`.
     fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Unreadable> {
-        if matches!(self.source, Source::Null) || self.form.absent.borrow().contains(&(self.place(), "")) {
+        let null = Null::Blank(type_name::<V>(), self.text().ok());
+        if matches!(self.source, Source::Null) || (self.is_blank() && self.form.nulls.borrow().contains(&null)) {
             return visitor.visit_none();
         }
         let value = visitor.visit_some(self);
         if value.is_err() && self.is_blank() && !self.is_root() {
-            self.note_absent("");
+            self.note(null);
         }
         value
     }
@@ -321,10 +328,10 @@ impl<'t> Deserializer<'t> for Value<'t> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unreadable> {
-        let absent: Vec<_> = self.absent_fields().collect();
-        let value = visitor.visit_map(MapDeserializer::new(self.members()?.chain(absent)));
-        value.map_err(|error| {
-            error.missing.into_iter().for_each(|field| self.note_absent(field));
+        let of = type_name::<V>();
+        let members = self.members()?.chain(self.missing_fields(of));
+        visitor.visit_map(MapDeserializer::new(members)).map_err(|error| {
+            error.missing.into_iter().for_each(|field| self.note(Null::Missing(of, field)));
             UNREADABLE
         })
     }
