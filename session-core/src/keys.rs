@@ -407,6 +407,12 @@ mod tests {
             "passwordsecretkeyadminlogintest1234",
             "abcdefgh12345678hgfedcba87654321",
             "qwertyasdfzxcv123456qwertzasdf7890",
+            "internationalinternational48291736",
+            "7319 Kaleidoskop-Kaleidoskop- 8264",
+            "cGFzc3dvcmRwYXNzd29yZHBhc3N3b3Jk",
+            "bzYrMGtSY1VnMkhodTBsN2I5UTRzQzFtbzYrMGtSY1VnMkhodTBsN2I5UTRzQzFt",
+            "70617373776f72642d7365637265742d",
+            "39bCcZ7RB/9tV3FBCfl131seu93f1sJxntEH/21XcUEJ+XXfWx673Q==",
             "0000000000000000000000000000000123456789abcdef",
         ] {
             assert!(Keys::new(secret).is_err(), "{secret}");

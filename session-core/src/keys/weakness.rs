@@ -3,24 +3,70 @@
 use zeroize::Zeroizing;
 
 use super::KeyErrorKind;
-use crate::base64url::base64url;
+use crate::base64url::{base64url, from_base64url};
 
 /// Returns the reason why a secret of enough bytes can be guessed; `None` if it looks random.
 pub(super) fn weakness(secret: &[u8]) -> Option<KeyErrorKind> {
+    let decoded = [from_hex(secret), from_base64url(base64_digits(secret).trim_ascii_end())];
+    weakness_of(secret)
+        .or_else(|| decoded.into_iter().flatten().map(Zeroizing::new).find_map(|text| hidden_weakness(&text)))
+}
+
+fn weakness_of(secret: &[u8]) -> Option<KeyErrorKind> {
     // `PASSWORD` is as easy to guess as `password`. Other bytes stay as they are.
     let lower = Zeroizing::new(secret.to_ascii_lowercase());
-    if is_well_known(secret, &lower) {
+    let joined = Zeroizing::new(lower.iter().copied().filter(|byte| !b"-_ .:".contains(byte)).collect::<Vec<_>>());
+    if is_well_known(secret, &joined) {
         Some(KeyErrorKind::WellKnown)
-    } else if is_repetition(&lower) {
+    } else if is_repetition(&lower, without_digits(&joined)) {
         Some(KeyErrorKind::Repetition)
     } else {
         None
     }
 }
 
-fn is_repetition(text: &[u8]) -> bool {
+/// Returns the reason for what a secret is the hexadecimal or base64 text of. Random bytes are no text, and too few to be
+/// searched for accidents.
+fn hidden_weakness(decoded: &[u8]) -> Option<KeyErrorKind> {
+    if decoded.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        return weakness_of(decoded);
+    }
+    has_period(decoded).then_some(KeyErrorKind::Repetition)
+}
+
+fn is_repetition(text: &[u8], letters: &[u8]) -> bool {
     let start = &text[..text.len().min(LONGEST_LOOK)];
-    has_period(text) || different_bytes(text) < MIN_DIFFERENT || new_bytes(start) < MIN_NEW || is_half_a_copy(start)
+    has_period(text)
+        || (letters.len() * 2 >= text.len() && has_period(letters))
+        || different_bytes(text) < MIN_DIFFERENT
+        || new_bytes(start) < MIN_NEW
+        || is_half_a_copy(start)
+}
+
+/// Returns the text without the digits and signs before and after its letters.
+fn without_digits(text: &[u8]) -> &[u8] {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+    let start = text.iter().position(is_letter).unwrap_or(0);
+    let end = text.iter().rposition(is_letter).map_or(0, |last| last + 1);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// Returns the bytes of a text of hexadecimal digits.
+fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? * 16 + digit(*low)?)).collect()
+}
+
+/// Returns a text with the digits of base64url in place of those of base64, and spaces in place of the padding.
+fn base64_digits(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let digits = text.iter().map(|byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        b'=' => b' ',
+        byte => *byte,
+    });
+    Zeroizing::new(digits.collect())
 }
 
 /// Returns whether the text repeats a pattern of up to half its length.
@@ -79,22 +125,16 @@ fn copy(text: &[u8], at: usize) -> usize {
     (0..at).map(common).max().unwrap_or(0)
 }
 
-fn is_well_known(secret: &[u8], lower: &[u8]) -> bool {
-    let joined = Zeroizing::new(lower.iter().copied().filter(|byte| !b"-_ .:".contains(byte)).collect::<Vec<_>>());
+fn is_well_known(secret: &[u8], joined: &[u8]) -> bool {
     (sequence(secret) == secret.len() && secret[0] != secret[1])
-        || SAMPLES.iter().any(|sample| holds(&joined, sample.as_bytes()))
-        || EMPTY_DIGESTS.iter().any(|digest| is_digest(digest, secret, &joined))
+        || SAMPLES.iter().any(|sample| holds(joined, sample.as_bytes()))
+        || EMPTY_DIGESTS.iter().any(|digest| is_digest(digest, secret, joined))
 }
 
 /// Returns whether the secret is a digest, in hexadecimal, in base64 or base64url, or as bytes. `digest` is its beginning.
 fn is_digest(digest: &[u8; 15], secret: &[u8], joined: &[u8]) -> bool {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let url_safe = secret.iter().map(|byte| match byte {
-        b'+' => b'-',
-        b'/' => b'_',
-        byte => *byte,
-    });
-    let url_safe = Zeroizing::new(url_safe.collect::<Vec<_>>());
+    let url_safe = base64_digits(secret);
     holds(joined, hex.as_bytes()) || holds(&url_safe, base64url(digest).as_bytes()) || holds(secret, digest)
 }
 
