@@ -287,13 +287,14 @@ impl Session {
     /// # Errors
     ///
     /// Returns an error if the value cannot be written as JSON that can be read back, if the key begins with `$`, or if
-    /// the response has already been sent. No value has a NaN, an infinity, more than 32 levels or a key twice.
+    /// the response has already been sent. NaN, infinities, more than 32 levels and repeated keys are refused.
     ///
-    /// Some values are written and yet not read back, which only reading can tell. The fields of a `Session<T>` and
-    /// [`update`](Self::update) check it in debug builds; here [`get`](Self::get) fails:
+    /// Some values are written and not read back. Only reading shows it, so that this method accepts them. The fields of a
+    /// `Session<T>` and [`update`](Self::update) refuse them in debug builds.
     ///
-    /// - 128-bit integers, and maps with keys that are no text, in an internally tagged, untagged or flattened type
-    /// - `Some(None)`, and `Some` of everything else that JSON writes as `null`: it is read as `None`
+    /// - 128-bit integers, and maps with keys that are no text, in an internally tagged, untagged or flattened type:
+    ///   [`get`](Self::get) returns an error.
+    /// - `Some(None)`, and `Some` of everything else that JSON writes as `null`: `get` returns `None`.
     ///
     /// # Examples
     ///
