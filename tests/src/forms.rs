@@ -560,6 +560,7 @@ struct Party {
     meals: BTreeMap<Meal, u64>,
     seats: BTreeMap<i8, Address>,
     corner: (i8, String),
+    detour: (Option<String>, u8, Option<Address>),
     nickname: Nickname,
 }
 
@@ -606,31 +607,32 @@ mod random_forms {
         let maps =
             (collection::btree_map(meal(), any::<u64>(), 0..3), collection::btree_map(any::<i8>(), address(), 0..3));
         let others = (size(), payment(), any::<i8>(), text(), option::of(text()));
-        (numbers, single, places, lists, maps, others).prop_map(|(numbers, single, places, lists, maps, others)| {
-            Party {
-                host: single.0,
-                amount: numbers.0,
-                balance: numbers.1,
-                price: if numbers.2.is_nan() { f64::INFINITY } else { numbers.2 },
-                ratio: if numbers.3.is_nan() { f32::MIN_POSITIVE } else { numbers.3 },
-                initial: single.1,
-                vegan: single.2,
-                budget: single.3,
-                motto: single.4,
-                place: places.0,
-                other_place: places.1,
-                guests: places.2,
-                tags: lists.0,
-                scores: lists.1,
-                table: lists.2,
-                sizes: lists.3,
-                size: others.0,
-                payment: others.1,
-                meals: maps.0,
-                seats: maps.1,
-                corner: (others.2, others.3),
-                nickname: Nickname(others.4),
-            }
+        let detour = (option::of(text()), any::<u8>(), address().prop_map(Some));
+        let all = (numbers, single, places, lists, maps, others, detour);
+        all.prop_map(|(numbers, single, places, lists, maps, others, detour)| Party {
+            host: single.0,
+            amount: numbers.0,
+            balance: numbers.1,
+            price: if numbers.2.is_nan() { f64::INFINITY } else { numbers.2 },
+            ratio: if numbers.3.is_nan() { f32::MIN_POSITIVE } else { numbers.3 },
+            initial: single.1,
+            vegan: single.2,
+            budget: single.3,
+            motto: single.4,
+            place: places.0,
+            other_place: places.1,
+            guests: places.2,
+            tags: lists.0,
+            scores: lists.1,
+            table: lists.2,
+            sizes: lists.3,
+            size: others.0,
+            payment: others.1,
+            meals: maps.0,
+            seats: maps.1,
+            corner: (others.2, others.3),
+            detour,
+            nickname: Nickname(others.4),
         })
     }
 

@@ -335,7 +335,7 @@ enum Items {
     Pair(Option<String>),
     Ignored,
     /// Texts so far, which stay a list.
-    Texts(Vec<String>),
+    Texts(Vec<Option<String>>),
     /// Texts that are too large together.
     TooLarge,
     /// At least one member is a list or has fields, so that each member has its index in its name.
@@ -364,8 +364,7 @@ impl List<'_, '_> {
         let room = self.values.room.saturating_sub(self.size);
         match value.serialize(TextWithin { room }) {
             Ok(text) if texts.len() < self.values.texts_left => {
-                let text = text.unwrap_or_default();
-                self.size += text.len();
+                self.size += text.as_ref().map_or(0, String::len);
                 texts.push(text);
             }
             Ok(_) | Err(NoText::TooLong) => self.items = Items::TooLarge,
@@ -395,7 +394,10 @@ impl List<'_, '_> {
 
     fn close(self) -> Result<(), Stop> {
         match self.items {
-            Items::Texts(texts) => self.values.field(Texts::Many(texts))?,
+            Items::Texts(texts) => {
+                let texts = texts.into_iter().map(Option::unwrap_or_default).collect();
+                self.values.field(Texts::Many(texts))?;
+            }
             Items::TooLarge => self.values.drop_field()?,
             Items::Nested => self.values.mark_empty(self.count)?,
             Items::Pairs | Items::Pair(_) | Items::Ignored => {}
