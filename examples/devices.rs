@@ -166,7 +166,7 @@ fn page(content: &Markup) -> Markup {
 async fn main() -> Result<(), Box<dyn StdError>> {
     let store = store(&env::var("STORE_URL").unwrap_or_else(|_| "sqlite://sessions.db".to_owned())).await?;
     // Without a secret this run uses a random key, and cannot open the sessions of earlier runs.
-    let has_secret = env::var_os("SESSION_SECRET").is_some();
+    let has_secret = ["SESSION_SECRET", "SESSION_SECRET_FILE"].into_iter().any(|name| env::var_os(name).is_some());
     let keys = if has_secret { Keys::from_env("SESSION_SECRET")? } else { Keys::generate() };
     // A visit is written to the store after an eighth of the idle timeout. In production remove `insecure_over_http`.
     let layer = SessionLayer::stored(store, keys).idle_timeout(Duration::from_secs(60 * 60)).insecure_over_http();

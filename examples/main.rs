@@ -38,7 +38,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn keys() -> Result<Keys, Box<dyn Error>> {
-    if env::var_os("SESSION_SECRET").is_some() {
+    if ["SESSION_SECRET", "SESSION_SECRET_FILE"].into_iter().any(|name| env::var_os(name).is_some()) {
         return Ok(Keys::from_env("SESSION_SECRET")?);
     }
     tracing::warn!(

@@ -8,7 +8,12 @@ use std::{
 
 fn settings() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_settings"));
-    command.env("PORT", "0").env_remove("SESSION_SECRET").env_remove("SESSION_SECRET_PREVIOUS").env_remove("RUST_LOG");
+    command
+        .env("PORT", "0")
+        .env_remove("SESSION_SECRET")
+        .env_remove("SESSION_SECRET_PREVIOUS")
+        .env_remove("SESSION_SECRET_FILE")
+        .env_remove("RUST_LOG");
     command
 }
 
@@ -60,11 +65,21 @@ fn it_says_where_the_page_is_and_serves_it_until_it_is_interrupted() -> Result<(
 }
 
 #[test]
-fn it_refuses_a_secret_that_is_too_short() -> Result<()> {
-    assert_refuses(
-        &settings().env("SESSION_SECRET", "too short").output()?,
-        "SESSION_SECRET has 9 bytes, but needs at least 32; make a good one with `openssl rand -base64 48`",
-    );
+fn it_refuses_a_secret_that_is_too_short_and_a_file_that_is_not_there() -> Result<()> {
+    for (name, value, sentence) in [
+        (
+            "SESSION_SECRET",
+            "too short",
+            "SESSION_SECRET has 9 bytes, but needs at least 32; make a good one with `openssl rand -base64 48`",
+        ),
+        (
+            "SESSION_SECRET_FILE",
+            "/not/there",
+            "SESSION_SECRET_FILE names a file that cannot be opened (entity not found); check its path and its permissions",
+        ),
+    ] {
+        assert_refuses(&settings().env(name, value).output()?, sentence);
+    }
     Ok(())
 }
 

@@ -222,8 +222,8 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Encode { key } => write!(
                 f,
-                "the value for the session key `{key}` cannot be stored as JSON: use text as map keys, nest at most 32 \
-                 levels, and repeat no key"
+                "the value for the session key `{key}` cannot be stored as JSON that is read back: use finite floats and text \
+                 as map keys, nest at most 32 levels, and repeat no key"
             ),
             ErrorKind::ReservedKey { key } => {
                 write!(f, "the key `{key}` begins with `$`, which is reserved: choose another key")

@@ -504,8 +504,8 @@ impl Flash {
     /// # });
     /// ```
     pub fn show<Kind, OfErrors>(&mut self, form: &(impl FormValues<Kind> + ?Sized), errors: impl IntoErrors<OfErrors>) {
-        let (input, errors) = (form::fields(form, &Choice::Usual), form::lists(errors));
-        self.now.extend(Batch { input, errors, ..Batch::default() });
+        let form = form::fields(form, &Choice::Usual);
+        self.now.extend(Batch { errors: form::lists(errors), ..form });
     }
 
     /// Keeps everything that came with the request for one more page: messages, form input and form errors, read or

@@ -4,18 +4,34 @@ use std::ops::Deref;
 
 use axum_core::extract::FromRequest;
 use serde::Serialize;
-use serde_json::Value;
-use session_core::flash::{Lists, Texts};
+use session_core::flash::Batch;
+
+/// Implements what serde asks of an error of its formats.
+macro_rules! error {
+    ($name:ident: $sentence:literal) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str($sentence)
+            }
+        }
+
+        impl std::error::Error for $name {}
+    };
+}
 
 mod errors;
-
+mod flatten;
 mod sensitive;
+mod text;
+mod tree;
 pub(crate) mod typed;
 
 pub use errors::IntoErrors;
 pub(crate) use errors::lists;
 #[doc(hidden)]
 pub use errors::{OfMessages, OfReport};
+#[doc(hidden)]
+pub use flatten::Values;
 use sensitive::is_sensitive;
 
 use crate::pairs::{self, IntoKeys};
@@ -48,20 +64,10 @@ use crate::pairs::{self, IntoKeys};
     note = "the struct in a `Form` needs `#[derive(Serialize, Deserialize)]`"
 )]
 pub trait FormValues<Kind> {
-    /// Returns the form as JSON.
-    fn values(&self) -> Values;
+    /// Adds the fields of the form to `values`.
+    #[doc(hidden)]
+    fn add_to(&self, values: &mut Values<'_>);
 }
-
-/// The return value of [`FormValues::values`]: the form as JSON, or the error of its serialization.
-pub struct Values(Result<Value, serde_json::Error>);
-
-impl Values {
-    fn of<F: Serialize + ?Sized>(form: &F) -> Self {
-        Self(serde_json::to_value(form))
-    }
-}
-
-session_core::opaque_debug!(Values);
 
 /// Marks a value that serializes to fields.
 #[doc(hidden)]
@@ -73,8 +79,8 @@ pub struct OfFields(());
 pub struct OfExtractor<M>(std::marker::PhantomData<M>);
 
 impl<F: Serialize + ?Sized> FormValues<OfFields> for F {
-    fn values(&self) -> Values {
-        Values::of(self)
+    fn add_to(&self, values: &mut Values<'_>) {
+        values.add(self);
     }
 }
 
@@ -83,8 +89,8 @@ where
     F: FromRequest<(), M> + Deref,
     F::Target: Serialize + Sized,
 {
-    fn values(&self) -> Values {
-        Values::of(&**self)
+    fn add_to(&self, values: &mut Values<'_>) {
+        values.add(&**self);
     }
 }
 
@@ -112,8 +118,8 @@ impl Choice {
         match self {
             Self::Usual => !is_sensitive(name),
             Self::Only(names) if names.iter().any(|chosen| chosen == name) => true,
-            Self::Only(names) => !is_sensitive(name) && is_chosen(names),
-            Self::Except(names) => !is_sensitive(name) && !is_chosen(names),
+            Self::Only(names) => is_chosen(names) && !is_sensitive(name),
+            Self::Except(names) => !is_chosen(names) && !is_sensitive(name),
         }
     }
 }
@@ -123,64 +129,27 @@ fn is_or_holds(chosen: &str, name: &str) -> bool {
     name.strip_prefix(chosen).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }
 
-/// Returns the chosen fields of a form.
+/// Returns the chosen fields of a form as input, and the names of those that are too large.
 ///
 /// Numbers and booleans become texts, lists stay lists, and `null` is left out. A struct in a struct gets names with
 /// brackets, as HTML forms write them: `address[city]`, `guests[0][name]`.
-pub(crate) fn fields<Kind>(form: &(impl FormValues<Kind> + ?Sized), choice: &Choice) -> Lists {
-    let mut fields = Vec::new();
-    match form.values().0 {
-        Ok(Value::Object(object)) => object.into_iter().for_each(|(name, value)| add(&mut fields, name, value)),
-        Ok(Value::Array(pairs)) => {
-            pairs.into_iter().filter_map(pair).for_each(|(name, value)| add(&mut fields, name, value));
-        }
-        Ok(_) | Err(_) => tracing::warn!("form input without fields: pass a struct, a map or pairs of name and value"),
-    }
-    fields.into_iter().filter(|(name, _)| choice.takes(name)).collect()
+pub(crate) fn fields<Kind>(form: &(impl FormValues<Kind> + ?Sized), choice: &Choice) -> Batch {
+    let mut values = Values::new(choice);
+    form.add_to(&mut values);
+    values.finish()
 }
 
-fn pair(value: Value) -> Option<(String, Value)> {
-    let Value::Array(pair) = value else { return None };
-    let [Value::String(name), value] = <[Value; 2]>::try_from(pair).ok()? else { return None };
-    Some((name, value))
-}
-
-fn add(fields: &mut Vec<(String, Texts)>, name: String, value: Value) {
-    match value {
-        Value::Null => {}
-        Value::Object(object) => {
-            object.into_iter().for_each(|(key, value)| add(fields, format!("{name}[{key}]"), value));
-        }
-        // A list of structs has an index in each name, so that the fields of one struct stay together.
-        Value::Array(values) if values.iter().any(is_nested) => {
-            let values = values.into_iter().enumerate();
-            values.for_each(|(index, value)| add(fields, format!("{name}[{index}]"), value));
-        }
-        Value::Array(values) => fields.push((name, Texts::Many(values.into_iter().filter_map(text).collect()))),
-        value => fields.extend(text(value).map(|text| (name, Texts::One(text)))),
-    }
-}
-
-const fn is_nested(value: &Value) -> bool {
-    matches!(value, Value::Object(_) | Value::Array(_))
-}
-
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null | Value::Object(_) | Value::Array(_) => None,
-    }
-}
+/// The deepest name of a field: how many pairs of brackets it may have.
+const MAX_DEPTH: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn read(form: &Value, choice: &Choice) -> Value {
-        serde_json::to_value(fields(form, choice)).unwrap()
+        serde_json::to_value(fields(form, choice).input).unwrap()
     }
 
     #[test]
@@ -217,6 +186,29 @@ mod tests {
         let form = json!({"name": "Ann", "password": "x", "address": {"city": "Rome"}, "addressee": "z"});
         assert_eq!(read(&form, &Choice::except(["address"])), json!({"name": "Ann", "addressee": "z"}));
         assert_eq!(read(&form, &Choice::except([""; 0])), read(&form, &Choice::Usual));
+    }
+
+    #[test]
+    fn numbers_of_arbitrary_precision_and_printed_values_are_texts() {
+        struct Number;
+        impl Serialize for Number {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeStruct;
+                let mut number = serializer.serialize_struct("$serde_json::private::Number", 1)?;
+                number.serialize_field("$serde_json::private::Number", "1.50")?;
+                number.end()
+            }
+        }
+        struct Printed(usize);
+        impl Serialize for Printed {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&"7".repeat(self.0))
+            }
+        }
+        let input = |form: &dyn Fn() -> Batch| serde_json::to_value(form().input).unwrap();
+        assert_eq!(input(&|| fields(&[("n", [Number, Number])], &Choice::Usual)), json!({"n": ["1.50", "1.50"]}));
+        assert_eq!(input(&|| fields(&[("p", Printed(3))], &Choice::Usual)), json!({"p": "777"}));
+        assert_eq!(fields(&[("p", Printed(70_000))], &Choice::Usual).dropped, ["p"]);
     }
 
     #[test]

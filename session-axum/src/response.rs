@@ -448,10 +448,11 @@ impl Flashing {
 ///
 #[doc = include_str!("form/sensitive.md")]
 ///
-/// Brackets and dots separate the parts of a name. Capitals and all characters that are not letters separate its
-/// words. So `card[number]`, `newPassword` and `user.pin` are left out.
+/// Only whole words count. Brackets and dots separate the parts of a name. Capitals and all characters that are neither
+/// letters nor digits separate its words. Case, digits at the end of a word and a plural `s` do not matter, except that
+/// `tokens` are kept. So `card[number]`, `newPassword` and `pass1` are left out, and `token_count` is kept.
 #[derive(Debug)]
-pub struct WithInput(Lists);
+pub struct WithInput(Batch);
 
 impl WithInput {
     /// Adds the values of a refused form for the next page.
@@ -606,7 +607,7 @@ response_parts! {
     RemovingFromSession: this => this.0;
     WithNewSession: _this => Edit::end();
     Flashing: this => Edit::Flash(Batch { messages: this.0, ..Batch::default() });
-    WithInput: this => Edit::Flash(Batch { input: this.0, ..Batch::default() });
+    WithInput: this => Edit::Flash(this.0);
     WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }
 

@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
     MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, SessionData, SessionId,
     data::{Field, Reader, Writer},
-    decode, encode,
+    decode, encode, encode_readable,
     store::{Changes, Metadata},
     system_time,
 };
@@ -288,7 +288,14 @@ impl Session {
     /// # Errors
     ///
     /// Returns an error if the value cannot be written as JSON that can be read back, if the key begins with `$`, or if
-    /// the response has already been sent.
+    /// the response has already been sent. NaN, infinities, more than 32 levels and repeated keys are refused.
+    ///
+    /// Some values are written and not read back. Only reading shows it, so that this method accepts them. The fields of a
+    /// `Session<T>` and [`update`](Self::update) refuse them in debug builds.
+    ///
+    /// - 128-bit integers, and maps with keys that are no text, in an internally tagged, untagged or flattened type:
+    ///   [`get`](Self::get) returns an error.
+    /// - `Some(None)`, and `Some` of everything else that JSON writes as `null`: `get` returns `None`.
     ///
     /// # Examples
     ///
@@ -436,7 +443,7 @@ impl Session {
         }
         let mut change = |old: Option<&str>| {
             let new = change(old.map(decode).transpose().map_err(|error| Error::decode(key, error))?);
-            let text = encode(&new).map_err(|error| Error::encode(key, error))?;
+            let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
             Ok((new, text))
         };
         self.request.update(key, &mut change).await
@@ -954,7 +961,7 @@ impl<T: SessionData> Session<T> {
     pub fn destroy(&self) -> Destroyed {
         let mut unstaged = self.unstaged();
         if unstaged.is_some() {
-            *unstaged = Some(self.fields().unwrap_or_default());
+            *unstaged = Some(self.fields(Writer::of_read()).unwrap_or_default());
         }
         drop(unstaged);
         self.request.stage_or_log(|session| session.staged.destroy());
@@ -995,8 +1002,8 @@ impl<T: SessionData> Session<T> {
     pub fn untyped(this: &Self) -> Session {
         let mut unstaged = this.unstaged();
         if let Some(before) = unstaged.take() {
-            this.stage(&before);
-            *unstaged = Some(this.fields().unwrap_or_default());
+            this.stage(before);
+            *unstaged = Some(this.fields(Writer::of_read()).unwrap_or_default());
         }
         drop(unstaged);
         Session::of(&this.request)
@@ -1012,22 +1019,20 @@ impl<T: SessionData> Session<T> {
         Ok(Self { request: request.clone(), data: data?, unstaged: Mutex::default() })
     }
 
-    fn fields(&self) -> Result<Vec<Field>, Error> {
-        let mut writer = Writer::new();
+    fn fields(&self, mut writer: Writer) -> Result<Vec<Field>, Error> {
         self.data.write(&mut writer);
         writer.finish().map_err(|(key, error)| Error::encode(key, error))
     }
 
     /// Stages the fields that differ from `before`.
-    fn stage(&self, before: &[Field]) {
-        let fields = self.fields().and_then(|fields| {
-            let changed: Vec<_> = fields.into_iter().filter(|field| !before.contains(field)).collect();
+    fn stage(&self, before: Vec<Field>) {
+        let changed = self.fields(Writer::after(before)).and_then(|changed| {
             match changed.iter().find(|field| field.key.starts_with(RESERVED_PREFIX)) {
                 Some(field) => Err(Error::reserved(field.key)),
                 None => Ok(changed),
             }
         });
-        match fields {
+        match changed {
             Ok(fields) => self.request.stage_or_log(|session| stage_fields(&mut session.staged.changes, fields)),
             Err(error) => self.request.fail(error),
         }
@@ -1066,7 +1071,7 @@ impl<T: SessionData> DerefMut for Session<T> {
     fn deref_mut(&mut self) -> &mut T {
         // If the fields cannot be written now, none of them counts as unchanged: the drop reports the error.
         if self.unstaged().is_none() {
-            *self.unstaged() = Some(self.fields().unwrap_or_default());
+            *self.unstaged() = Some(self.fields(Writer::of_read()).unwrap_or_default());
         }
         &mut self.data
     }
@@ -1078,7 +1083,7 @@ impl<T: SessionData> Drop for Session<T> {
         // A handler that panics may have changed only some of the fields, so nothing is staged.
         let before = self.unstaged().take().filter(|_| !std::thread::panicking());
         if let Some(before) = before {
-            self.stage(&before);
+            self.stage(before);
         }
     }
 }

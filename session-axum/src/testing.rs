@@ -897,7 +897,7 @@ impl TestSession {
     /// ```
     #[must_use]
     pub fn input<Kind>(mut self, form: &(impl FormValues<Kind> + ?Sized)) -> Self {
-        self.flash.input.replace(form::fields(form, &Choice::Usual));
+        self.flash.extend(form::fields(form, &Choice::Usual));
         self
     }
 

@@ -33,7 +33,7 @@ pub trait SessionField: Sized {
     /// Calls [`Reader::or_else`].
     fn or_else(fields: &Reader<'_>, key: &'static str, aliases: Names, default: impl FnOnce() -> Self) -> Self;
 
-    /// Calls [`Writer::field`].
+    /// Calls [`Writer::readable_field`].
     fn write(&self, fields: &mut Writer, key: &'static str, aliases: Names);
 }
 
@@ -51,7 +51,7 @@ impl<T: Serialize + DeserializeOwned> SessionField for T {
     }
 
     fn write(&self, fields: &mut Writer, key: &'static str, aliases: Names) {
-        fields.field(key, aliases, self);
+        fields.readable_field(key, aliases, self);
     }
 }
 

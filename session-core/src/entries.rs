@@ -6,9 +6,9 @@ use memchr::memmem;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    finite::is_finite,
     json::{self, Malformed, Slot, write_object},
     metadata::{self, Metadata, RESERVED_KEY, RESERVED_PREFIX},
+    nulls::{is_finite, some_nulls},
 };
 
 /// The keys and values of a session. Each value is kept as its JSON text: reading a value decodes only that one, and
@@ -263,11 +263,60 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
     let text = serde_json::to_string(value).map_err(|_| EncodeError("the value does not serialize to JSON"))?;
     json::check_value(&text).map_err(|_| EncodeError("the value nests deeper than 32 levels, or repeats a key"))?;
     // `serde_json` writes NaN and infinities as `null`. Most values have none, and need no second look.
-    if memmem::find(text.as_bytes(), b"null").is_some() && !is_finite(value) {
+    if has_null(&text) && !is_finite(value) {
         return Err(EncodeError("the value contains a float that is not finite"));
     }
     Ok(text)
 }
+
+/// Serializes a value like [`encode`]. A debug build also decodes the text again.
+///
+/// # Errors
+///
+/// Returns an error in the same cases as [`encode`]. A debug build also returns one if the text does not decode, or if it
+/// decodes to `None` where the value has `Some(None)`. In a release build such a value is written, and cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::encode_readable;
+///
+/// assert_eq!(encode_readable(&Some(7))?, "7");
+/// assert!(encode_readable(&f64::NAN).is_err());
+/// if let Ok(text) = encode_readable(&Some(None::<u8>)) {
+///     assert_eq!(text, "null"); // a release build
+/// }
+/// # Ok::<(), session_core::EncodeError>(())
+/// ```
+pub fn encode_readable<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, EncodeError> {
+    let text = encode(value)?;
+    if cfg!(debug_assertions) {
+        check_readable(value, &text)?;
+    }
+    Ok(text)
+}
+
+/// Checks that a value can be decoded from its text.
+pub(crate) fn check_readable<T: Serialize + DeserializeOwned>(value: &T, text: &str) -> Result<(), EncodeError> {
+    let decoded: T = decode(text).map_err(|_| NOT_READ_BACK)?;
+    if loses_some(value, text) && some_nulls(value) > some_nulls(&decoded) { Err(SOME_NONE) } else { Ok(()) }
+}
+
+/// Returns whether a value has `Some` of what its text has as `null`.
+pub(crate) fn loses_some<T: Serialize>(value: &T, text: &str) -> bool {
+    has_null(text) && some_nulls(value) > 0
+}
+
+fn has_null(text: &str) -> bool {
+    memmem::find(text.as_bytes(), b"null").is_some()
+}
+
+const NOT_READ_BACK: EncodeError = EncodeError(
+    "the value is written but not read back: 128-bit integers and maps with keys that are no text fail in tagged, untagged and \
+     flattened types",
+);
+const SOME_NONE: EncodeError =
+    EncodeError("the value contains `Some(None)`, which is read back as `None`: use an enum instead");
 
 /// Deserializes a value from the JSON text of an entry.
 ///

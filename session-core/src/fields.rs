@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     changes::Changes,
-    entries::{EncodeError, Entries, decode, encode},
+    entries::{EncodeError, Entries, check_readable, decode, encode, loses_some},
 };
 
 /// A struct that has keys of the session as its fields. Implement it with `#[derive(SessionData)]`.
@@ -196,6 +196,16 @@ impl<'a> Reader<'a> {
 pub struct Writer {
     fields: Vec<Field>,
     error: Option<(&'static str, EncodeError)>,
+    checks: Checks,
+}
+
+/// Which fields a debug build checks: whether they can be read back.
+#[derive(Debug, Default)]
+enum Checks {
+    #[default]
+    All,
+    Changed(Vec<Field>),
+    None,
 }
 
 impl Writer {
@@ -205,12 +215,111 @@ impl Writer {
         Self::default()
     }
 
+    /// Creates a writer for a struct as it was read. It does not check its fields again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::data::Writer;
+    ///
+    /// let mut writer = Writer::of_read();
+    /// writer.readable_field("nickname", &[], &Some(None::<String>));
+    /// assert!(writer.finish().is_ok());
+    /// ```
+    #[must_use]
+    pub const fn of_read() -> Self {
+        Self { fields: Vec::new(), error: None, checks: Checks::None }
+    }
+
+    /// Creates a writer that returns, and checks, only the fields that are not as they were `before`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::data::Writer;
+    ///
+    /// let mut writer = Writer::new();
+    /// writer.field("visits", &[], &2);
+    /// let before = writer.finish().map_err(|(_, error)| error)?;
+    ///
+    /// let mut writer = Writer::after(before);
+    /// writer.readable_field("visits", &[], &2);
+    /// writer.readable_field("name", &[], &"Ada".to_owned());
+    /// let changed = writer.finish().map_err(|(_, error)| error)?;
+    /// assert_eq!(changed.iter().map(|field| field.key).collect::<Vec<_>>(), ["name"]);
+    /// # Ok::<(), session_core::EncodeError>(())
+    /// ```
+    #[must_use]
+    pub const fn after(before: Vec<Field>) -> Self {
+        Self { fields: Vec::new(), error: None, checks: Checks::Changed(before) }
+    }
+
     /// Adds one field. If the value serializes to `null`, as `None` does, the key is removed from the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::data::Writer;
+    ///
+    /// let mut writer = Writer::new();
+    /// writer.field("ratio", &[], &f64::NAN); // JSON has no such number
+    /// assert_eq!(writer.finish().unwrap_err().0, "ratio");
+    /// ```
     pub fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, aliases: &'static [&'static str], value: &T) {
-        match encode(value) {
-            Ok(text) => self.fields.push(Field { key, aliases, text: Some(text).filter(|text| text != "null") }),
+        self.add(key, aliases, encode(value));
+    }
+
+    /// Adds one field like [`field`](Self::field). A debug build also checks that the value can be read back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::data::Writer;
+    ///
+    /// let mut writer = Writer::new();
+    /// writer.readable_field("nickname", &[], &Some(None::<String>)); // would be read back as `None`
+    /// match writer.finish() {
+    ///     Ok(fields) => assert_eq!(fields[0].text, None), // a release build
+    ///     Err((key, _)) => assert_eq!(key, "nickname"),
+    /// }
+    /// ```
+    pub fn readable_field<T: Serialize + DeserializeOwned>(
+        &mut self,
+        key: &'static str,
+        aliases: &'static [&'static str],
+        value: &T,
+    ) {
+        let text = encode(value).and_then(|text| self.check(value, text));
+        self.add(key, aliases, text);
+    }
+
+    fn add(&mut self, key: &'static str, aliases: &'static [&'static str], text: Result<String, EncodeError>) {
+        match text {
+            Ok(text) => self.fields.push(Field { key, aliases, text: text_of(text) }),
             Err(error) => self.error = Some((key, error)),
         }
+    }
+
+    /// Checks the next field in a debug build.
+    fn check<T: Serialize + DeserializeOwned>(&self, value: &T, text: String) -> Result<String, EncodeError> {
+        if cfg!(debug_assertions) && self.is_due(value, &text) {
+            check_readable(value, &text)?;
+        }
+        Ok(text)
+    }
+
+    fn is_due<T: Serialize>(&self, value: &T, text: &str) -> bool {
+        match &self.checks {
+            Checks::All => true,
+            // `Some(None)` has the text of `None`.
+            Checks::Changed(before) => !self.is_in(before, text) || loses_some(value, text),
+            Checks::None => false,
+        }
+    }
+
+    /// Returns whether the next field has this text in `before`.
+    fn is_in(&self, before: &[Field], text: &str) -> bool {
+        before.get(self.fields.len()).is_some_and(|field| field.text.as_deref().unwrap_or("null") == text)
     }
 
     /// Returns the collected fields.
@@ -219,8 +328,17 @@ impl Writer {
     ///
     /// Returns the key and the error of the last field that could not be serialized.
     pub fn finish(self) -> Result<Vec<Field>, (&'static str, EncodeError)> {
-        self.error.map_or(Ok(self.fields), Err)
+        let Self { mut fields, error, checks } = self;
+        if let Checks::Changed(before) = checks {
+            fields.retain(|field| !before.contains(field));
+        }
+        error.map_or(Ok(fields), Err)
     }
+}
+
+/// Returns the text of a value, or `None` for `null`.
+fn text_of(text: String) -> Option<String> {
+    Some(text).filter(|text| text != "null")
 }
 
 /// A serialized field of a struct.

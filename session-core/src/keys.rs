@@ -1,6 +1,6 @@
 //! The secrets of an application, and the keys that are derived from them.
 
-use std::{env, fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -13,6 +13,11 @@ use crate::{
     id::fill,
     seal::{Ring, SealingKey},
 };
+
+mod sources;
+mod weakness;
+
+use weakness::weakness;
 
 /// One or more secrets. The first secret seals new tokens; every secret opens the tokens that it sealed.
 ///
@@ -44,8 +49,9 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// Returns an error if the secret is empty, is shorter than 32 bytes, repeats a pattern of up to 8 bytes, has fewer
-    /// than 8 different bytes, counts up or down, or contains a well-known sample.
+    /// Returns an error if the secret is empty, is shorter than 32 bytes, or can be guessed: if it repeats a pattern, has
+    /// fewer than 8 different bytes, consists of common words and sequences, contains a well-known sample, or is the digest
+    /// of nothing, as `openssl` prints it for an empty file.
     ///
     /// # Examples
     ///
@@ -88,33 +94,6 @@ impl Keys {
     /// ```
     pub fn with_fallback(self, old: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         self.and(Secret::new(old.as_ref(), "a fallback secret")?)
-    }
-
-    /// Reads the secret from the environment variable `variable`, and older secrets from `variable` + `_PREVIOUS`.
-    ///
-    /// The older secrets are separated by commas, and the second variable may be missing. White space around a secret
-    /// is ignored.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if `variable` is missing, is empty or contains a comma, or if [`Keys::new`] or
-    /// [`Keys::with_fallback`] refuses one of the secrets. The sentence names the variable.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use session_core::{KeyErrorKind, Keys};
-    ///
-    /// // As a shell would: export SESSION_SECRET=$(openssl rand -base64 48)
-    /// let error = Keys::from_env("A_VARIABLE_THAT_IS_NOT_SET").unwrap_err();
-    /// assert_eq!(error.kind(), KeyErrorKind::Missing);
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "A_VARIABLE_THAT_IS_NOT_SET is not set or empty; make a good one with `openssl rand -base64 48`"
-    /// );
-    /// ```
-    pub fn from_env(variable: &str) -> Result<Self, KeyError> {
-        Self::from_variables(variable, |name| env::var_os(name).map(|value| value.into_encoded_bytes().into()))
     }
 
     /// Creates keys from a new random secret, for development and tests.
@@ -179,18 +158,6 @@ impl Keys {
         Ring::new(protection, keys.collect())
     }
 
-    fn from_variables(variable: &str, read: impl Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Result<Self, KeyError> {
-        let current = read(variable).ok_or_else(|| KeyError::new(KeyErrorKind::Missing, variable))?;
-        if current.contains(&b',') {
-            return Err(KeyError::new(KeyErrorKind::Comma, variable));
-        }
-        let keys = Self { secrets: [Secret::new(current.trim_ascii(), variable)?].into() };
-        let previous_name = format!("{variable}_PREVIOUS");
-        let previous = read(&previous_name).unwrap_or_default();
-        let mut previous = previous.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|old| !old.is_empty());
-        previous.try_fold(keys, |keys, old| keys.and(Secret::new(old, &previous_name)?))
-    }
-
     /// Adds `secret` behind the others, unless it is one of them.
     fn and(self, secret: Secret) -> Result<Self, KeyError> {
         if self.secrets.iter().any(|known| known.is(&secret)) {
@@ -243,11 +210,8 @@ impl Secret {
         if bytes.len() < MIN_SECRET {
             return refuse(KeyErrorKind::TooShort { length: bytes.len() });
         }
-        if is_repetition(bytes) {
-            return refuse(KeyErrorKind::Repetition);
-        }
-        if is_well_known(bytes) {
-            return refuse(KeyErrorKind::WellKnown);
+        if let Some(weakness) = weakness(bytes) {
+            return refuse(weakness);
         }
         Ok(Self(Zeroizing::new(bytes.to_vec())))
     }
@@ -300,12 +264,21 @@ pub enum KeyErrorKind {
         /// The number of bytes in the secret.
         length: usize,
     },
-    /// The secret repeats a pattern of up to 8 bytes, or has fewer than 8 different bytes.
+    /// The secret repeats a pattern, has fewer than 8 different bytes, or consists of common words and sequences.
     Repetition,
-    /// The secret contains a sample from well-known documentation, or its bytes count up or down.
+    /// The secret contains a sample from well-known documentation, is the digest of nothing, or counts up or down.
     WellKnown,
-    /// The variable contains a comma. Commas separate secrets in the `_PREVIOUS` variable only.
+    /// The variable or the file contains a comma. Commas separate secrets in the `_PREVIOUS` variable only.
     Comma,
+    /// A variable and its `_FILE` are both set.
+    VariableAndFile,
+    /// The file of the secret cannot be opened.
+    Unreadable {
+        /// The reason of the operating system.
+        reason: io::ErrorKind,
+    },
+    /// [`Keys::for_development`] was called in a release build.
+    NotForProduction,
     /// Two different secrets have the same key id. A token then does not show which of the two secrets sealed it.
     SameKeyId,
 }
@@ -326,27 +299,41 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origin = &self.origin;
         match self.kind {
-            KeyErrorKind::Missing => write!(f, "{origin} is not set or empty")?,
+            KeyErrorKind::Missing => write!(f, "{origin} is not set or empty; {MAKE_A_GOOD_ONE}"),
             KeyErrorKind::TooShort { length } => {
-                write!(f, "{origin} has {length} bytes, but needs at least {MIN_SECRET}")?;
+                write!(f, "{origin} has {length} bytes, but needs at least {MIN_SECRET}; {MAKE_A_GOOD_ONE}")
             }
-            KeyErrorKind::Repetition => {
-                write!(f, "{origin} repeats a short pattern or few characters, so it can be guessed")?;
-            }
-            KeyErrorKind::WellKnown => {
-                write!(f, "{origin} contains a well-known sample or sequence, so it can be guessed")?;
+            KeyErrorKind::Repetition => write!(
+                f,
+                "{origin} repeats a pattern, few characters or common words, so it can be guessed; {MAKE_A_GOOD_ONE}"
+            ),
+            KeyErrorKind::WellKnown => write!(
+                f,
+                "{origin} is or contains a well-known sample, sequence or digest, so it can be guessed; {MAKE_A_GOOD_ONE}"
+            ),
+            KeyErrorKind::Comma if origin == A_FILE => {
+                write!(f, "{origin} contains a comma; add older secrets with `Keys::with_fallback`")
             }
             KeyErrorKind::Comma => {
+                let variable = origin.strip_suffix("_FILE").unwrap_or(origin);
                 write!(
                     f,
-                    "{origin} contains a comma; older secrets belong in {origin}_PREVIOUS, where commas separate them"
-                )?;
+                    "{origin} contains a comma; older secrets belong in {variable}_PREVIOUS, where commas separate them"
+                )
             }
             KeyErrorKind::SameKeyId => {
-                write!(f, "{origin} has the same key id as another secret, by chance; replace one of the two")?;
+                write!(f, "{origin} has the same key id as another secret, by chance; {MAKE_A_GOOD_ONE}")
             }
+            KeyErrorKind::VariableAndFile => write!(f, "{origin} and {origin}_FILE are both set; remove one of them"),
+            KeyErrorKind::Unreadable { reason } => {
+                let names = if origin.ends_with("_FILE") { " names a file that" } else { "" };
+                write!(f, "{origin}{names} cannot be opened ({reason}); check its path and its permissions")
+            }
+            KeyErrorKind::NotForProduction => write!(
+                f,
+                "{origin} is not for a release build; use `Keys::from_env` and make a secret with `openssl rand -base64 48`"
+            ),
         }
-        f.write_str("; make a good one with `openssl rand -base64 48`")
     }
 }
 
@@ -359,73 +346,16 @@ impl fmt::Debug for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// Returns whether the bytes repeat a pattern of up to 8 bytes, or have fewer than 8 different values.
-fn is_repetition(bytes: &[u8]) -> bool {
-    let periodic = (1..=8).any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b));
-    let mut seen = [false; 256];
-    bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
-    periodic || seen.iter().filter(|seen| **seen).count() < 8
-}
-
-/// Returns whether the bytes count up or down, or contain a sample from [`SAMPLES`].
-fn is_well_known(bytes: &[u8]) -> bool {
-    let step = |by: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(by));
-    let lower = Zeroizing::new(bytes.to_ascii_lowercase());
-    step(1)
-        || step(255)
-        || SAMPLES.iter().any(|sample| lower.windows(sample.len()).any(|part| part == sample.as_bytes()))
-}
-
 const SALT: &[u8] = b"session-core/v1";
 const MIN_SECRET: usize = 32;
-
-/// Samples from documentation, in lower case. Each is so long that a random secret does not contain it by accident.
-const SAMPLES: &[&str] = &[
-    "0123456789abcdef",
-    "1234567890123456",
-    "abcdefghijklmnop",
-    "change-me",
-    "change_me",
-    "changeit",
-    "changeme",
-    "change this",
-    "changethis",
-    "correct horse battery",
-    "correct-horse-battery",
-    "correcthorsebattery",
-    "django-insecure-",
-    "do not use in production",
-    "insecure-secret",
-    "keyboard cat",
-    "my-secret-key",
-    "my_secret_key",
-    "mysecretkey",
-    "not a secret",
-    "placeholder",
-    "please-change",
-    "qcy?taenfk?az?iwrnwnxilr6ctf",
-    "qcy?tanfk?az?iwrnwnxilr6ctf",
-    "qwertyuiop",
-    "replace-me",
-    "replace_me",
-    "replaceme",
-    "secret-key-here",
-    "secretkeyhere",
-    "some session secret",
-    "super-secret",
-    "super secret",
-    "super_secret",
-    "supersecret",
-    "this is a secret",
-    "thisisasecret",
-    "your-256-bit-secret",
-    "your-secret",
-    "your_secret",
-    "yoursecret",
-];
+/// The origin of a secret in [`Keys::from_file`].
+const A_FILE: &str = "the file of the secret";
+const MAKE_A_GOOD_ONE: &str = "make a good one with `openssl rand -base64 48`";
 
 #[cfg(test)]
 mod tests {
+    use sha2::Digest;
+
     use super::*;
 
     const GOOD: &str = "o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E";
@@ -449,6 +379,101 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_of_any_period_is_refused() {
+        for period in 8..=GOOD.len() {
+            let repeated = GOOD[..period].repeat(3);
+            for length in MIN_SECRET.max(period * 2)..=repeated.len() {
+                assert_eq!(kind(&repeated[..length]), KeyErrorKind::Repetition, "{period} {length}");
+            }
+            assert_eq!(
+                kind(format!("{}{}", &GOOD[..period], GOOD[..period].to_uppercase()).repeat(2)),
+                KeyErrorKind::Repetition
+            );
+        }
+    }
+
+    #[test]
+    fn words_and_sequences_are_refused() {
+        for secret in [
+            "Sommer2024!!Sommer2024!!Sommer2024!!",
+            "letmeinletmeinletmeinletmein1234",
+            "letmein1letmein2letmein3letmein4",
+            "LetMeIn-letmein_LETMEIN letmein.2024",
+            "password1234password5678password9012",
+            "admin2023admin2024admin2025admin2026",
+            "dog1dog2dog3dog4dog5dog6dog7dog8",
+            "SommerUrlaub2024SommerUrlaub2025",
+            "Frühling2024Frühling2025Frühling26",
+            "passwordsecretkeyadminlogintest1234",
+            "abcdefgh12345678hgfedcba87654321",
+            "qwertyasdfzxcv123456qwertzasdf7890",
+            "internationalinternational48291736",
+            "7319 Kaleidoskop-Kaleidoskop- 8264",
+            "cGFzc3dvcmRwYXNzd29yZHBhc3N3b3Jk",
+            "bzYrMGtSY1VnMkhodTBsN2I5UTRzQzFtbzYrMGtSY1VnMkhodTBsN2I5UTRzQzFt",
+            "70617373776f72642d7365637265742d",
+            "39bCcZ7RB/9tV3FBCfl131seu93f1sJxntEH/21XcUEJ+XXfWx673Q==",
+            "0000000000000000000000000000000123456789abcdef",
+        ] {
+            assert!(Keys::new(secret).is_err(), "{secret}");
+        }
+    }
+
+    #[test]
+    fn samples_are_refused_whatever_separates_their_words() {
+        for secret in [
+            "your-256-bit-secret-your-other-bits!",
+            "a-string-secret-at-least-256-bits-long",
+            "Your_Super.Secret JWT token with at least 32 characters",
+            "SomeRandomStringWith32Characters",
+            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+            "PLEASE-CHANGE-Zk3vQx91Lw8TgN5rYb27Hc",
+        ] {
+            assert_eq!(kind(secret), KeyErrorKind::WellKnown, "{secret}");
+        }
+    }
+
+    #[test]
+    fn digests_of_nothing_are_refused_in_every_spelling() {
+        let empty = sha2::Sha512::digest(b"");
+        let hex: String = empty.iter().map(|byte| format!("{byte:02X}")).collect();
+        let url_safe = base64url(&empty);
+        let standard = url_safe.replace('-', "+").replace('_', "/") + "==";
+        let line = base64url(&Sha256::digest(b"\n"));
+        let colons = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4";
+        for secret in [&hex, &hex.to_lowercase(), &url_safe, &standard, &line, colons] {
+            assert_eq!(kind(secret), KeyErrorKind::WellKnown, "{secret}");
+        }
+        for secret in [
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -",
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b",
+        ] {
+            assert_eq!(kind(secret), KeyErrorKind::WellKnown, "{secret}");
+        }
+        assert_eq!(kind(empty), KeyErrorKind::WellKnown);
+    }
+
+    #[test]
+    fn random_secrets_are_accepted() {
+        let mut random = vec![0; 48];
+        for round in 0..25_000 {
+            fill(&mut random).unwrap();
+            let bytes = &random[..32 + round % 17];
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let url_safe = base64url(bytes);
+            for secret in
+                [bytes, hex.as_bytes(), &hex.as_bytes()[..32], url_safe.as_bytes(), &url_safe.as_bytes()[..32]]
+            {
+                assert!(Keys::new(secret).is_ok(), "{secret:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_refusal_says_how_to_make_a_good_secret_and_keeps_the_bad_one_to_itself() {
         let error = Keys::new("hunter2hunter2").unwrap_err();
         assert_eq!(
@@ -462,36 +487,6 @@ mod tests {
     fn debug_shows_how_many_secrets_and_nothing_of_them() {
         let keys = Keys::new(GOOD).unwrap().with_fallback(OTHER).unwrap();
         assert_eq!(format!("{keys:?}"), "Keys { secrets: 2 }");
-    }
-
-    /// Reads keys from an environment with these values of `SECRET` and `SECRET_PREVIOUS`. Returns the number of
-    /// secrets, or the text of the error.
-    fn from_variables(current: Option<&str>, previous: Option<&str>) -> Result<usize, String> {
-        let read = |name: &str| {
-            let value = if name == "SECRET" { current } else { previous.filter(|_| name == "SECRET_PREVIOUS") };
-            value.map(|value| Zeroizing::new(value.as_bytes().to_vec()))
-        };
-        Keys::from_variables("SECRET", read).map(|keys| keys.secrets.len()).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_environment_gives_the_secret_and_those_before_it() {
-        assert_eq!(from_variables(Some(GOOD), None), Ok(1));
-        assert_eq!(from_variables(Some(&format!(" {GOOD}\n")), Some("")), Ok(1));
-        assert_eq!(from_variables(Some(GOOD), Some(&format!(" {OTHER} , ,{GOOD},"))), Ok(2));
-    }
-
-    #[test]
-    fn what_is_wrong_with_the_environment_names_the_variable() {
-        let refused = |current, previous| from_variables(current, previous).unwrap_err();
-        assert!(refused(None, Some(GOOD)).starts_with("SECRET is not set or empty; make a good one"));
-        assert!(refused(Some(" "), None).starts_with("SECRET is not set or empty"));
-        assert!(refused(Some("short"), None).starts_with("SECRET has 5 bytes, but needs at least 32"));
-        assert!(refused(Some(GOOD), Some("short")).starts_with("SECRET_PREVIOUS has 5 bytes"));
-        let comma = format!("{GOOD},{OTHER}");
-        assert!(refused(Some(&comma), None).starts_with(
-            "SECRET contains a comma; older secrets belong in SECRET_PREVIOUS, where commas separate them"
-        ));
     }
 
     #[test]

@@ -84,7 +84,6 @@ mod contract;
 pub mod cookie;
 mod entries;
 mod fields;
-mod finite;
 mod format;
 mod id;
 mod json;
@@ -92,6 +91,7 @@ mod keys;
 mod lifetime;
 mod messages;
 mod metadata;
+mod nulls;
 mod record;
 mod seal;
 mod store_error;
@@ -149,7 +149,7 @@ pub use keys::{KeyError, KeyErrorKind, Keys};
 pub use {
     base64url::base64url,
     clock::{system_time, unix_seconds},
-    entries::{DecodeError, EncodeError, decode, encode},
+    entries::{DecodeError, EncodeError, decode, encode, encode_readable},
     json::{Malformed, write_object},
     lifetime::{Limits, MAX_COOKIE_AGE},
     metadata::RESERVED_PREFIX,

@@ -649,15 +649,59 @@ impl Batch {
 
     /// Adds the name of a dropped field, or `…` if there is no room for names. Returns the number of bytes by which the
     /// payload grows.
-    fn note_dropped(&mut self, name: &str) -> usize {
-        let is_full = self.dropped.last().is_some_and(|last| last == AND_MORE);
-        if is_full || self.dropped.iter().any(|known| known == name) {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// assert_eq!(batch.note_dropped("essay"), r#""essay","#.len());
+    /// batch.note_dropped(&"x".repeat(1_000));
+    /// assert_eq!(batch.dropped, ["essay", "…"]);
+    /// ```
+    pub fn note_dropped(&mut self, name: &str) -> usize {
+        if self.drops_unnamed() || self.dropped.iter().any(|known| known == name) {
             return 0;
         }
-        let has_room = json(&self.dropped).len() + json(name).len() <= ROOM_FOR_NAMES;
+        // A name is at least as long in JSON. A very long one is not even written to find that out.
+        let has_room = name.len() <= ROOM_FOR_NAMES && json(&self.dropped).len() + json(name).len() <= ROOM_FOR_NAMES;
         let name = if has_room { name } else { AND_MORE };
         self.dropped.push(name.to_owned());
         json(name).len() + 1
+    }
+
+    /// Adds `…` to the names of dropped fields.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.note_dropped_unnamed();
+    /// assert_eq!(batch.dropped, ["…"]);
+    /// ```
+    pub fn note_dropped_unnamed(&mut self) {
+        self.note_dropped(AND_MORE);
+    }
+
+    /// Returns whether fields were dropped whose names had no room, so that no further name is added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Batch;
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.note_dropped("essay");
+    /// assert!(!batch.drops_unnamed());
+    /// batch.note_dropped_unnamed();
+    /// assert!(batch.drops_unnamed());
+    /// ```
+    #[must_use]
+    pub fn drops_unnamed(&self) -> bool {
+        self.dropped.last().is_some_and(|last| last == AND_MORE)
     }
 }
 

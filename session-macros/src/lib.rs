@@ -49,6 +49,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// - Serde's attributes on the struct's own fields have no effect. `#[serde(default)]` is not `#[session(default)]`:
 ///   the field is still required. The same holds for `rename`, `alias`, `skip` and `flatten`. In the types of the
 ///   fields, serde's attributes work as usual.
+/// - A debug build decodes each changed field again before it is saved, and the response is an error if that fails:
+///   128-bit integers in a type with `#[serde(tag = "..")]`, for example, and `Some(None)`.
 /// - A key that begins with `$` is a compile error: such keys are reserved for the session itself.
 /// - Two fields with the same key or alias are a compile error. This includes the keys of flattened structs, one level
 ///   deep, if the struct has no type parameters.

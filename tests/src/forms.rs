@@ -223,6 +223,16 @@ async fn what_is_secret_is_in_no_cookie_no_page_and_no_log() {
 }
 
 #[tokio::test]
+async fn sensitive_names_are_whole_words_and_are_not_named_as_dropped() {
+    let names = ["token_count", "input_token_count", "secretary", "description", "user_pass", "newPass", "new_pin"];
+    let others = ["login_pw", "pass1", "iban", "jwt", "otp", "card number", "api_token", "secret"];
+    let form: Vec<_> = names.into_iter().chain(others).map(|name| (name.to_owned(), "x".to_owned())).collect();
+    let page = carried(move || back().with_input(&form)).await;
+    let kept = json!({"token_count": "x", "input_token_count": "x", "secretary": "x", "description": "x"});
+    assert_eq!(page, json!({"input": kept, "errors": {}, "dropped": []}));
+}
+
+#[tokio::test]
 async fn what_is_typed_into_a_validated_password_stays_in_no_message() {
     #[derive(validator::Validate)]
     struct Login {
@@ -480,6 +490,290 @@ async fn the_form_comes_back_as_a_struct() {
     );
     client.enter(&TestSession::new(&layer).input(&[("count", "many")]));
     assert_eq!(client.get("/").await.text(), "None");
+}
+
+/// Returns what the next page reads of a form.
+async fn read_back<T, U>(form: T) -> Option<U>
+where
+    T: Serialize + Clone + Send + Sync + 'static,
+    U: serde::de::DeserializeOwned + Send + 'static,
+{
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let page = move |flash: Flash| async move { sender.send(flash.input().parse::<U>()).unwrap() };
+    let save = move || async move { back().with_input(&form) };
+    let client = client(Router::new().route("/page", get(page)).route("/", post(save)).layer(layer()));
+    client.post("/").await;
+    client.get("/page").await;
+    receiver.try_recv().unwrap()
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Address {
+    city: String,
+    floor: Option<i8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Size {
+    Small,
+    Custom(u16),
+    Between { from: u8, to: Option<u8> },
+    Box(u8, u8),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Meal {
+    Lunch,
+    Dinner,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Payment {
+    Invoice { company: String },
+    Cash,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Nickname(Option<String>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Party {
+    host: String,
+    amount: u128,
+    balance: i128,
+    price: f64,
+    ratio: f32,
+    initial: char,
+    vegan: bool,
+    budget: Option<u32>,
+    motto: Option<String>,
+    place: Address,
+    other_place: Option<Address>,
+    guests: Vec<Address>,
+    tags: Vec<String>,
+    scores: Vec<Option<u8>>,
+    table: Vec<Vec<i16>>,
+    sizes: Vec<Size>,
+    size: Size,
+    payment: Payment,
+    meals: BTreeMap<Meal, u64>,
+    seats: BTreeMap<i8, Address>,
+    corner: (i8, String),
+    detour: (Option<String>, u8, Option<Address>),
+    nickname: Nickname,
+}
+
+mod random_forms {
+    use proptest::{collection, option, prelude::*};
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = String> {
+        proptest::string::string_regex("[ -~é😀\n]{0,8}").unwrap()
+    }
+
+    fn address() -> impl Strategy<Value = Address> {
+        (text(), any::<Option<i8>>()).prop_map(|(city, floor)| Address { city, floor })
+    }
+
+    fn size() -> impl Strategy<Value = Size> {
+        prop_oneof![
+            Just(Size::Small),
+            any::<u16>().prop_map(Size::Custom),
+            any::<(u8, Option<u8>)>().prop_map(|(from, to)| Size::Between { from, to }),
+            any::<(u8, u8)>().prop_map(|(width, height)| Size::Box(width, height)),
+        ]
+    }
+
+    fn payment() -> impl Strategy<Value = Payment> {
+        prop_oneof![Just(Payment::Cash), text().prop_map(|company| Payment::Invoice { company })]
+    }
+
+    fn meal() -> impl Strategy<Value = Meal> {
+        prop_oneof![Just(Meal::Lunch), Just(Meal::Dinner)]
+    }
+
+    fn party() -> impl Strategy<Value = Party> {
+        let numbers = (any::<u128>(), any::<i128>(), proptest::num::f64::ANY, proptest::num::f32::ANY);
+        let single = (text(), any::<char>(), any::<bool>(), any::<Option<u32>>(), option::of(text()));
+        let places = (address(), option::of(address()), collection::vec(address(), 0..3));
+        let lists = (
+            collection::vec(text(), 0..3),
+            collection::vec(any::<Option<u8>>(), 0..4),
+            collection::vec(collection::vec(any::<i16>(), 0..3), 0..3),
+            collection::vec(size(), 0..3),
+        );
+        let maps =
+            (collection::btree_map(meal(), any::<u64>(), 0..3), collection::btree_map(any::<i8>(), address(), 0..3));
+        let others = (size(), payment(), any::<i8>(), text(), option::of(text()));
+        let detour = (option::of(text()), any::<u8>(), address().prop_map(Some));
+        let all = (numbers, single, places, lists, maps, others, detour);
+        all.prop_map(|(numbers, single, places, lists, maps, others, detour)| Party {
+            host: single.0,
+            amount: numbers.0,
+            balance: numbers.1,
+            price: if numbers.2.is_nan() { f64::INFINITY } else { numbers.2 },
+            ratio: if numbers.3.is_nan() { f32::MIN_POSITIVE } else { numbers.3 },
+            initial: single.1,
+            vegan: single.2,
+            budget: single.3,
+            motto: single.4,
+            place: places.0,
+            other_place: places.1,
+            guests: places.2,
+            tags: lists.0,
+            scores: lists.1,
+            table: lists.2,
+            sizes: lists.3,
+            size: others.0,
+            payment: others.1,
+            meals: maps.0,
+            seats: maps.1,
+            corner: (others.2, others.3),
+            detour,
+            nickname: Nickname(others.4),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn come_back_as_they_were(party in party()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let back = runtime.block_on(read_back::<_, Party>(party.clone()));
+            prop_assert_eq!(back, Some(party));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_number_of_128_bits_comes_back() {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Transfer {
+        name: String,
+        amount: u128,
+        #[serde(flatten)]
+        others: Others,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Others {
+        count: u32,
+        ratio: f64,
+        is_gift: bool,
+        debt: i32,
+    }
+    let others = Others { count: 7, ratio: 1.5, is_gift: true, debt: -3 };
+    let transfer = Transfer { name: "ada".into(), amount: u128::MAX, others };
+    let form = transfer.clone();
+    let input = carried_input(move || back().with_input(&form)).await;
+    assert_eq!((&input["name"], &input["amount"]), (&json!("ada"), &json!(u128::MAX.to_string())));
+    assert_eq!(read_back(transfer.clone()).await, Some(transfer));
+}
+
+#[tokio::test]
+async fn an_empty_text_is_an_optional_value_that_is_absent() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Aged {
+        name: Option<String>,
+        age: Option<u32>,
+        size: Option<Size>,
+        seats: Vec<Option<u8>>,
+    }
+    let pairs = |age: &'static str| [("name", ""), ("age", age), ("size", " "), ("seats", ""), ("seats", "7")].to_vec();
+    let aged = |age| Aged { name: Some(String::new()), age, size: None, seats: vec![None, Some(7)] };
+    assert_eq!(read_back(pairs("")).await, Some(aged(None)));
+    assert_eq!(read_back(pairs("36")).await, Some(aged(Some(36))));
+    assert_eq!(read_back::<_, Aged>(pairs("old")).await, None);
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Seats {
+        seats: Vec<Option<u8>>,
+        letters: Vec<Option<char>>,
+    }
+    let letters = [("letters", " "), ("letters", "")];
+    let many: Vec<_> = [("seats", ""); 900].into_iter().chain(letters).collect();
+    assert_eq!(read_back(many).await, Some(Seats { seats: vec![None; 900], letters: vec![Some(' '), None] }));
+}
+
+#[tokio::test]
+async fn whole_names_with_brackets_are_fields_and_keys_too() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Whole {
+        #[serde(rename = "address[city]")]
+        city: String,
+    }
+    let pairs = vec![("address[city]", "Rome"), ("tags[]", "a"), ("tags[]", "b")];
+    assert_eq!(read_back(pairs.clone()).await, Some(Whole { city: "Rome".into() }));
+    let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    assert_eq!(read_back(pairs.clone()).await, Some(pairs.iter().map(owned).collect::<Vec<(String, String)>>()));
+    let map = HashMap::from([("address[city]".to_owned(), "Rome".to_owned()), ("tags[]".to_owned(), "b".to_owned())]);
+    assert_eq!(read_back(pairs.clone()).await, Some(map));
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Nested {
+        address: BTreeMap<String, String>,
+        tags: Vec<String>,
+    }
+    let address = BTreeMap::from([("city".to_owned(), "Rome".to_owned())]);
+    assert_eq!(read_back(pairs).await, Some(Nested { address, tags: vec!["a".into(), "b".into()] }));
+}
+
+#[tokio::test]
+async fn hostile_names_are_no_form_and_no_crash() {
+    let deep = format!("a{}", "[b]".repeat(900));
+    for name in [&deep, "[", "]", "[]", "a[", "a]", "a[[]]", "a][b", "a[b]c", "[][][]", "a[0][", "place[city][x]", "…"]
+    {
+        let pairs = vec![(name.to_owned(), "x".to_owned()), ("place".to_owned(), "y".to_owned())];
+        assert_eq!(read_back::<_, Address>(pairs.clone()).await, None, "{name}");
+        assert!(read_back::<_, serde_json::Value>(pairs.clone()).await.is_some(), "{name}");
+        assert_eq!(read_back(pairs.clone()).await, Some(pairs), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_work_for_a_form_is_bounded() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    #[derive(Clone)]
+    struct Leaf;
+    impl Serialize for Leaf {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            WRITTEN.fetch_add(1, Ordering::Relaxed);
+            serializer.serialize_str("x")
+        }
+    }
+    /// Returns the number of fields that a page can show, their size, and the names of what is too much.
+    async fn shown(form: impl Serialize + Clone + Send + Sync + 'static) -> (usize, usize, Vec<String>) {
+        let page = move |mut flash: Flash| async move {
+            flash.show(&form, [("name", "No.")]);
+            form_page(flash).await
+        };
+        let client = client(Router::new().route("/page", get(page)).layer(layer()));
+        let page = next_page(&client).await;
+        let fields = page["input"].as_object().unwrap();
+        let size = fields.iter().map(|(name, text)| name.len() + text.to_string().len()).sum();
+        (fields.len(), size, serde_json::from_value(page["dropped"].clone()).unwrap())
+    }
+    let many: BTreeMap<String, Vec<Leaf>> = (0..5_000).map(|n| (format!("f{n:04}"), vec![Leaf])).collect();
+    let (fields, _, dropped) = shown(many).await;
+    assert_eq!((fields, dropped[0].as_str(), dropped.last().unwrap().as_str()), (1_000, "f1000", "…"));
+    assert!(WRITTEN.load(Ordering::Relaxed) < 1_200);
+
+    let leaves: BTreeMap<String, String> = (0..1_000).map(|n| (n.to_string(), String::new())).collect();
+    let (fields, size, dropped) = shown(BTreeMap::from([("k".repeat(8_000), leaves.clone())])).await;
+    assert!(fields == 8 && size <= 65_536, "{fields} {size}");
+    assert_eq!(dropped, ["…"]);
+    let (fields, _, dropped) = shown(BTreeMap::from([(format!("password{}", "[k]".repeat(3_000)), leaves)])).await;
+    assert_eq!((fields, dropped.len()), (0, 1));
+
+    let texts =
+        json!({"a": "x".repeat(70_000), "b": vec!["x"; 1_001], "c": vec![json!("x".repeat(9_000)); 9], "d": "x"});
+    let (fields, _, dropped) = shown(texts).await;
+    assert_eq!((fields, dropped), (1, ["a", "b", "c"].map(str::to_owned).to_vec()));
+    let nested = |levels: usize| (0..levels).fold(json!({"leaf": "x"}), |inner, _| json!({"n": inner}));
+    assert_eq!(shown(nested(60)).await.0, 1);
+    assert_eq!(shown(nested(100)).await.2.len(), 1);
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ mod twin_cookies;
 #[cfg(test)]
 mod typed;
 #[cfg(test)]
+mod values;
+#[cfg(test)]
 mod versions;
 #[cfg(test)]
 mod wire_format;

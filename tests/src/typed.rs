@@ -243,6 +243,76 @@ async fn a_float_that_is_not_finite_is_an_error_and_the_session_stays() {
     assert_eq!(run(json!({"ratio": 1.5}), insert).await, ("[true, true] Some(1.5)".into(), None));
 }
 
+/// Types that are written and not read back.
+mod unreadable {
+    use super::*;
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Order {
+        Open { number: u128 },
+        Paid { amounts: HashMap<u8, u8> },
+    }
+
+    #[derive(SessionData)]
+    #[session(prefix = "shop.")]
+    struct Shop {
+        #[session(default)]
+        order: Option<Order>,
+        #[session(default)]
+        note: Option<Option<String>>,
+        #[session(default)]
+        visits: u32,
+    }
+
+    async fn staged(
+        order: Option<Order>,
+        note: Option<Option<String>>,
+    ) -> (bool, Option<serde_json::Value>, Vec<String>) {
+        let (logs, _guard) = Logs::capture();
+        let change = move |mut shop: Session<Shop>| async move {
+            (shop.order, shop.note) = (order.clone(), note.clone());
+            shop.visits += 1;
+        };
+        let (text, session) = run(json!({"shop.visits": 1}), change).await;
+        (text.is_empty(), session, logs.take().into_iter().filter(|line| line.contains("ERROR")).collect())
+    }
+
+    #[tokio::test]
+    async fn a_debug_build_refuses_them_and_names_the_field() {
+        let (open, paid) = (Order::Open { number: 1 }, Order::Paid { amounts: HashMap::from([(1, 2)]) });
+        for (order, note, key) in
+            [(Some(open), None, "shop.order"), (Some(paid), None, "shop.order"), (None, Some(None), "shop.note")]
+        {
+            let (is_saved, session, errors) = staged(order, note).await;
+            if cfg!(debug_assertions) {
+                assert_eq!((is_saved, session), (false, None), "{key}");
+                assert!(errors.len() == 1 && errors[0].contains(&format!("`{key}`")), "{errors:?}");
+            } else {
+                assert!(is_saved);
+            }
+        }
+        let paid = Order::Paid { amounts: HashMap::new() };
+        let (is_saved, session, _) = staged(Some(paid), Some(Some("x".into()))).await;
+        let expected = json!({"shop.order": {"kind": "Paid", "amounts": {}}, "shop.note": "x", "shop.visits": 2});
+        assert_eq!((is_saved, session), (true, Some(expected)));
+    }
+
+    #[tokio::test]
+    async fn a_debug_build_refuses_them_in_a_new_session_and_in_an_update() {
+        async fn replace() -> impl IntoResponse {
+            "saved".with_session(Shop { order: Some(Order::Open { number: 1 }), note: None, visits: 1 })
+        }
+        async fn update(session: Session) -> Result<&'static str, Error> {
+            session.update("order", |_| Order::Open { number: 1 }).await?;
+            Ok("saved")
+        }
+        let is_saved = !cfg!(debug_assertions);
+        assert_eq!(run(json!({"a": 1}), replace).await.0 == "saved", is_saved);
+        assert_eq!(run(json!({"a": 1}), update).await.0 == "saved", is_saved);
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Nick(Option<String>);
 

@@ -194,6 +194,10 @@ impl<'a> Input<'a> {
     /// Reads the form as a struct; `None` if no form was refused, if a field is missing, or if a value does not have
     /// the type of its field.
     ///
+    /// It reads back what [`with_input`](crate::SessionResponseExt::with_input) wrote: structs in structs, lists, maps,
+    /// enums and numbers of 128 bits. An empty text is `None` for an optional number, date or other type that takes no
+    /// empty text.
+    ///
     /// Fields that were left out are missing, above all passwords. Give such fields `#[serde(default)]` in the struct.
     ///
     /// ```
@@ -228,8 +232,8 @@ impl<'a> Input<'a> {
         if self.is_empty() { None } else { form::typed::parse(self.texts()) }
     }
 
-    /// Returns the names of the fields that were left out because they did not fit into a cookie. The page can mention
-    /// them.
+    /// Returns the names of the fields that were left out because they did not fit into a cookie, or because the form had
+    /// more than 64 KiB or 1,000 values. The page can mention them. Sensitive fields are not among them.
     ///
     /// If there are many, a `…` replaces the rest of the names.
     ///

@@ -1,71 +1,184 @@
 //! Sensitive fields: the page must not show their values again, and no cookie may store them.
 
 /// Returns whether the name of a field shows that its value is sensitive.
+///
+/// It compares whole words and allocates nothing, because a form may have many long names.
 pub(super) fn is_sensitive(name: &str) -> bool {
-    let plain = plain(name);
-    ANYWHERE.iter().any(|part| plain.contains(part))
-        || words(name).iter().any(|word| WORDS.contains(&word.as_str()))
-        || WHOLE.contains(&plain.as_str())
-        || WHOLE.contains(&self::plain(last_part(name)).as_str())
+    words(name).any(is_sensitive_word)
+        || has_neighbours(name)
+        || parts(name).any(|part| words(part).last().is_some_and(|word| ENDS_A_PART.iter().any(|end| ends(word, end))))
+        || is_whole(name)
+        || parts(name).last().is_some_and(is_whole)
 }
 
-/// Returns the letters and digits of a name in lower case: `Card-Number` and `cardNumber` are one name.
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+fn is_sensitive_word(word: &str) -> bool {
+    let singular = singular(word);
+    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+        || (BEGINS_A_WORD.iter().any(|start| without(word, start).is_some())
+            && !word.eq_ignore_ascii_case("passwordless"))
+        || [ENDS_A_WORD, NEIGHBOURS].into_iter().flatten().any(|end| ends(singular, end))
 }
 
-/// Returns the last part of a name: `pin` for `user[pin]` and for `user.pin`.
-fn last_part(name: &str) -> &str {
-    name.trim_end_matches(']').rsplit(['[', '.']).next().unwrap_or(name)
-}
-
-/// Returns the words of a name: `one`, `time`, `otp`, `code` for `one_time-OTPCode2`. Short words are compared as a
-/// whole, because other words contain them: "footprint" contains `otp`, and "business name" contains `ssn`.
-fn words(name: &str) -> Vec<String> {
-    let letters: Vec<char> = name.chars().collect();
-    let mut words = vec![String::new()];
-    for (place, letter) in letters.iter().enumerate() {
-        let next_is_small = letters.get(place + 1).is_some_and(char::is_ascii_lowercase);
-        let after = place.checked_sub(1).and_then(|before| letters.get(before));
-        let begins = letter.is_ascii_uppercase()
-            && after
-                .is_some_and(|before| before.is_ascii_lowercase() || (before.is_ascii_uppercase() && next_is_small));
-        if begins || !letter.is_ascii_alphabetic() {
-            words.push(String::new());
-        }
-        if let (true, Some(word)) = (letter.is_ascii_alphabetic(), words.last_mut()) {
-            word.push(letter.to_ascii_lowercase());
+/// Returns whether words that follow each other are one in [`NEIGHBOURS`]: `credit`, `card` for `creditcard`.
+fn has_neighbours(name: &str) -> bool {
+    let mut words = words(name);
+    while let Some(first) = words.next() {
+        if NEIGHBOURS.iter().filter_map(|joined| without(joined, first)).any(|rest| begin_with(words.clone(), rest)) {
+            return true;
         }
     }
-    words
+    false
 }
 
-const ANYWHERE: &[&str] = &[
+/// Returns whether the words begin with those of `joined`. The last one may be a plural.
+fn begin_with<'a>(mut words: impl Iterator<Item = &'a str>, joined: &str) -> bool {
+    let mut rest = joined;
+    while !rest.is_empty() {
+        let Some(behind) = words.next().and_then(|word| without(rest, word)) else { return false };
+        rest = behind;
+    }
+    true
+}
+
+/// Returns the text behind a word, which may be a plural if nothing is behind it.
+fn without<'a>(joined: &'a str, word: &str) -> Option<&'a str> {
+    let word = if word.len() > joined.len() { singular(word) } else { word };
+    let (start, behind) = joined.split_at_checked(word.len())?;
+    start.eq_ignore_ascii_case(word).then_some(behind)
+}
+
+fn is_whole(name: &str) -> bool {
+    let mut words = words(name);
+    let first = words.next().filter(|_| words.next().is_none());
+    first.is_some_and(|word| WHOLE.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+fn ends(word: &str, end: &str) -> bool {
+    let start = word.len().checked_sub(end.len());
+    start.and_then(|start| word.get(start..)).is_some_and(|rest| rest.eq_ignore_ascii_case(end))
+}
+
+fn singular(word: &str) -> &str {
+    word.strip_suffix(['s', 'S']).unwrap_or(word)
+}
+
+/// Returns the parts of a name: `user` and `pin` for `user[pin]` and for `user.pin`.
+fn parts(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['[', ']', '.']).filter(|part| words(part).next().is_some())
+}
+
+/// Returns the words of a name without the digits at their ends: `one`, `time`, `OTP`, `Code` for `one_time-OTPCode2`.
+fn words(name: &str) -> impl Iterator<Item = &str> + Clone {
+    let split = name.split(|letter: char| !letter.is_alphanumeric()).flat_map(|part| {
+        let mut rest = part;
+        std::iter::from_fn(move || {
+            let (word, behind) = rest.split_at(first_word(rest));
+            rest = behind;
+            Some(word).filter(|word| !word.is_empty())
+        })
+    });
+    let trimmed = split.map(|word| {
+        if word.eq_ignore_ascii_case(SECOND_FACTOR) { word } else { word.trim_matches(|c: char| c.is_ascii_digit()) }
+    });
+    trimmed.filter(|word| !word.is_empty())
+}
+
+/// Returns the length of the first word of letters and digits.
+fn first_word(text: &str) -> usize {
+    let mut before: Option<char> = None;
+    let mut has_letters = false;
+    let mut letters = text.char_indices().peekable();
+    while let Some((place, letter)) = letters.next() {
+        let next_is_small = letters.peek().is_some_and(|(_, next)| next.is_lowercase());
+        let begins = before.is_some_and(|before| {
+            let after_digits = before.is_ascii_digit() && has_letters && letter.is_alphabetic();
+            let is_capital =
+                letter.is_uppercase() && (before.is_lowercase() || (before.is_uppercase() && next_is_small));
+            after_digits || is_capital
+        });
+        if begins {
+            return place;
+        }
+        has_letters |= letter.is_alphabetic();
+        before = Some(letter);
+    }
+    text.len()
+}
+
+const SECOND_FACTOR: &str = "2fa";
+
+/// The beginnings of sensitive words. Only "passwordless" begins like that too.
+const BEGINS_A_WORD: &[&str] = &["password", "passwd", "pwd"];
+/// The ends of sensitive words. No other words end like that.
+const ENDS_A_WORD: &[&str] = &[
     "password",
     "passwd",
     "passphrase",
     "passcode",
+    "passkey",
     "pwd",
+    "pw",
     "secret",
-    "token",
+    "credential",
     "csrf",
     "xsrf",
-    "credential",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "authcode",
-    "securitycode",
-    "cardnumber",
-    "creditcard",
-    "debitcard",
-    "ccnumber",
-    "ccnum",
+    "jwt",
+    "otp",
     "cvv",
     "cvc",
 ];
-const WORDS: &[&str] = &["otp", "totp", "ssn", "csc", "mfa"];
-const WHOLE: &[&str] = &["card", "cardno", "pass", "pin", "pan", "tan"];
+/// Sensitive words that are the end of other words too: "compass" and "shipping pin".
+const WORDS: &[&str] = &[
+    "pass",
+    "pin",
+    SECOND_FACTOR,
+    "mfa",
+    "tfa",
+    "ssn",
+    "csc",
+    "cvn",
+    "iban",
+    "userpass",
+    "newpass",
+    "oldpass",
+    "confirmpass",
+    "newpin",
+    "oldpin",
+];
+/// Words that are sensitive one after another.
+const NEIGHBOURS: &[&str] = &[
+    "apikey",
+    "accesskey",
+    "authkey",
+    "encryptionkey",
+    "privatekey",
+    "signingkey",
+    "sshkey",
+    "accesscode",
+    "authcode",
+    "authorizationcode",
+    "backupcode",
+    "onetimecode",
+    "recoverycode",
+    "securitycode",
+    "smscode",
+    "twofactorcode",
+    "verificationcode",
+    "recoveryphrase",
+    "seedphrase",
+    "securityanswer",
+    "socialsecurity",
+    "bankaccount",
+    "cardno",
+    "cardnum",
+    "cardnumber",
+    "ccnum",
+    "ccnumber",
+    "creditcard",
+    "debitcard",
+];
+const ENDS_A_PART: &[&str] = &["token"];
+const WHOLE: &[&str] = &["card", "pan", "tan"];
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +212,53 @@ mod tests {
             "ssn",
             "ssn4",
             "taxSsn",
+            "user_pass",
+            "newPass",
+            "pass1",
+            "PASS",
+            "Pass2Confirm",
+            "new_pin",
+            "userPINCode",
+            "login_pw",
+            "loginPw2",
+            "newpw",
+            "iban",
+            "IBAN2",
+            "jwt",
+            "userJWT",
+            "card number",
+            "cardNumber1",
+            "creditCardNumber",
+            "creditcardnumber",
+            "card_numbers",
+            "card[0][number]",
+            "secret",
+            "client_secrets",
+            "clientsecret",
+            "secret_question",
+            "token",
+            "api_token",
+            "apiToken2",
+            "token[0]",
+            "token[]",
+            "token[value]",
+            "csrfmiddlewaretoken",
+            "newpassword",
+            "passwordconfirm",
+            "PASSWORDAGAIN2",
+            "pwdrepeat",
+            "userpass",
+            "two_factor_code",
+            "user.passwords[3]",
+            "api_keys",
+            "myapikey",
+            "APIKey",
+            "one-time-code",
+            "2fa",
+            "2fa_code",
+            "2FACode",
+            "\u{e9}_pin",
+            "pin\u{2003}",
         ] {
             assert!(is_sensitive(name), "{name}");
         }
@@ -122,6 +282,36 @@ mod tests {
             "span",
             "",
             "é",
+            "passé",
+            "token_count",
+            "input_token_count",
+            "tokenCount",
+            "max_tokens",
+            "tokenizer",
+            "secretary",
+            "secretary_name",
+            "description",
+            "compass",
+            "passport",
+            "passwordless",
+            "passwordless_login",
+            "bypass",
+            "two_factor",
+            "pinned",
+            "spinning",
+            "kindle",
+            "Taliban",
+            "public_key",
+            "key",
+            "monkey",
+            "postcard_number",
+            "co[tp]",
+            "card_holder",
+            "gift_card",
+            "tan_lines",
+            "zip_code",
+            "123",
+            "[][]",
         ] {
             assert!(!is_sensitive(name), "{name}");
         }
@@ -134,6 +324,6 @@ mod tests {
             .skip(2)
             .map(|row| row.split('`').skip(1).step_by(2).collect())
             .collect();
-        assert_eq!(rows, [ANYWHERE, WORDS, WHOLE]);
+        assert_eq!(rows, [BEGINS_A_WORD, ENDS_A_WORD, WORDS, NEIGHBOURS, ENDS_A_PART, WHOLE]);
     }
 }

@@ -3,11 +3,11 @@
 use std::{
     fmt::{self, Write as _},
     mem,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
     subscriber::DefaultGuard,
@@ -20,6 +20,10 @@ pub(crate) struct Logs(Arc<Mutex<Vec<String>>>);
 impl Logs {
     /// Collects what this thread logs until the guard is dropped.
     pub(crate) fn capture() -> (Self, DefaultGuard) {
+        // With a single subscriber, tracing caches for the whole process whether the thread that reaches a log line first
+        // listens to it. Two subscribers that stay make it ask all.
+        static LISTENERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+        LISTENERS.get_or_init(|| [(); 2].map(|()| Dispatch::new(Self::default())));
         let logs = Self::default();
         let guard = tracing::subscriber::set_default(logs.clone());
         (logs, guard)
