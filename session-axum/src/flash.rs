@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum_core::extract::FromRequestParts;
-use http::{HeaderMap, request::Parts};
+use http::request::Parts;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use session_core::{RESERVED_PREFIX, flash::Batch};
 
@@ -15,6 +15,7 @@ use crate::{
     rejection::{MissingLayer, request_of},
     request::Request,
     state::flash_changes::{Fate, FlashChanges},
+    wire::page_view::is_prefetch,
 };
 
 mod values;
@@ -35,8 +36,8 @@ pub use values::{FormErrors, Input, Message, Messages};
 /// that does not read it. A message that is not read is gone after the [flash
 /// lifetime](crate::SessionLayer::flash_lifetime).
 ///
-/// A request that only prepares a page (a prefetch) sees no messages: the browser may show that page later without
-/// another request. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
+/// A request that only prepares a page (a prefetch, a prerender or a preview) sees no messages and removes none: the
+/// browser may show that page later without another request. It may add messages. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
 ///
 /// # Examples
 ///
@@ -592,7 +593,9 @@ impl Flash {
     }
 
     fn decide(&self, fate: Fate) {
-        self.stage(|flash| flash.fate = fate);
+        if !self.is_prefetch {
+            self.stage(|flash| flash.fate = fate);
+        }
     }
 
     fn stage(&self, change: impl FnOnce(&mut FlashChanges)) {
@@ -677,11 +680,3 @@ impl Serialize for Flash {
 }
 
 session_core::opaque_debug!(Flash);
-
-/// Returns whether the browser only prepares the page, so that the visitor may never see it.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose"]
-        .iter()
-        .filter_map(|name| headers.get(*name))
-        .any(|value| value.as_bytes().get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"prefetch")))
-}

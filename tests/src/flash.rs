@@ -137,20 +137,58 @@ async fn a_prefetch_neither_shows_nor_takes_it() {
         ("sec-purpose", "prefetch"),
         ("sec-purpose", "prefetch;prerender"),
         ("sec-purpose", "prefetch;anonymous-client-ip"),
+        ("sec-purpose", "prerender; sw=1"),
+        ("x-sec-purpose", "prefetch"),
+        ("x-sec-purpose", "PREFETCH ; anonymous-client-ip"),
         ("purpose", "prefetch"),
         ("purpose", "Prefetch"),
+        ("purpose", "  preview"),
+        ("x-purpose", "preview"),
+        ("x-purpose", "instant, preview"),
+        ("x-moz", "prefetch"),
+        ("hx-preloaded", "true"),
+        ("hx-preloaded", "True"),
     ];
     for header in headers {
         assert_eq!(pages_after(UntilRead, Method::GET, "/", &[header]).await, ["", SAVED, ""], "{header:?}");
         assert_eq!(pages_after(NextRequest, Method::GET, "/", &[header]).await, [SAVED, "", ""], "{header:?}");
     }
+    let second = [("purpose", "navigate"), ("purpose", "prefetch")];
+    assert_eq!(pages_after(UntilRead, Method::GET, "/", &second).await, ["", SAVED, ""]);
 }
 
 #[tokio::test]
 async fn a_purpose_that_is_no_prefetch_is_an_ordinary_page() {
-    for header in [("sec-purpose", "navigate"), ("purpose", ""), ("sec-fetch-mode", "prefetch")] {
+    let headers = [
+        ("sec-purpose", "navigate"),
+        ("sec-purpose", "prefetching"),
+        ("sec-purpose", "no-prefetch"),
+        ("purpose", ""),
+        ("x-moz", "\u{e9}"),
+        ("sec-fetch-mode", "prefetch"),
+        ("hx-preloaded", "false"),
+        ("hx-preloaded", "prefetch"),
+    ];
+    for header in headers {
         assert_eq!(pages_after(UntilRead, Method::GET, "/", &[header]).await, [SAVED, "", ""], "{header:?}");
     }
+}
+
+#[tokio::test]
+async fn a_prefetch_may_add_messages_and_discards_none() {
+    async fn discard_and_add(flash: Flash) -> String {
+        flash.discard();
+        flash.keep_only(["none"]);
+        flash.info("Prepared.");
+        shown(&flash)
+    }
+    let layer = layer();
+    let client = client(app(&layer).route("/act", get(discard_and_add).layer(layer.clone())));
+    client.post("/save").await;
+    let ahead = Request::builder().uri("/act").header("x-moz", "prefetch").body(Body::empty()).unwrap();
+    assert_eq!(client.send(ahead).await.text(), "");
+    assert_eq!(client.get("/key/success").await.text(), "Saved.");
+    assert_eq!(client.get("/").await.text(), "info=Prepared.");
 }
 
 #[tokio::test]
