@@ -16,7 +16,10 @@ use crate::{
         flash_changes::{Consumed, FlashChanges},
         outcome::Plan,
     },
-    wire::headers::{add_cookies, mark_read},
+    wire::{
+        headers::{add_cookies, mark_read},
+        page_view::shows_page,
+    },
 };
 
 /// The changes of a response to the session and the flash, besides the changes that extractors have staged.
@@ -65,7 +68,7 @@ impl Finish {
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
-        let attempt = Attempt { status: response.status(), saves, finishes_saves: may_ask };
+        let attempt = Attempt { shows_page: shows_page(&response), saves, finishes_saves: may_ask };
         let cookies = match attempt.run(&request, &mut closed, edits).await {
             Ok(cookies) => cookies,
             Err(failed) => finish_failed(&request, &mut closed, failed, &mut response).await,
@@ -95,7 +98,7 @@ async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, r
         if obeys_answer {
             edits.extend(answers_edits);
         }
-        let attempt = Attempt { status: response.status(), saves: false, finishes_saves: false };
+        let attempt = Attempt { shows_page: shows_page(response), saves: false, finishes_saves: false };
         match attempt.run(request, closed, edits).await {
             Ok(cookies) => return cookies,
             Err(again) => error = again.error,
@@ -117,7 +120,8 @@ fn answer(request: &Request, error: &Error) -> Response {
 /// One attempt to finish a request with a response.
 #[derive(Clone, Copy)]
 struct Attempt {
-    status: StatusCode,
+    /// Whether the visitor sees the response as a page, so that messages that were read are removed.
+    shows_page: bool,
     saves: bool,
     /// Whether an unfinished save of the request is completed first.
     finishes_saves: bool,
@@ -170,9 +174,7 @@ impl Attempt {
         if request.settings.config.flash_mode == FlashMode::NextRequest {
             return Consumed::All;
         }
-        let has_page = self.status.is_success() || self.status.is_client_error();
-        let bodyless = self.status == StatusCode::NO_CONTENT || self.status == StatusCode::RESET_CONTENT;
-        if self.saves && has_page && !bodyless && !request.is_head { Consumed::Read } else { Consumed::Nothing }
+        if self.saves && self.shows_page && !request.is_head { Consumed::Read } else { Consumed::Nothing }
     }
 
     async fn session_cookies(

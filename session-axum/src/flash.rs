@@ -31,9 +31,9 @@ pub use values::{FormErrors, Input, Message, Messages};
 ///
 /// # When a message is gone
 ///
-/// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx that is not 204 or
-/// 205 and does not answer a HEAD request. A redirect, a 304, a 408 and a 5xx keep the message, and so does a request
-/// that does not read it. A message that is not read is gone after the [flash
+/// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx with a body that is
+/// not empty. A redirect keeps the message, also one by htmx's `HX-Redirect`, `HX-Location` or `HX-Refresh`. So do a
+/// 204, 205, 304, 408 and 5xx, the response to a HEAD request, and a request that does not read the message. A message that is not read is gone after the [flash
 /// lifetime](crate::SessionLayer::flash_lifetime).
 ///
 /// A request that only prepares a page (a prefetch, a prerender or a preview) sees no messages and removes none: the

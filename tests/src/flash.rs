@@ -1,17 +1,17 @@
 //! Which page shows a message, and that it is shown once: in both modes, whatever comes in between.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Path, Request},
-    http::{Method, StatusCode, header},
+    http::{HeaderName, Method, StatusCode, header},
     middleware::{Next, from_fn},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use futures_util::future::join_all;
+use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
 use session_axum::{
     Flash, FlashMode, SessionLayer, SessionResponseExt,
@@ -52,6 +52,17 @@ async fn read_and_answer(flash: Flash, Path(status): Path<u16>) -> StatusCode {
     StatusCode::from_u16(status).unwrap()
 }
 
+async fn read_and_lead_away(flash: Flash, Path(header): Path<String>) -> impl IntoResponse {
+    ([(HeaderName::try_from(header).unwrap(), "/")], shown(&flash))
+}
+
+async fn read_and_send(flash: Flash, Path(kind): Path<String>) -> Body {
+    shown(&flash);
+    let chunks = if kind == "streamed" { vec!["page"] } else { vec![] };
+    let stream = Body::from_stream(stream::iter(chunks.into_iter().map(Ok::<_, Infallible>)));
+    if kind == "empty" { Body::from("") } else { stream }
+}
+
 async fn hop(flash: Flash) -> Redirect {
     shown(&flash);
     Redirect::to("/")
@@ -74,6 +85,8 @@ fn app(layer: &SessionLayer) -> Router {
         .route("/save", post(save))
         .route("/flash/{key}/{text}", post(flash_text))
         .route("/status/{status}", get(read_and_answer))
+        .route("/header/{header}", get(read_and_lead_away))
+        .route("/body/{kind}", get(read_and_send))
         .route("/hop", get(hop))
         .route("/hop-without-reading", get(|| async { Redirect::to("/hop") }))
         .route("/never", get(never))
@@ -227,6 +240,50 @@ async fn an_answer_without_a_body_keeps_it() {
         assert_eq!(pages_after_get(UntilRead, path).await, ["", SAVED, ""], "{path}");
         assert_eq!(pages_after_get(NextRequest, path).await, ["", "", ""], "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_body_keeps_it() {
+    for path in ["/status/200", "/status/404", "/body/empty"] {
+        assert_eq!(pages_after_get(UntilRead, path).await, ["", SAVED, ""], "{path}");
+        assert_eq!(pages_after_get(NextRequest, path).await, ["", "", ""], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_takes_it() {
+    assert_eq!(pages_after_get(UntilRead, "/body/streamed").await, ["page", "", ""]);
+}
+
+#[tokio::test]
+async fn a_redirect_by_a_header_of_htmx_keeps_it() {
+    for header in ["hx-redirect", "hx-location", "hx-refresh", "HX-Location"] {
+        let path = format!("/header/{header}");
+        assert_eq!(pages_after_get(UntilRead, &path).await, [SAVED, SAVED, ""], "{path}");
+        assert_eq!(pages_after_get(NextRequest, &path).await, [SAVED, "", ""], "{path}");
+    }
+    assert_eq!(pages_after_get(UntilRead, "/header/hx-push-url").await, [SAVED, "", ""]);
+}
+
+#[tokio::test]
+async fn a_message_beside_a_redirect_by_header_joins_the_pending_one() {
+    async fn layout(flash: Flash, request: Request, next: Next) -> Response {
+        let _ = flash.messages().is_empty();
+        next.run(request).await
+    }
+    async fn delete(flash: Flash) -> impl IntoResponse {
+        flash.success("Deleted.");
+        ([("hx-redirect", "/")], "Deleted")
+    }
+    let (layer, clock) = timed_layer();
+    let delete = post(delete).layer(from_fn(layout));
+    let client =
+        client(Router::new().route("/", get(page)).route("/save", post(save)).route("/d", delete).layer(layer));
+    client.post("/save").await;
+    clock.advance(Duration::from_secs(1));
+    client.post("/d").await;
+    assert_eq!(client.get("/").await.text(), "success=Saved. success=Deleted.");
+    assert_eq!(client.get("/").await.text(), "");
 }
 
 #[tokio::test]
