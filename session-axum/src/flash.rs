@@ -14,7 +14,7 @@ use crate::{
     pairs::{self, IntoKeys},
     rejection::{MissingLayer, request_of},
     request::Request,
-    state::flash_changes::{Fate, FlashChanges},
+    state::flash_changes::{Fate, FlashChanges, Part},
     wire::page_view::is_prefetch,
 };
 
@@ -35,6 +35,9 @@ pub use values::{FormErrors, Input, Message, Messages};
 /// not empty. A redirect keeps the message, also one by htmx's `HX-Redirect`, `HX-Location` or `HX-Refresh`. So do a
 /// 204, 205, 304, 408 and 5xx, the response to a HEAD request, and a request that does not read the message. A message that is not read is gone after the [flash
 /// lifetime](crate::SessionLayer::flash_lifetime).
+///
+/// Read messages before the handler returns. A body that is streamed is written after the response has been sent: a
+/// message that is read there is shown, stays for the next page, and makes a log line.
 ///
 /// A request that only prepares a page (a prefetch, a prerender or a preview) sees no messages and removes none: the
 /// browser may show that page later without another request. It may add messages. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
@@ -290,7 +293,7 @@ impl Flash {
     #[must_use]
     pub fn input(&self) -> Input<'_> {
         if self.carried().any(Batch::has_form) {
-            self.note(|flash| flash.input_was_read = true);
+            self.request.note_flash_read(Part::Input);
         }
         Input(self.forms())
     }
@@ -323,7 +326,7 @@ impl Flash {
     #[must_use]
     pub fn errors(&self) -> FormErrors<'_> {
         if self.carried().any(Batch::has_form) {
-            self.note(|flash| flash.errors_were_read = true);
+            self.request.note_flash_read(Part::Errors);
         }
         FormErrors(self.forms())
     }
@@ -604,14 +607,9 @@ impl Flash {
         }
     }
 
-    /// Notes that a message was read. This has no effect after the response has been sent.
-    fn note(&self, read: impl FnOnce(&mut FlashChanges)) {
-        let _ = self.request.stage_flash(read);
-    }
-
     fn mark<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         for key in keys.into_iter().filter(|key| self.came_with(key)) {
-            self.note(|flash| flash.mark(key));
+            self.request.note_flash_read(Part::Messages(key));
         }
     }
 

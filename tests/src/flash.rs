@@ -256,6 +256,59 @@ async fn a_streamed_body_takes_it() {
 }
 
 #[tokio::test]
+async fn a_read_in_a_streamed_body_is_too_late_and_is_logged_once_a_minute() {
+    type Read = fn(&Flash) -> String;
+    let reads: [Read; 4] = [
+        |flash| shown(flash),
+        |flash| flash.get("success").unwrap_or_default().to_owned(),
+        |flash| flash.input().get("name").unwrap_or_default().to_owned(),
+        |flash| flash.errors().get("name").unwrap_or_default().to_owned(),
+    ];
+    for (read, expected) in reads.into_iter().zip([SAVED, "Saved.", "Ann", "is taken"]) {
+        let (layer, clock) = timed_layer();
+        let stream = move |flash: Flash| async move {
+            Body::from_stream(stream::once(async move { Ok::<_, Infallible>(read(&flash)) }))
+        };
+        let client = client(Router::new().route("/", get(stream)).layer(layer.clone()));
+        let flash = TestSession::new(&layer).flash("success", "Saved.");
+        client.enter(&flash.input(&[("name", "Ann")]).errors([("name", "is taken")]));
+        let (logs, _guard) = Logs::capture();
+        for lines in [1, 0] {
+            assert_eq!(client.get("/").await.text(), expected);
+            let logs = logs.take();
+            let late = logs.iter().filter(|line| line.contains("read after the response had been sent"));
+            assert_eq!(late.count(), lines, "{logs:?}");
+        }
+        clock.advance(Duration::from_secs(60));
+        client.get("/").await;
+        assert_eq!(logs.take().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_may_use_what_was_read_kept_or_removed_before() {
+    type Act = fn(&Flash);
+    let acts: [(FlashMode, Act); 4] = [
+        (UntilRead, |flash| drop(flash.messages())),
+        (UntilRead, Flash::keep),
+        (UntilRead, Flash::discard),
+        (NextRequest, |_| {}),
+    ];
+    for (mode, act) in acts {
+        let layer = layer().flash_mode(mode);
+        let stream = move |flash: Flash| async move {
+            act(&flash);
+            Body::from_stream(stream::once(async move { Ok::<_, Infallible>(shown(&flash)) }))
+        };
+        let client = client(Router::new().route("/", get(stream)).layer(layer.clone()));
+        client.enter(&TestSession::new(&layer).flash("success", "Saved."));
+        let (logs, _guard) = Logs::capture();
+        assert_eq!(client.get("/").await.text(), SAVED);
+        assert_eq!(logs.take(), [""; 0], "{mode:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_by_a_header_of_htmx_keeps_it() {
     for header in ["hx-redirect", "hx-location", "hx-refresh", "HX-Location"] {
         let path = format!("/header/{header}");

@@ -8,8 +8,8 @@ use session_core::flash::Batch;
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
     read: ReadKeys,
-    pub(crate) input_was_read: bool,
-    pub(crate) errors_were_read: bool,
+    input_was_read: bool,
+    errors_were_read: bool,
     pub(crate) fate: Fate,
     /// The messages and the form for the next page.
     pub(crate) added: Batch,
@@ -26,12 +26,33 @@ pub(crate) enum Fate {
     Discarded,
 }
 
+/// A part of the flash that a handler reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'a> {
+    Messages(&'a str),
+    Input,
+    Errors,
+}
+
 impl FlashChanges {
-    /// Notes that a key was read.
-    pub(crate) fn mark(&mut self, key: &str) {
-        if !self.read.contains(key) {
-            self.read.push(key);
+    /// Notes that a handler has read a part of the flash.
+    pub(crate) fn mark(&mut self, part: Part<'_>) {
+        match part {
+            Part::Messages(key) if self.read.contains(key) => {}
+            Part::Messages(key) => self.read.push(key),
+            Part::Input => self.input_was_read = true,
+            Part::Errors => self.errors_were_read = true,
         }
+    }
+
+    /// Returns whether a read of the part changes nothing: it was read before, or a handler has decided about it.
+    pub(crate) fn is_settled(&self, part: Part<'_>) -> bool {
+        let was_read = match part {
+            Part::Messages(key) => self.read.contains(key),
+            Part::Input => self.input_was_read,
+            Part::Errors => self.errors_were_read,
+        };
+        was_read || self.fate != Fate::Open
     }
 
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
