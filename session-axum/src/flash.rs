@@ -36,6 +36,9 @@ pub use values::{FormErrors, Input, Message, Messages};
 /// 204, 205, 304, 408 and 5xx, the response to a HEAD request, and a request that does not read the message. A message that is not read is gone after the [flash
 /// lifetime](crate::SessionLayer::flash_lifetime).
 ///
+/// The messages of one response may have at most 2,048 bytes: the name and value of their cookie. More of them make the
+/// response an [`Error`].
+///
 /// Read messages before the handler returns. A body that is streamed is written after the response has been sent: a
 /// message that is read there is shown, stays for the next page, and makes a log line.
 ///

@@ -489,11 +489,55 @@ async fn a_message_that_cannot_fit_is_an_error_and_changes_nothing() {
         (refused.status(), refused.text()),
         (
             StatusCode::INSUFFICIENT_STORAGE,
-            "the cookie __Host-flash would have 5476 bytes, but at most 4096 are allowed; the largest keys: k (4009 bytes); \
+            "the cookie __Host-flash would have 5476 bytes, but at most 2048 are allowed; the largest keys: k (4009 bytes); \
              store less, or let a session use several cookies with `SessionLayer::chunked`"
         )
     );
     assert_eq!(client.get("/").await.text(), SAVED);
+}
+
+#[tokio::test]
+async fn the_messages_of_one_response_have_at_most_half_a_cookie() {
+    let flashes = |length: usize| async move {
+        let client = client(app(&layer()));
+        let status = client.post(&format!("/flash/k/{}", "x".repeat(length))).await.status();
+        (status, flash_bytes(&client))
+    };
+    let largest = (0..2_048).rfind(|length| bytes_of_message(*length) <= 2_048).unwrap();
+    assert_eq!(flashes(largest).await, (StatusCode::SEE_OTHER, bytes_of_message(largest)));
+    assert_eq!(flashes(largest + 1).await, (StatusCode::INTERNAL_SERVER_ERROR, 0));
+}
+
+/// The size of a signed flash cookie with a message of so many characters under a key of one: its name, its batch, the
+/// frame of a token, and the payload in base64.
+fn bytes_of_message(length: usize) -> usize {
+    let payload = r#"{"k":[""]}"#.len() + length;
+    "__Host-flash.".len() + 22 + "1.kkkk.".len() + ((32 + payload) * 4).div_ceil(3) + ".".len() + 43
+}
+
+#[tokio::test]
+async fn a_form_may_have_the_rest_of_the_cookie_and_never_costs_a_message() {
+    async fn refuse(Path((message, form)): Path<(usize, usize)>) -> Response {
+        let response = Redirect::to("/").with_input(&[("name", "n".repeat(form))]);
+        response.flashing([("k", "x".repeat(message))])
+    }
+    async fn lengths(flash: Flash) -> String {
+        let (message, name) = (flash.get("k").map(str::len), flash.input().get("name").map(str::len));
+        format!("{message:?} {name:?} {:?}", flash.input().dropped())
+    }
+    let layer = layer();
+    let app = Router::new().route("/", get(lengths)).route("/refuse/{message}/{form}", post(refuse)).layer(layer);
+    for (message, form, status, page) in [
+        (1_300, 1_500, 303, "Some(1300) Some(1500) []"),
+        (1_300, 2_500, 303, r#"Some(1300) None ["name"]"#),
+        (1_500, 0, 500, "None None []"),
+        (1_500, 1_500, 500, "None None []"),
+    ] {
+        let client = client(app.clone());
+        assert_eq!(client.post(&format!("/refuse/{message}/{form}")).await.status(), status, "{message} {form}");
+        assert!(flash_bytes(&client) <= 4_096);
+        assert_eq!(client.get("/").await.text(), page, "{message} {form}");
+    }
 }
 
 #[tokio::test]
