@@ -44,11 +44,12 @@ impl Finish {
         if failure.is_some() || !edits.is_empty() {
             return Some(Self { edits, failure });
         }
-        if !request.was_read() && !drops_flash(request) {
+        let (was_read, drops_flash) = (request.was_read(), drops_flash(request));
+        if !was_read && !drops_flash {
             request.close();
             return None;
         }
-        if let Some(came) = request.close_if_settled() {
+        if !drops_flash && let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
             return None;
         }

@@ -14,13 +14,14 @@ use axum::{
 use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
 use session_axum::{
-    Flash, FlashMode, SessionLayer, SessionResponseExt,
+    Error, Flash, FlashMode, Session, SessionLayer, SessionResponseExt,
     testing::{Client, ManualClock, TestResponse, TestSession},
 };
 
 use crate::support::{
-    app::{client, layer, timed_layer},
+    app::{client, keys, layer, timed_layer},
     logs::Logs,
+    watched::{Fault, Watched},
 };
 
 const SAVED: &str = "success=Saved.";
@@ -343,6 +344,58 @@ async fn a_message_beside_a_redirect_by_header_joins_the_pending_one() {
 async fn what_does_not_read_it_keeps_it() {
     assert_eq!(pages_after_get(UntilRead, "/image").await, ["pixels", SAVED, ""]);
     assert_eq!(pages_after_get(NextRequest, "/image").await, ["pixels", "", ""]);
+}
+
+#[tokio::test]
+async fn under_next_request_any_response_takes_it() {
+    async fn read(session: Session) -> String {
+        session.keys().join(" ")
+    }
+    async fn write(session: Session) -> Result<(), Error> {
+        session.insert("a", 1)
+    }
+    async fn log_out(session: Session) {
+        session.destroy();
+    }
+    async fn fail() -> Response {
+        "".adding_to_session(("$", 1))
+    }
+    for path in ["/session", "/write", "/log-out", "/new", "/fail", "/image", "/status/500", "/missing"] {
+        for has_session in [false, true] {
+            let layer = layer().flash_mode(NextRequest);
+            let own = Router::new().route("/session", get(read)).route("/write", get(write));
+            let own = own
+                .route("/log-out", get(log_out))
+                .route("/fail", get(fail))
+                .route("/new", get(|| async { "".with_new_session() }));
+            let client = client(app(&layer).merge(own.layer(layer.clone())));
+            let flash = TestSession::new(&layer).flash("success", "Saved.");
+            client.enter(&if has_session { flash.insert("user", "ada") } else { flash });
+            let first = client.get(path).await;
+            let told = first.headers().get(header::CACHE_CONTROL).map(|control| control.as_bytes());
+            assert_eq!(told, Some(&b"no-store"[..]), "{path} {has_session}");
+            assert_eq!(client.get("/").await.text(), "", "{path} {has_session}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn under_next_request_a_response_without_messages_is_left_alone() {
+    let client = client(app(&layer().flash_mode(NextRequest)));
+    client.set_cookie("unrelated", "x");
+    assert_eq!(client.get("/image").await.headers().get(header::VARY), None);
+}
+
+#[tokio::test]
+async fn a_failing_store_keeps_no_message_under_next_request() {
+    let store = Watched::new();
+    let layer = SessionLayer::stored(store.clone(), keys()).flash_mode(NextRequest);
+    let read = get(|session: Session| async move { session.len().to_string() });
+    let client = client(Router::new().route("/", get(page)).route("/session", read).layer(layer.clone()));
+    client.enter(&TestSession::new(&layer).flash("success", "Saved.").insert("user", "ada"));
+    store.fail(Fault::LostBefore, 9);
+    assert_eq!(client.get("/session").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(client.get("/").await.text(), "");
 }
 
 #[tokio::test]
