@@ -130,7 +130,7 @@ impl EditList {
         edits.into_iter().for_each(|edit| self.push(edit));
     }
 
-    /// Applies the edits of the flash, and returns the others.
+    /// Applies the edits to the flash, and returns those of the session.
     pub(crate) fn apply_to_flash(self, flash: &mut Cow<'_, FlashChanges>) -> Result<Self, Error> {
         let mut others = Self::default();
         for edit in self.into_iter() {
@@ -141,7 +141,12 @@ impl EditList {
                     }
                     flash.to_mut().added.extend(batch);
                 }
-                edit => others.push(edit),
+                edit => {
+                    if edit.is_end() {
+                        flash.to_mut().drop_forms();
+                    }
+                    others.push(edit);
+                }
             }
         }
         Ok(others)

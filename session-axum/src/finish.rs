@@ -163,7 +163,8 @@ impl Attempt {
     }
 
     fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
-        if !request.flash_was_read() && flash.added.is_empty() && !drops_flash(request) {
+        let is_unchanged = flash.added.is_empty() && !flash.drops_forms();
+        if is_unchanged && !request.flash_was_read() && !drops_flash(request) {
             return Ok(Vec::new());
         }
         let Settings { flash_cookie, .. } = &*request.settings;

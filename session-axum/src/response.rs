@@ -121,6 +121,9 @@ pub trait SessionResponseExt: IntoResponse + Sized {
 
     /// Ends the session: a log-out. Values that a later helper adds begin a new session.
     ///
+    /// Also drops the input and errors of refused forms that no page has shown yet, because the next visitor may use the
+    /// same browser. Messages stay, and so does a form that a later helper adds.
+    ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, SessionResponseExt, testing::Client};

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, Request},
-    http::{HeaderName, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{Next, from_fn},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -23,6 +23,8 @@ use crate::support::{
     logs::Logs,
     watched::{Fault, Watched},
 };
+
+mod log_outs;
 
 const SAVED: &str = "success=Saved.";
 
@@ -372,7 +374,7 @@ async fn under_next_request_any_response_takes_it() {
             let flash = TestSession::new(&layer).flash("success", "Saved.");
             client.enter(&if has_session { flash.insert("user", "ada") } else { flash });
             let first = client.get(path).await;
-            let told = first.headers().get(header::CACHE_CONTROL).map(|control| control.as_bytes());
+            let told = first.headers().get(header::CACHE_CONTROL).map(HeaderValue::as_bytes);
             assert_eq!(told, Some(&b"no-store"[..]), "{path} {has_session}");
             assert_eq!(client.get("/").await.text(), "", "{path} {has_session}");
         }

@@ -11,6 +11,8 @@ pub(crate) struct FlashChanges {
     input_was_read: bool,
     errors_were_read: bool,
     pub(crate) fate: Fate,
+    /// Whether forms that came with the request are removed, even if no handler has read them.
+    drops_forms: bool,
     /// The messages and the form for the next page.
     pub(crate) added: Batch,
 }
@@ -55,6 +57,17 @@ impl FlashChanges {
         was_read || self.fate != Fate::Open
     }
 
+    /// Removes all forms: those that came with the request, and those added so far. Another visitor may use the browser
+    /// next.
+    pub(crate) fn drop_forms(&mut self) {
+        self.drops_forms = true;
+        self.added.drop_form();
+    }
+
+    pub(crate) const fn drops_forms(&self) -> bool {
+        self.drops_forms
+    }
+
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
     pub(crate) fn rest_of<'a>(&self, came: &'a Batch, consumed: Consumed) -> Cow<'a, Batch> {
         let goes = self.judge(came, consumed);
@@ -84,7 +97,8 @@ impl FlashChanges {
             Fate::Kept => false,
             Fate::KeptOnly(_) | Fate::Discarded => true,
         };
-        let (input, errors) = (has_form && form(self.input_was_read), has_form && form(self.errors_were_read));
+        let form = |was_read: bool| has_form && (self.drops_forms || form(was_read));
+        let (input, errors) = (form(self.input_was_read), form(self.errors_were_read));
         let message = move |key: &str| match &self.fate {
             Fate::Open => by_reading(self.read.contains(key)),
             Fate::Kept => false,
