@@ -7,10 +7,14 @@ use std::{
 
 use axum_core::response::Response;
 use serde::Serialize;
-use session_core::{RESERVED_PREFIX, encode, flash::Batch};
+use session_core::{
+    RESERVED_PREFIX, encode,
+    flash::{Batch, MessageLists},
+};
 
 use crate::{
     error::Error,
+    flash::Message,
     pairs::IntoPairs,
     request::LoadedRequest,
     state::{flash_changes::FlashChanges, staged::Staged},
@@ -49,6 +53,16 @@ impl Edit {
         let changes = changes.unwrap_or_default();
         let entries = changes.view(loaded.entries()).map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         Self::Adopt(handle, entries)
+    }
+
+    pub(crate) fn flashing<Kind>(messages: impl IntoPairs<Kind, Value: Into<Message>>) -> Self {
+        let mut lists = Ok(MessageLists::default());
+        messages.for_each_pair(&mut |key, message| match (&mut lists, message.into().into_content()) {
+            (Ok(lists), Ok(message)) => lists.add(key, message),
+            (Ok(_), Err(error)) => lists = Err(error),
+            (Err(_), _) => {}
+        });
+        lists.map_or_else(Self::Fail, |messages| Self::Flash(Batch { messages, ..Batch::default() }))
     }
 
     pub(crate) fn adding<Kind, P>(edit: impl FnOnce(Vec<(String, String)>) -> Self, values: P) -> Self

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use session_core::{RESERVED_PREFIX, flash::Batch};
+use session_core::{
+    RESERVED_PREFIX,
+    flash::{self, Batch, MessageLists},
+};
 
 use crate::{
     config::FlashMode,
@@ -18,9 +21,23 @@ use crate::{
     wire::page_view::is_prefetch,
 };
 
+/// Implements `Debug` without the content: values of visitors never reach a log.
+macro_rules! debug_shows_nothing {
+    ($($name:ident),*) => {$(
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+use debug_shows_nothing;
+
+mod messages;
 mod values;
 
-pub use values::{FormErrors, Input, Message, Messages};
+pub use messages::{ByKey, Message, MessageData, Messages, ShownMessage};
+pub use values::{FormErrors, Input};
 
 /// The flash messages of a request: reads those of earlier responses, and adds some for the next page.
 ///
@@ -265,7 +282,35 @@ impl Flash {
     /// ```
     #[must_use]
     pub fn messages(&self) -> Messages<'_> {
-        Messages(self.iter().map(|(key, text)| Message { key, text }).collect())
+        self.mark_all();
+        Messages(self.shown().collect())
+    }
+
+    /// Returns the texts of all messages by their key, as a value for a template, and marks all keys as read.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("error", "Not printed"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let flash = flash.by_key(); // in a template: {% for text in flash.info %}
+    ///     format!("{}. {}.", flash.get("info").join(", "), flash.get("error").join(", "))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved, Sent. Not printed.");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn by_key(&self) -> ByKey<'_> {
+        ByKey::of(self.iter())
     }
 
     /// Returns the values of a refused form, and marks them as read.
@@ -353,8 +398,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The item has been created");
     /// # });
     /// ```
-    pub fn success(&self, text: impl Into<String>) {
-        self.add("success", text);
+    pub fn success(&self, message: impl Into<Message>) {
+        self.add("success", message);
     }
 
     /// Adds an error message for the next page, under the key `error`.
@@ -376,8 +421,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The item could not be created");
     /// # });
     /// ```
-    pub fn error(&self, text: impl Into<String>) {
-        self.add("error", text);
+    pub fn error(&self, message: impl Into<Message>) {
+        self.add("error", message);
     }
 
     /// Adds a warning for the next page, under the key `warning`.
@@ -399,8 +444,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The disk is almost full");
     /// # });
     /// ```
-    pub fn warning(&self, text: impl Into<String>) {
-        self.add("warning", text);
+    pub fn warning(&self, message: impl Into<Message>) {
+        self.add("warning", message);
     }
 
     /// Adds a piece of information for the next page, under the key `info`.
@@ -422,11 +467,11 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "A new version is available");
     /// # });
     /// ```
-    pub fn info(&self, text: impl Into<String>) {
-        self.add("info", text);
+    pub fn info(&self, message: impl Into<Message>) {
+        self.add("info", message);
     }
 
-    /// Adds a message for the next page, under any key.
+    /// Adds a message for the next page, under any key. A [`Message`] brings data for that page along.
     ///
     /// Keys that begin with `$` are reserved: with such a key, the response becomes an [`Error`].
     ///
@@ -450,13 +495,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "/items/7/restore");
     /// # });
     /// ```
-    pub fn add(&self, key: &str, text: impl Into<String>) {
-        let text = text.into();
-        if key.starts_with(RESERVED_PREFIX) {
-            self.request.fail(Error::reserved(key));
-        } else {
-            self.stage(|flash| flash.added.messages.add(key, text));
-        }
+    pub fn add(&self, key: &str, message: impl Into<Message>) {
+        self.change_added(key, message.into(), |messages, key, message| messages.add(key, message));
     }
 
     /// Adds a message for this page only. This handle shows it like a message of an earlier response.
@@ -475,8 +515,11 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The disk is almost full");
     /// # });
     /// ```
-    pub fn now(&mut self, key: &str, text: impl Into<String>) {
-        self.now.messages.add(key, text.into());
+    pub fn now(&mut self, key: &str, message: impl Into<Message>) {
+        match message.into().into_content() {
+            Ok(message) => self.now.messages.add(key, message),
+            Err(error) => self.request.fail(error),
+        }
     }
 
     /// Adds the values and the errors of a refused form for this page only. Use it if the handler refuses the form
@@ -598,6 +641,17 @@ impl Flash {
         self.decide(Fate::Discarded);
     }
 
+    /// Changes the messages for the next page, or fails the response if the key or the message cannot be saved.
+    fn change_added(&self, key: &str, message: Message, change: fn(&mut MessageLists, &str, flash::Message)) {
+        if key.starts_with(RESERVED_PREFIX) {
+            return self.request.fail(Error::reserved(key));
+        }
+        match message.into_content() {
+            Ok(message) => self.stage(|flash| change(&mut flash.added.messages, key, message)),
+            Err(error) => self.request.fail(error),
+        }
+    }
+
     fn decide(&self, fate: Fate) {
         if !self.is_prefetch {
             self.stage(|flash| flash.fate = fate);
@@ -644,8 +698,13 @@ impl Flash {
     }
 
     fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.shown().map(|message| (message.key, message.text))
+    }
+
+    /// Returns all messages, those of the oldest response first.
+    fn shown(&self) -> impl Iterator<Item = ShownMessage<'_>> {
         let lists = self.carried().chain([&self.now]).flat_map(|batch| batch.messages.iter());
-        lists.flat_map(|(key, texts)| texts.iter().map(move |text| (key, text.as_str())))
+        lists.flat_map(|(key, messages)| messages.iter().map(move |message| ShownMessage::new(key, message)))
     }
 }
 

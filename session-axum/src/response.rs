@@ -12,6 +12,7 @@ pub use crate::pairs::{IntoKeys, IntoPairs};
 use crate::{
     edits::{Edit, ResponseEdits},
     error::Error,
+    flash::Message,
     form::{self, Choice, FormValues, IntoErrors},
     pairs,
     session::Session,
@@ -164,7 +165,7 @@ pub trait SessionResponseExt: IntoResponse + Sized {
     /// assert_eq!(client.get("/").await.text(), "success: The item has been created. ");
     /// # });
     /// ```
-    fn flashing<Kind>(self, messages: impl IntoPairs<Kind, Value: Into<String>>) -> Response {
+    fn flashing<Kind>(self, messages: impl IntoPairs<Kind, Value: Into<Message>>) -> Response {
         Flashing::new(messages).on(self)
     }
 
@@ -415,7 +416,7 @@ pub struct WithNewSession;
 
 /// [`SessionResponseExt::flashing`] as a part of a response.
 #[derive(Debug)]
-pub struct Flashing(Lists);
+pub struct Flashing(Edit);
 
 impl Flashing {
     /// Adds flash messages for the next page.
@@ -436,10 +437,8 @@ impl Flashing {
     /// assert_eq!(client.get("/").await.text(), "success: The item has been created. ");
     /// # });
     /// ```
-    pub fn new<Kind>(messages: impl IntoPairs<Kind, Value: Into<String>>) -> Self {
-        let mut lists = Lists::default();
-        messages.for_each_pair(&mut |key, text| lists.add(key, text.into()));
-        Self(lists)
+    pub fn new<Kind>(messages: impl IntoPairs<Kind, Value: Into<Message>>) -> Self {
+        Self(Edit::flashing(messages))
     }
 }
 
@@ -608,7 +607,7 @@ response_parts! {
     AddingToSession: this => this.0;
     RemovingFromSession: this => this.0;
     WithNewSession: _this => Edit::end();
-    Flashing: this => Edit::Flash(Batch { messages: this.0, ..Batch::default() });
+    Flashing: this => this.0;
     WithInput: this => Edit::Flash(Batch { input: this.0, ..Batch::default() });
     WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }

@@ -25,6 +25,7 @@ use crate::support::{
 };
 
 mod log_outs;
+mod messages_with_data;
 
 const SAVED: &str = "success=Saved.";
 
@@ -501,7 +502,7 @@ async fn eight_batches_are_opened_and_the_others_wait() {
     let (layer, _) = timed_layer();
     let client = client(app(&layer));
     for number in 0..10 {
-        client.enter(&TestSession::new(&layer).flash("n", &number.to_string()));
+        client.enter(&TestSession::new(&layer).flash("n", number.to_string()));
     }
     let mut all = Vec::new();
     for expected in [8, 2, 0] {
@@ -601,7 +602,7 @@ async fn large_batches_of_parallel_responses_never_fail_a_page() {
     for path in ["/hop", "/key/none", "/status/304", "/image"] {
         let client = client(app(&layer));
         for letter in ["a", "b", "c", "d", "e", "f"] {
-            client.enter(&TestSession::new(&layer).flash(letter, &letter.repeat(1_500)));
+            client.enter(&TestSession::new(&layer).flash(letter, letter.repeat(1_500)));
         }
         assert!(!client.get(path).await.status().is_server_error(), "{path}");
         assert!(path == "/image" || flash_bytes(&client) <= 4096, "{path}");
