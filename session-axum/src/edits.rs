@@ -33,6 +33,10 @@ pub(crate) enum Edit {
     /// Otherwise ends the session and begins another with these values.
     Adopt(LoadedRequest, Vec<(String, String)>),
     Flash(Batch),
+    /// Removes all messages and forms: what came with the request, and what was added so far.
+    NewFlash,
+    /// Removes the messages under these keys: those that came with the request, and those added so far.
+    RemoveFromFlash(Vec<String>),
     /// Fails the response, because the helper got a value that cannot be saved.
     Fail(Error),
 }
@@ -100,7 +104,7 @@ impl Edit {
                 let reserved = |key: &String| key.starts_with(RESERVED_PREFIX);
                 keys.iter().filter(|key| !reserved(key)).for_each(|key| staged.changes.remove(key));
             }
-            Self::Flash(_) => {}
+            Self::Flash(_) | Self::NewFlash | Self::RemoveFromFlash(_) => {}
             Self::Fail(error) => return Err(error),
         }
         Ok(())
@@ -118,7 +122,7 @@ fn entry(key: String, value: &impl Serialize) -> Result<(String, String), Error>
 session_core::opaque_debug!(Edit);
 
 /// The edits in the order of the helpers' calls. Most responses have one edit, which needs no list.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EditList {
     first: Option<Edit>,
     others: Vec<Edit>,
@@ -131,6 +135,10 @@ impl EditList {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Edit> {
         self.first.iter().chain(&self.others)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Edit> {
+        self.first.iter_mut().chain(&mut self.others)
     }
 
     pub(crate) fn push(&mut self, edit: Edit) {
@@ -155,6 +163,8 @@ impl EditList {
                     }
                     flash.to_mut().added.extend(batch);
                 }
+                Edit::NewFlash => flash.to_mut().begin_anew(),
+                Edit::RemoveFromFlash(keys) => flash.to_mut().remove(keys),
                 edit => {
                     if edit.is_end() {
                         flash.to_mut().drop_forms();
@@ -203,6 +213,21 @@ impl ResponseEdits {
 
     pub(crate) fn push(&self, edit: Edit) {
         self.0.lock().push(edit);
+    }
+
+    /// Returns the edits that a response has so far.
+    pub(crate) fn so_far(extensions: &http::Extensions) -> EditList {
+        extensions.get::<Self>().map(|edits| edits.0.lock().clone()).unwrap_or_default()
+    }
+
+    /// Takes the messages out of a response, and leaves its other edits.
+    pub(crate) fn drop_messages(extensions: &http::Extensions) {
+        let Some(edits) = extensions.get::<Self>() else { return };
+        for edit in edits.0.lock().iter_mut() {
+            if let Edit::Flash(batch) = edit {
+                batch.messages = MessageLists::default();
+            }
+        }
     }
 }
 

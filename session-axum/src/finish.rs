@@ -163,7 +163,7 @@ impl Attempt {
     }
 
     fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
-        let is_unchanged = flash.added.is_empty() && !flash.drops_forms();
+        let is_unchanged = flash.added.is_empty() && !flash.removes_unread();
         if is_unchanged && !request.flash_was_read() && !drops_flash(request) {
             return Ok(Vec::new());
         }
@@ -215,7 +215,7 @@ impl Attempt {
 
 /// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
 /// handler.
-fn is_failure(status: StatusCode) -> bool {
+pub(crate) fn is_failure(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 

@@ -1,6 +1,6 @@
 //! `Flash`: messages, form input and form errors for the next page.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
@@ -12,7 +12,9 @@ use session_core::{
 
 use crate::{
     config::FlashMode,
+    edits::ResponseEdits,
     error::Error,
+    finish::is_failure,
     form::{self, Choice, FormValues, IntoErrors},
     pairs::{self, IntoKeys},
     rejection::{MissingLayer, request_of},
@@ -34,9 +36,11 @@ macro_rules! debug_shows_nothing {
 use debug_shows_nothing;
 
 mod messages;
+mod pending;
 mod values;
 
 pub use messages::{ByKey, Message, MessageData, Messages, ShownMessage};
+pub use pending::Pending;
 pub use values::{FormErrors, Input};
 
 /// The flash messages of a request: reads those of earlier responses, and adds some for the next page.
@@ -499,6 +503,178 @@ impl Flash {
         self.change_added(key, message.into(), |messages, key, message| messages.add(key, message));
     }
 
+    /// Sets the message under `key` for the next page: it replaces those that this request has added under the key.
+    ///
+    /// Messages that came with the request stay. Keys that begin with `$` are reserved: with such a key, the response
+    /// becomes an [`Error`].
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.get_all("info").join(", ") }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("Saving");
+    ///     flash.set("info", "Saved");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved");
+    /// # });
+    /// ```
+    pub fn set(&self, key: &str, message: impl Into<Message>) {
+        self.change_added(key, message.into(), |messages, key, message| messages.set(key, message));
+    }
+
+    /// Removes the messages that this request has added under `key`, and returns whether there were any.
+    ///
+    /// Messages that came with the request stay, and so do those of helpers on the response.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("Saved");
+    ///     flash.warning("The disk is almost full");
+    ///     assert!(flash.remove("warning"));
+    ///     assert!(!flash.remove("warning"));
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "info: Saved. ");
+    /// # });
+    /// ```
+    pub fn remove(&self, key: &str) -> bool {
+        let mut was_added = false;
+        self.stage(|flash| {
+            was_added = flash.added.messages.get(key).is_some();
+            flash.added.messages.retain(|known| known != key);
+        });
+        was_added
+    }
+
+    /// Removes all messages that this request has added.
+    ///
+    /// Messages that came with the request stay, and so do those of helpers on the response. [`Flash::discard`] removes
+    /// those that came.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("Saved");
+    ///     flash.warning("The disk is almost full");
+    ///     flash.clear();
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "");
+    /// # });
+    /// ```
+    pub fn clear(&self) {
+        self.stage(|flash| flash.added.messages = MessageLists::default());
+    }
+
+    /// Returns the messages for the next page that `response` brings along: those of extractors, and those of its own
+    /// helpers.
+    ///
+    /// A layer around the handler uses it. If the response is a 5xx or a 408, messages of extractors are left out,
+    /// because they are not kept for the next page either.
+    ///
+    /// ```
+    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::Response, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save(flash: Flash) -> Response {
+    ///     flash.success("Saved");
+    ///     "page".flashing(("info", "Sent"))
+    /// }
+    ///
+    /// async fn layer(flash: Flash, request: Request, next: Next) -> Response {
+    ///     let response = next.run(request).await;
+    ///     let pending = flash.pending(&response);
+    ///     assert_eq!((pending.get("success"), pending.get("info")), (Some("Saved"), Some("Sent")));
+    ///     response
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(save)).layer(from_fn(layer));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.text(), "page");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn pending<B>(&self, response: &http::Response<B>) -> Pending {
+        self.pending_of(response, |messages| messages.clone())
+    }
+
+    /// Takes the messages for the next page out of `response` and this request, and returns them. The next page does not
+    /// show them.
+    ///
+    /// A layer around the handler uses it to show the messages at once, for example as toasts, or in a header such as
+    /// `HX-Trigger`. It returns the same messages as [`Flash::pending`]. Input and errors of forms stay.
+    ///
+    /// ```
+    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::{IntoResponse, Response}, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn save(flash: Flash) {
+    ///     flash.success("Saved");
+    /// }
+    ///
+    /// async fn toasts(flash: Flash, request: Request, next: Next) -> Response {
+    ///     let mut response = next.run(request).await;
+    ///     let pending = flash.take_pending(&mut response);
+    ///     let toasts: String = pending.iter().map(|message| format!("<p>{}</p>", message.text)).collect();
+    ///     (response.into_parts().0, toasts).into_response()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(save)).layer(from_fn(toasts));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// let page = client.get("/").await;
+    /// assert_eq!((page.text(), page.set_cookies().len()), ("<p>Saved</p>", 0));
+    /// # });
+    /// ```
+    #[must_use = "the messages are lost if they are not shown"]
+    pub fn take_pending<B>(&self, response: &mut http::Response<B>) -> Pending {
+        let pending = self.pending_of(response, std::mem::take);
+        ResponseEdits::drop_messages(response.extensions());
+        pending
+    }
+
+    fn pending_of<B>(
+        &self,
+        response: &http::Response<B>,
+        read: impl FnOnce(&mut MessageLists) -> MessageLists,
+    ) -> Pending {
+        let mut messages = MessageLists::default();
+        let _ = self.request.stage_flash(|flash| messages = read(&mut flash.added.messages));
+        if is_failure(response.status()) && !self.request.settings.config.save_on_server_error {
+            messages = MessageLists::default();
+        }
+        let mut changes = Cow::Owned(FlashChanges::with(messages));
+        // A helper with a reserved key fails the response, which then brings no messages of helpers along.
+        let _ = ResponseEdits::so_far(response.extensions()).apply_to_flash(&mut changes);
+        Pending(changes.into_owned().added.messages)
+    }
+
     /// Adds a message for this page only. This handle shows it like a message of an earlier response.
     ///
     /// ```
@@ -703,8 +879,7 @@ impl Flash {
 
     /// Returns all messages, those of the oldest response first.
     fn shown(&self) -> impl Iterator<Item = ShownMessage<'_>> {
-        let lists = self.carried().chain([&self.now]).flat_map(|batch| batch.messages.iter());
-        lists.flat_map(|(key, messages)| messages.iter().map(move |message| ShownMessage::new(key, message)))
+        self.carried().chain([&self.now]).flat_map(|batch| messages::shown(&batch.messages))
     }
 }
 

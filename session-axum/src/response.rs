@@ -169,6 +169,57 @@ pub trait SessionResponseExt: IntoResponse + Sized {
         Flashing::new(messages).on(self)
     }
 
+    /// Removes flash messages before the next page: takes one key, or several. This includes messages that came with the
+    /// request, and those that extractors and earlier helpers have added.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("success", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn quiet() -> Response {
+    ///     save().await.removing_from_flash("info")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(quiet));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "success: Saved. ");
+    /// # });
+    /// ```
+    fn removing_from_flash<Kind>(self, keys: impl IntoKeys<Kind>) -> Response {
+        RemovingFromFlash::new(keys).on(self)
+    }
+
+    /// Removes all flash messages and forms before the next page. This includes those that came with the request, and
+    /// those that extractors and earlier helpers have added. A later helper can add others.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save(flash: Flash) -> Response {
+    ///     flash.success("Saved");
+    ///     Redirect::to("/").with_new_flash().flashing(("info", "Saved and sent"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "info: Saved and sent. ");
+    /// # });
+    /// ```
+    fn with_new_flash(self) -> Response {
+        WithNewFlash.on(self)
+    }
+
     /// Adds the values of a refused form for the next page, which reads them with
     /// [`Flash::input`](crate::Flash::input).
     ///
@@ -442,6 +493,57 @@ impl Flashing {
     }
 }
 
+/// [`SessionResponseExt::removing_from_flash`] as a part of a response.
+#[derive(Debug)]
+pub struct RemovingFromFlash(Edit);
+
+impl RemovingFromFlash {
+    /// Removes flash messages before the next page: takes one key, or several.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::RemovingFromFlash, testing::{Client, TestSession}};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn read() -> (RemovingFromFlash, Redirect) {
+    ///     (RemovingFromFlash::new("mail"), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let layer = SessionLayer::signed(Keys::generate());
+    /// # let app = Router::new().route("/", get(page)).route("/read", post(read)).layer(layer.clone());
+    /// # let client = Client::new(app);
+    /// client.enter(&TestSession::new(&layer).flash("mail", "Three new letters").flash("info", "Sent"));
+    /// client.post("/read").await;
+    /// assert_eq!(client.get("/").await.text(), "info: Sent. ");
+    /// # });
+    /// ```
+    pub fn new<Kind>(keys: impl IntoKeys<Kind>) -> Self {
+        Self(Edit::RemoveFromFlash(pairs::keys(keys)))
+    }
+}
+
+/// [`SessionResponseExt::with_new_flash`] as a part of a response.
+///
+/// ```
+/// # use axum::{Router, response::Redirect, routing::{get, post}};
+/// # use session_axum::{Flash, Keys, SessionLayer, response::WithNewFlash, testing::{Client, TestSession}};
+/// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+/// async fn start() -> (WithNewFlash, Redirect) {
+///     (WithNewFlash, Redirect::to("/"))
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let layer = SessionLayer::signed(Keys::generate());
+/// # let app = Router::new().route("/", get(page)).route("/start", post(start)).layer(layer.clone());
+/// # let client = Client::new(app);
+/// client.enter(&TestSession::new(&layer).flash("mail", "Three new letters").flash("info", "Sent"));
+/// client.post("/start").await;
+/// assert_eq!(client.get("/").await.text(), "");
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct WithNewFlash;
+
 /// [`SessionResponseExt::with_input`] as a part of a response.
 ///
 /// # Left out
@@ -608,6 +710,8 @@ response_parts! {
     RemovingFromSession: this => this.0;
     WithNewSession: _this => Edit::end();
     Flashing: this => this.0;
+    RemovingFromFlash: this => this.0;
+    WithNewFlash: _this => Edit::NewFlash;
     WithInput: this => Edit::Flash(Batch { input: this.0, ..Batch::default() });
     WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }

@@ -59,6 +59,26 @@ impl<T> ListsOf<T> {
         }
     }
 
+    /// Replaces the texts of `name` by one text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("info", "two".to_owned());
+    /// lists.set("info", "three".to_owned());
+    /// assert_eq!(lists.get_all("info"), ["three"]);
+    /// ```
+    pub fn set(&mut self, name: impl Into<String> + AsRef<str>, text: impl Into<T>) {
+        match self.0.iter_mut().find(|(known, _)| known == name.as_ref()) {
+            Some((_, texts)) => *texts = OneOrMany::One(text.into()),
+            None => self.add(name, text),
+        }
+    }
+
     /// Adds all texts of `others`. If both have a name, its texts are joined.
     ///
     /// # Examples
@@ -217,6 +237,18 @@ impl Lists {
 
     fn to_json(&self) -> String {
         json(self)
+    }
+}
+
+/// Returns each text with its name.
+impl<T> IntoIterator for ListsOf<T> {
+    type Item = (String, T);
+    type IntoIter = std::vec::IntoIter<(String, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let texts =
+            |(name, texts): (String, OneOrMany<T>)| texts.into_vec().into_iter().map(move |text| (name.clone(), text));
+        self.0.into_iter().flat_map(texts).collect::<Vec<_>>().into_iter()
     }
 }
 
@@ -551,10 +583,7 @@ impl Batch {
         if size <= room {
             return 0;
         }
-        let errors = std::mem::take(&mut self.errors).0.into_iter();
-        let mut errors: Vec<(String, String)> = errors
-            .flat_map(|(field, texts)| texts.into_vec().into_iter().map(move |text| (field.clone(), text)))
-            .collect();
+        let mut errors: Vec<(String, String)> = std::mem::take(&mut self.errors).into_iter().collect();
         let mut gone = HashSet::new();
         for (error, cost) in largest_first(errors.iter().map(|(_, text)| json(text).len() + 1)) {
             if size <= room {

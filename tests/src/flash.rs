@@ -26,6 +26,7 @@ use crate::support::{
 
 mod log_outs;
 mod messages_with_data;
+mod toasts;
 
 const SAVED: &str = "success=Saved.";
 

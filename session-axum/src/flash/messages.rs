@@ -5,7 +5,10 @@ use serde::{
     de::DeserializeOwned,
     ser::{SerializeMap, SerializeSeq},
 };
-use session_core::{decode, encode, flash};
+use session_core::{
+    decode, encode,
+    flash::{self, MessageLists},
+};
 
 use crate::{error::Error, template::JsonText};
 
@@ -58,7 +61,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { content: flash::Message::from(text), error: None }
+        Self::of(flash::Message::from(text))
     }
 
     /// Adds a value to the data, and replaces a previous one under `key`. A value that is `null` in JSON removes the key.
@@ -93,6 +96,10 @@ impl Message {
         self
     }
 
+    pub(super) const fn of(content: flash::Message) -> Self {
+        Self { content, error: None }
+    }
+
     /// Returns the message, or the error of a value that cannot be written.
     pub(crate) fn into_content(self) -> Result<flash::Message, Error> {
         self.error.map_or(Ok(self.content), |error| Err(*error))
@@ -123,13 +130,18 @@ pub struct ShownMessage<'a> {
     pub data: MessageData<'a>,
 }
 
-impl<'a> ShownMessage<'a> {
-    pub(super) fn new(key: &'a str, message: &'a flash::Message) -> Self {
-        Self { key, text: message.text(), data: MessageData(message) }
-    }
+/// Returns the messages of all keys as a page shows them.
+pub(super) fn shown(lists: &MessageLists) -> impl Iterator<Item = ShownMessage<'_>> {
+    lists.iter().flat_map(|(key, messages)| {
+        messages.iter().map(move |message| ShownMessage { key, text: message.text(), data: MessageData(message) })
+    })
 }
 
 impl<'a> Messages<'a> {
+    pub(super) fn of(lists: &'a MessageLists) -> Self {
+        Self(shown(lists).collect())
+    }
+
     /// Returns the messages in the order of [`Flash::iter`](super::Flash::iter).
     ///
     /// ```

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use session_core::flash::Batch;
+use session_core::flash::{Batch, MessageLists};
 
 /// The changes of a request to the flash: the keys that were read, and the messages that were added.
 #[derive(Clone, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct FlashChanges {
     pub(crate) fate: Fate,
     /// Whether forms that came with the request are removed, even if no handler has read them.
     drops_forms: bool,
+    /// The keys of messages that are removed, even if no handler has read them.
+    removed: Vec<String>,
     /// The messages and the form for the next page.
     pub(crate) added: Batch,
 }
@@ -37,6 +39,11 @@ pub(crate) enum Part<'a> {
 }
 
 impl FlashChanges {
+    /// Returns the changes of a request that has only added these messages.
+    pub(crate) fn with(messages: MessageLists) -> Self {
+        Self { added: Batch { messages, ..Batch::default() }, ..Self::default() }
+    }
+
     /// Notes that a handler has read a part of the flash.
     pub(crate) fn mark(&mut self, part: Part<'_>) {
         match part {
@@ -64,8 +71,20 @@ impl FlashChanges {
         self.added.drop_form();
     }
 
-    pub(crate) const fn drops_forms(&self) -> bool {
-        self.drops_forms
+    /// Removes everything: what came with the request, and what was added so far.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Self { fate: Fate::Discarded, ..Self::default() };
+    }
+
+    /// Removes the messages under these keys: those that came with the request, and those added so far.
+    pub(crate) fn remove(&mut self, keys: Vec<String>) {
+        self.added.messages.retain(|key| !keys.iter().any(|removed| removed == key));
+        self.removed.extend(keys);
+    }
+
+    /// Returns whether the changes remove something that came with the request, even if no handler has read it.
+    pub(crate) fn removes_unread(&self) -> bool {
+        self.drops_forms || !self.removed.is_empty() || matches!(self.fate, Fate::KeptOnly(_) | Fate::Discarded)
     }
 
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
@@ -100,6 +119,7 @@ impl FlashChanges {
         let form = |was_read: bool| has_form && (self.drops_forms || form(was_read));
         let (input, errors) = (form(self.input_was_read), form(self.errors_were_read));
         let message = move |key: &str| match &self.fate {
+            _ if self.removed.iter().any(|removed| removed == key) => true,
             Fate::Open => by_reading(self.read.contains(key)),
             Fate::Kept => false,
             Fate::KeptOnly(keys) => !keys.iter().any(|kept| kept == key),
