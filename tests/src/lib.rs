@@ -47,6 +47,8 @@ mod setup_warnings;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod templates;
+#[cfg(test)]
 mod twin_cookies;
 #[cfg(test)]
 mod typed;
