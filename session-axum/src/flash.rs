@@ -35,10 +35,12 @@ macro_rules! debug_shows_nothing {
 }
 use debug_shows_nothing;
 
+mod filled;
 mod messages;
 mod pending;
 mod values;
 
+pub use filled::{Filled, FilledForm, FormField};
 pub use messages::{ByKey, Message, MessageData, Messages, ShownMessage};
 pub use pending::Pending;
 pub use values::{FormErrors, Input};
@@ -381,6 +383,47 @@ impl Flash {
             self.request.note_flash_read(Part::Errors);
         }
         FormErrors(self.forms())
+    }
+
+    /// Returns a form with its values and errors, and marks them as read. If the form was refused, the values are those
+    /// that the visitor typed, and otherwise those of `saved`.
+    ///
+    /// `saved` is a struct, a map, or a list of pairs, and has the fields of one form. [`Filled`] tells which value a
+    /// field has. For a form without saved values pass `&()`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, flash::FormField, testing::Client};
+    /// #[derive(serde::Serialize)]
+    /// struct Settings {
+    ///     name: String,
+    /// }
+    ///
+    /// fn input(field: FormField<'_>) -> String {
+    ///     format!("<input name='{}' value='{}'>{}", field.name, field.value, field.errors.join(", "))
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let form = flash.form(&Settings { name: "Ada".to_owned() });
+    ///     input(form.field("name"))
+    /// }
+    ///
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "")]).with_errors([("name", "is required")])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "<input name='name' value='Ada'>");
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "<input name='name' value=''>is required");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn form(&self, saved: &(impl Serialize + ?Sized)) -> FilledForm<'_> {
+        FilledForm::new(self.input().or(saved), self.errors())
     }
 
     /// Adds a success message for the next page, under the key `success`.

@@ -35,6 +35,8 @@ mod readme;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod saved_values;
+#[cfg(test)]
 mod saving;
 #[cfg(test)]
 mod secrets;
@@ -46,6 +48,8 @@ mod sessions_in_a_store;
 mod setup_warnings;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod template_examples;
 #[cfg(test)]
 mod templates;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 use session_core::flash::{Batch, Texts};
 
+use super::Filled;
 use crate::form;
 
 /// The values of a refused form: serializes as a map from each field to a text, or to a list if the form has a list
@@ -92,6 +93,45 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn has(&self, field: &str, value: &str) -> bool {
         self.get_all(field).iter().any(|chosen| chosen == value)
+    }
+
+    /// Returns these values, and the saved ones for fields that the refused form does not have. If no form was refused,
+    /// all values are the saved ones.
+    ///
+    /// `saved` is a struct, a map, or a list of pairs. A checkbox or a list that the visitor has cleared stays cleared:
+    /// [`Filled`] tells which value a field has. [`Flash::form`](super::Flash::form) has the errors too.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// #[derive(serde::Serialize)]
+    /// struct Settings {
+    ///     name: String,
+    ///     colours: Vec<String>,
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let saved = Settings { name: "Ada".to_owned(), colours: vec!["red".to_owned()] };
+    ///     let form = flash.input().or(&saved);
+    ///     format!("{:?} {:?}", form.get("name"), form.get_all("colours"))
+    /// }
+    ///
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Grace")]) // without a colour
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), r#"Some("Ada") ["red"]"#);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), r#"Some("Grace") []"#);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn or(&self, saved: &(impl Serialize + ?Sized)) -> Filled<'a> {
+        Filled::new(self, saved)
     }
 
     /// Reads the form as a struct; `None` if no form was refused, if a field is missing, or if a value does not have
