@@ -56,8 +56,8 @@ pub use values::{FormErrors, Input};
 ///
 /// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx with a body that is
 /// not empty. A redirect keeps the message, also one by htmx's `HX-Redirect`, `HX-Location` or `HX-Refresh`. So do a
-/// 204, 205, 304, 408 and 5xx, the response to a HEAD request, and a request that does not read the message. A message that is not read is gone after the [flash
-/// lifetime](crate::SessionLayer::flash_lifetime).
+/// 204, 205, 304, 408 and 5xx, the response to a HEAD request, and a request that does not read the message. A message
+/// that is not read is gone after the [flash lifetime](crate::SessionLayer::flash_lifetime).
 ///
 /// The messages of one response may have at most 2,048 bytes: the name and value of their cookie. More of them make the
 /// response an [`Error`].
@@ -66,7 +66,8 @@ pub use values::{FormErrors, Input};
 /// message that is read there is shown, stays for the next page, and makes a log line.
 ///
 /// A request that only prepares a page (a prefetch, a prerender or a preview) sees no messages and removes none: the
-/// browser may show that page later without another request. It may add messages. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
+/// browser may show that page later without another request. It may add messages. With [`FlashMode::NextRequest`] each
+/// request sees all messages, and its response removes them.
 ///
 /// # Examples
 ///

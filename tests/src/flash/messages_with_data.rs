@@ -9,6 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use proptest::prelude::*;
 use serde_json::json;
 use session_axum::{
     Flash, Message, SessionLayer, SessionResponseExt,
@@ -237,4 +238,35 @@ async fn a_redirect_keeps_the_data() {
     client.get("/hop").await;
     let shown: serde_json::Value = serde_json::from_str(client.get("/").await.text()).unwrap();
     assert_eq!(shown[0]["data"]["undo"], "/undo?a=\"7\"&b");
+}
+
+fn value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(|flag| json!(flag)),
+        any::<i64>().prop_map(|number| json!(number)),
+        any::<u64>().prop_map(|number| json!(number)),
+        (-1e9..1e9f64).prop_map(|number| json!(number)),
+        ".{0,12}".prop_map(|text| json!(text)),
+    ];
+    leaf.prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(|values| json!(values)),
+            prop::collection::btree_map(".{0,6}", inner, 0..3).prop_map(|members| json!(members)),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_data_comes_back_as_it_was_written(text in ".{0,20}", data in prop::collection::btree_map(".{0,6}", value(), 0..4)) {
+        prop_assume!(json!([text, data]).to_string().len() < 1_200); // what fits into the cookie for certain
+        let message = data.iter().fold(Message::new(text.clone()), |message, (key, value)| message.with(key, value));
+        let shown = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            carried(move |_| "".flashing([("k", message.clone()), ("k", "plain".into())])).await
+        });
+        prop_assert_eq!(&shown[0], &json!({"key": "k", "text": text, "data": data}));
+        prop_assert_eq!(&shown[1], &json!({"key": "k", "text": "plain", "data": {}}));
+    }
 }
