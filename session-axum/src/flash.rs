@@ -668,14 +668,15 @@ impl Flash {
         self.pending_of(response, |messages| messages.clone())
     }
 
-    /// Takes the messages for the next page out of `response` and this request, and returns them. The next page does not
-    /// show them.
+    /// Takes the messages for the next page out of `response` and this request, and returns them. The next page does
+    /// not show them.
     ///
     /// A layer around the handler uses it to show the messages at once, for example as toasts, or in a header such as
     /// `HX-Trigger`. It returns the same messages as [`Flash::pending`]. Input and errors of forms stay.
     ///
     /// ```
-    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::{IntoResponse, Response}, routing::get};
+    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, routing::get};
+    /// # use axum::response::{IntoResponse, Response};
     /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
     /// async fn save(flash: Flash) {
     ///     flash.success("Saved");

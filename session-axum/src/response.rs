@@ -122,8 +122,8 @@ pub trait SessionResponseExt: IntoResponse + Sized {
 
     /// Ends the session: a log-out. Values that a later helper adds begin a new session.
     ///
-    /// Also drops the input and errors of refused forms that no page has shown yet, because the next visitor may use the
-    /// same browser. Messages stay, and so does a form that a later helper adds.
+    /// Also drops the input and errors of refused forms that no page has shown yet, because the next visitor may use
+    /// the same browser. Messages stay, and so does a form that a later helper adds.
     ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
@@ -169,8 +169,8 @@ pub trait SessionResponseExt: IntoResponse + Sized {
         Flashing::new(messages).on(self)
     }
 
-    /// Removes flash messages before the next page: takes one key, or several. This includes messages that came with the
-    /// request, and those that extractors and earlier helpers have added.
+    /// Removes flash messages before the next page: takes one key, or several. This includes messages that came with
+    /// the request, and those that extractors and earlier helpers have added.
     ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};

@@ -919,8 +919,8 @@ impl<T: SessionData> Drop for Session<T> {
 }
 
 /// `Session` serializes as a map of its keys and values, and `Session<T>` as a map of its fields as they are now. A
-/// template so reads `{{ session.name }}`. Reserved keys, which begin with `$`, are left out. Integers that need more than
-/// 64 bits become floats.
+/// template so reads `{{ session.name }}`. Reserved keys, which begin with `$`, are left out. Integers that need more
+/// than 64 bits become floats.
 ///
 /// ```
 /// # use axum::{Router, routing::get};

@@ -10,8 +10,8 @@ use session_core::flash::{Batch, Lists};
 use super::{FormErrors, Input};
 use crate::form::{self, Choice};
 
-/// The values of a form: those of the refused form, else the saved ones. It serializes as a map from each field to a text
-/// or a list, like [`Input`]. [`Input::or`] returns it.
+/// The values of a form: those of the refused form, else the saved ones. It serializes as a map from each field to a
+/// text or a list, like [`Input`]. [`Input::or`] returns it.
 ///
 /// # Which value a field has
 ///

@@ -18,7 +18,7 @@ use crate::{error::Error, template::JsonText};
 ///
 /// ```
 /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
-/// # use session_axum::{Flash, Keys, Message, SessionLayer, SessionResponseExt, testing::Client};
+/// # use session_axum::{Flash, Keys, Message, SessionLayer, SessionResponseExt, flash::ShownMessage, testing::Client};
 /// async fn delete() -> Response {
 ///     Redirect::to("/").flashing(("success", Message::new("Deleted").with("undo", "/undo/7")))
 /// }
@@ -26,7 +26,8 @@ use crate::{error::Error, template::JsonText};
 /// async fn page(flash: Flash) -> String {
 ///     let link = |path: String| format!("<a href='{path}'>Undo</a>");
 ///     let messages = flash.messages();
-///     messages.iter().map(|message| message.text.to_owned() + &message.data.text("undo").map(link).unwrap_or_default()).collect()
+///     let undo = |message: ShownMessage<'_>| message.data.text("undo").map(link).unwrap_or_default();
+///     messages.iter().map(|message| message.text.to_owned() + &undo(message)).collect()
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -64,7 +65,8 @@ impl Message {
         Self::of(flash::Message::from(text))
     }
 
-    /// Adds a value to the data, and replaces a previous one under `key`. A value that is `null` in JSON removes the key.
+    /// Adds a value to the data, and replaces a previous one under `key`. A value that is `null` in JSON removes the
+    /// key.
     ///
     /// The page reads the value with [`MessageData::get`], and a template as `message.data.key`. If the value cannot be
     /// written as JSON that can be read back, the response to which the message is added becomes an [`Error`].

@@ -19,7 +19,8 @@ impl Pending {
     /// Returns the messages as a page shows them. Those under one key stay together, the oldest first.
     ///
     /// ```
-    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::{IntoResponse, Response}, routing::get};
+    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, routing::get};
+    /// # use axum::response::{IntoResponse, Response};
     /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
     /// async fn toasts(flash: Flash, request: Request, next: Next) -> Response {
     ///     let mut response = next.run(request).await;
