@@ -1,5 +1,5 @@
-//! A form that survives a redirect, with maud: the page shows what was typed, else what is saved, and each mistake beside
-//! its field. A function gets a field as one argument.
+//! A form that survives a redirect, with maud: the page shows what was typed, else what is saved, and each mistake
+//! beside its field. A function gets a field as one argument.
 //! `cargo run --example flash_maud`, then open <http://127.0.0.1:3000>.
 
 use axum::{Router, routing::get};

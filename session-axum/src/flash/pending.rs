@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use session_core::flash::MessageLists;
 
-use super::{Message, Messages, ShownMessage};
+use super::{ByKey, Message, Messages, ShownMessage};
 
 /// The messages that a request has added for the next page: serializes as a list of maps with `key`, `text` and `data`.
 /// [`Flash::pending`](super::Flash::pending) and [`Flash::take_pending`](super::Flash::take_pending) return it.
@@ -59,6 +59,28 @@ impl Pending {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)
+    }
+
+    /// Returns the texts of the messages by their key.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # use axum::response::IntoResponse;
+    /// async fn page(flash: Flash) {
+    ///     flash.info("Saved");
+    ///     flash.info("Sent");
+    ///     assert_eq!(flash.pending(&().into_response()).by_key().get("info"), ["Saved", "Sent"]);
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.status(), 200);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn by_key(&self) -> ByKey<'_> {
+        ByKey::of(self.iter().map(|message| (message.key, message.text)))
     }
 
     /// Returns whether there are no messages.

@@ -15,8 +15,8 @@ pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns whether a browser shows the response as a page. It shows nothing of a redirect, also of one that htmx does, and
-/// nothing of a response without content. The size of a streamed body is unknown: such a body counts as content.
+/// Returns whether a browser shows the response as a page. It shows nothing of a redirect, also of one that htmx does,
+/// and nothing of a response without content. The size of a streamed body is unknown: such a body counts as content.
 pub(crate) fn shows_page(response: &Response) -> bool {
     let status = response.status();
     let has_content = status != StatusCode::NO_CONTENT && status != StatusCode::RESET_CONTENT;
