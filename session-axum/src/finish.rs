@@ -69,7 +69,7 @@ impl Finish {
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
-        let attempt = Attempt { shows_page: shows_page(&response), saves, finishes_saves: may_ask };
+        let attempt = Attempt { shows_messages: shows_messages(&request, &response), saves, finishes_saves: may_ask };
         let cookies = match attempt.run(&request, &mut closed, edits).await {
             Ok(cookies) => cookies,
             Err(failed) => finish_failed(&request, &mut closed, failed, &mut response).await,
@@ -99,7 +99,8 @@ async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, r
         if obeys_answer {
             edits.extend(answers_edits);
         }
-        let attempt = Attempt { shows_page: shows_page(response), saves: false, finishes_saves: false };
+        let shows_messages = shows_messages(request, response);
+        let attempt = Attempt { shows_messages, saves: false, finishes_saves: false };
         match attempt.run(request, closed, edits).await {
             Ok(cookies) => return cookies,
             Err(again) => error = again.error,
@@ -121,8 +122,8 @@ fn answer(request: &Request, error: &Error) -> Response {
 /// One attempt to finish a request with a response.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// Whether the visitor sees the response as a page, so that messages that were read are removed.
-    shows_page: bool,
+    /// Whether the visitor sees the messages that a handler has read, so that they are removed.
+    shows_messages: bool,
     saves: bool,
     /// Whether an unfinished save of the request is completed first.
     finishes_saves: bool,
@@ -176,7 +177,7 @@ impl Attempt {
         if request.settings.config.flash_mode == FlashMode::NextRequest {
             return Consumed::All;
         }
-        if self.saves && self.shows_page && !request.is_head { Consumed::Read } else { Consumed::Nothing }
+        if self.saves && self.shows_messages { Consumed::Read } else { Consumed::Nothing }
     }
 
     async fn session_cookies(
@@ -217,6 +218,10 @@ impl Attempt {
 /// handler.
 pub(crate) fn is_failure(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
+fn shows_messages(request: &Request, response: &Response) -> bool {
+    request.flash_was_read() && !request.is_head && shows_page(response)
 }
 
 /// Returns whether the response removes messages that came with the request, even if no handler read them.
