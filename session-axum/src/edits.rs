@@ -23,8 +23,10 @@ use crate::{
 /// The change that one helper makes to the session or the flash.
 #[derive(Clone)]
 pub(crate) enum Edit {
-    /// Ends the session.
+    /// Ends the session, and drops the forms that no page has shown yet.
     End,
+    /// Ends the session, as an extractor has asked for.
+    Destroy,
     /// Ends the session and begins another with these keys and JSON texts.
     Replace(Vec<(String, String)>),
     Add(Vec<(String, String)>),
@@ -47,7 +49,7 @@ impl Edit {
         Self::End
     }
 
-    /// Returns whether the edit only ends the session.
+    /// Returns whether a helper ends the session.
     pub(crate) fn is_end(&self) -> bool {
         matches!(self, Self::End)
     }
@@ -94,7 +96,7 @@ impl Edit {
     ) -> Result<(), Error> {
         match self {
             Self::Adopt(handle, _) if is_own(&handle) => before.clone_into(staged),
-            Self::End => staged.destroy(),
+            Self::End | Self::Destroy => staged.destroy(),
             Self::Replace(entries) | Self::Adopt(_, entries) => {
                 staged.replace();
                 entries.into_iter().for_each(|(key, text)| staged.changes.set(&key, text));

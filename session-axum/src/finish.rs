@@ -93,8 +93,8 @@ async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, r
         *response = answer(request, &error);
         let answers_edits = ResponseEdits::take(response);
         let mut edits = EditList::default();
-        if ends && !error.is_about_the_store() {
-            edits.push(Edit::end());
+        if let (Some(end), false) = (&ends, error.is_about_the_store()) {
+            edits.push(end.clone());
         }
         if obeys_answer {
             edits.extend(answers_edits);
@@ -129,17 +129,18 @@ struct Attempt {
     finishes_saves: bool,
 }
 
-/// The error of a failed attempt, and whether the request ended the session.
+/// The error of a failed attempt, and how the request ended the session.
 struct Failed {
     error: Error,
-    ends: bool,
+    ends: Option<Edit>,
 }
 
 impl Attempt {
     /// Makes the cookies of the response from the staged changes and `edits`: first the flash cookies, then the session
     /// cookies.
     async fn run(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Failed> {
-        let ends = closed.ends() || edits.iter().any(Edit::is_end);
+        let by_extractor = closed.ends().then_some(Edit::Destroy);
+        let ends = edits.iter().find(|edit| edit.is_end()).cloned().or(by_extractor);
         self.cookies(request, closed, edits).await.map_err(|error| Failed { error, ends })
     }
 

@@ -73,13 +73,22 @@ async fn a_log_out_that_does_not_use_the_flash_drops_pending_forms_as_well() {
 
 #[tokio::test]
 async fn a_session_that_a_handler_destroys_leaves_the_form() {
-    let app = Router::new().route("/", get(page).post(|| async { back().with_input(&[("email", "a@b")]) }));
-    let destroy = post(|session: Session| async move {
+    let destroy = |session: Session| async move {
         session.destroy();
-    });
-    let client = client(app.route("/logout", destroy).layer(layer()));
-    client.post("/").await;
-    client.post("/logout").await;
-    let page = next_page(&client).await;
-    assert_eq!(page["input"], json!({"email": "a@b"}));
+    };
+    let destroy_and_fail = |session: Session, flash: Flash| async move {
+        session.destroy();
+        flash.info("x".repeat(5_000));
+    };
+    let app = Router::new().route("/", get(page).post(|| async { back().with_input(&[("email", "a@b")]) }));
+    let app = app.route("/logout", post(destroy)).route("/logout-and-fail", post(destroy_and_fail));
+    for path in ["/logout", "/logout-and-fail"] {
+        let layer = layer();
+        let client = client(app.clone().layer(layer.clone()));
+        client.enter(&TestSession::new(&layer).insert("user", "ada"));
+        client.post("/").await;
+        client.post(path).await;
+        assert_eq!(client.cookie("__Host-session"), None, "{path}");
+        assert_eq!(next_page(&client).await["input"], json!({"email": "a@b"}), "{path}");
+    }
 }
