@@ -1,22 +1,11 @@
-//! A form that survives a redirect, with askama: the page shows what was typed, and each mistake beside its field.
-//! `cargo run --example flash_askama`, then
-//!
-//! ```text
-//! curl -Lb jar -c jar http://127.0.0.1:3000 -d name= -d colour=red -d colour=blue
-//! curl -Lb jar -c jar http://127.0.0.1:3000 -d 'name=<Ada>' -d colour=red
-//! ```
+//! A form that survives a redirect, with askama: the page shows what was typed, else what is saved, and each mistake
+//! beside its field. A macro gets a field as one argument.
+//! `cargo run --example flash_askama`, then open <http://127.0.0.1:3000>.
 
 use askama::Template;
-use axum::{
-    Form, Router,
-    http::StatusCode,
-    response::{Html, IntoResponse, Redirect, Response},
-    routing::get,
-};
-use session_axum::{
-    Flash, Keys, SessionLayer, SessionResponseExt,
-    flash::{FormErrors, Input},
-};
+use axum::{Router, http::StatusCode, response::Html, routing::get};
+use session_axum::{Flash, Keys, Session, SessionLayer, flash::FilledForm};
+use session_examples::profile::{self, LANGUAGES, PLANS, Visitor};
 
 /// All values are escaped because of `ext = "html"`.
 #[derive(Template)]
@@ -24,51 +13,76 @@ use session_axum::{
     ext = "html",
     source = r#"<!doctype html>
 <html lang="en">
-<title>Settings</title>
+<meta charset="utf-8">
+<title>Profile</title>
+{%- macro mistakes(field) -%}
+  {%- if !field.errors.is_empty() %} aria-invalid="true" aria-describedby="{{ field.name }}-mistakes"{% endif -%}
+{%- endmacro -%}
+{%- macro explained(field) -%}
+  {%- if !field.errors.is_empty() %}
+  <ul id="{{ field.name }}-mistakes">{% for error in field.errors %}<li>{{ error }}</li>{% endfor %}</ul>
+  {%- endif -%}
+{%- endmacro -%}
+{%- macro input(field, label, kind) %}
+  <p><label>{{ label }} <input type="{{ kind }}" name="{{ field.name }}" value="{{ field.value }}"{% call mistakes(field) %}{% endcall %}></label></p>
+  {%- call explained(field) %}{% endcall -%}
+{%- endmacro -%}
+{%- macro checkbox(field, label) %}
+  <p><label><input type="checkbox" name="{{ field.name }}" value="true" {%- if field.has("true") %} checked{% endif %}> {{ label }}</label></p>
+{%- endmacro -%}
+{%- macro radios(field, options) %}
+  <fieldset{% call mistakes(field) %}{% endcall %}>
+  {%- for option in options %}
+    <label><input type="radio" name="{{ field.name }}" value="{{ option }}" {%- if field.has(option) %} checked{% endif %}> {{ option }}</label>
+  {%- endfor %}
+  </fieldset>
+  {%- call explained(field) %}{% endcall -%}
+{%- endmacro -%}
+{%- macro select(field, label, options) %}
+  <p><label>{{ label }} <select multiple name="{{ field.name }}"{% call mistakes(field) %}{% endcall %}>
+  {%- for option in options %}
+    <option {%- if field.has(option) %} selected{% endif %}>{{ option }}</option>
+  {%- endfor %}
+  </select></label></p>
+  {%- call explained(field) %}{% endcall -%}
+{%- endmacro %}
+<h1>Hello {% if visitor.profile.name.is_empty() %}stranger{% else %}{{ visitor.profile.name }}{% endif %}</h1>
 {%- if let Some(message) = flash.get("success") %}
 <p role="status">{{ message }}</p>
 {%- endif %}
-<form method="post">
-  <label for="name">Name</label>
-  <input id="name" name="name" value="{{ input.get("name").unwrap_or_default() }}"
-    {%- if errors.get("name").is_some() %} aria-invalid="true" aria-describedby="name-errors"{% endif %}>
-  {%- if errors.get("name").is_some() %}
-  <ul id="name-errors">{% for error in errors.get_all("name") %}<li>{{ error }}</li>{% endfor %}</ul>
-  {%- endif %}
-  {%- for colour in ["red", "green", "blue"] %}
-  <label><input type="checkbox" name="colour" value="{{ colour }}"
-    {%- if input.has("colour", colour) %} checked{% endif %}> {{ colour }}</label>
-  {%- endfor %}
+<form method="post" enctype="multipart/form-data" novalidate>
+  {%- call input(form.field("name"), "Name", "text") %}{% endcall %}
+  {%- call input(form.field("age"), "Age", "number") %}{% endcall %}
+  {%- call input(form.field("born"), "Born", "date") %}{% endcall %}
+  {%- call input(form.field("address[city]"), "City", "text") %}{% endcall %}
+  {%- call checkbox(form.field("newsletter"), "Newsletter") %}{% endcall %}
+  {%- call radios(form.field("plan"), PLANS) %}{% endcall %}
+  {%- call select(form.field("languages"), "Languages", LANGUAGES) %}{% endcall %}
+  <p><label>Photo <input type="file" name="photo"></label></p>
   <button>Save</button>
 </form>
 </html>
 "#
 )]
 struct Page<'a> {
+    visitor: &'a Session<Visitor>,
     flash: &'a Flash,
-    input: Input<'a>,
-    errors: FormErrors<'a>,
+    form: FilledForm<'a>,
 }
 
-async fn show(flash: Flash) -> Result<Html<String>, StatusCode> {
-    let page = Page { flash: &flash, input: flash.input(), errors: flash.errors() };
+async fn show(visitor: Session<Visitor>, flash: Flash) -> Result<Html<String>, StatusCode> {
+    let page = Page { visitor: &visitor, flash: &flash, form: flash.form(&visitor.profile) };
     page.render().map(Html).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn save(form: Form<Vec<(String, String)>>) -> Response {
-    let name = form.iter().find(|(field, _)| field == "name").map(|(_, name)| name.trim());
-    match name.unwrap_or_default() {
-        "" => Redirect::to("/").with_input(&form).with_errors([("name", "Please tell us your name.")]),
-        name => Redirect::to("/").flashing(("success", format!("Saved, {name}."))).into_response(),
-    }
+pub(crate) fn app(layer: SessionLayer) -> Router {
+    profile::app(get(show), layer)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let app = Router::new().route("/", get(show).post(save)).layer(layer);
-
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("The form is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    axum::serve(listener, app(layer)).await
 }

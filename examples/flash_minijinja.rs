@@ -1,68 +1,88 @@
-//! A form that survives a redirect, with minijinja: the page shows what was typed, and each mistake beside its field.
-//! `cargo run --example flash_minijinja`, then
-//!
-//! ```text
-//! curl -Lb jar -c jar http://127.0.0.1:3000 -d name= -d colour=red -d colour=blue
-//! curl -Lb jar -c jar http://127.0.0.1:3000 -d 'name=<Ada>' -d colour=red
-//! ```
+//! A form that survives a redirect, with minijinja: the page shows what was typed, else what is saved, and each mistake
+//! beside its field. A macro gets a field as one argument.
+//! `cargo run --example flash_minijinja`, then open <http://127.0.0.1:3000>.
 
-use axum::{
-    Form, Router,
-    response::{Html, IntoResponse, Redirect, Response},
-    routing::get,
-};
+use axum::{Router, response::Html, routing::get};
 use minijinja::{Environment, context, value::Serde};
-use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt};
+use session_axum::{Flash, Keys, Session, SessionLayer};
+use session_examples::profile::{self, LANGUAGES, PLANS, Visitor};
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
-<title>Settings</title>
+<meta charset="utf-8">
+<title>Profile</title>
+{%- macro mistakes(field) %}
+  {%- if field.errors %} aria-invalid="true" aria-describedby="{{ field.name }}-mistakes"{% endif %}
+{%- endmacro %}
+{%- macro explained(field) %}
+  {%- if field.errors %}
+  <ul id="{{ field.name }}-mistakes">{% for error in field.errors %}<li>{{ error }}</li>{% endfor %}</ul>
+  {%- endif %}
+{%- endmacro %}
+{%- macro input(field, label, type) %}
+  <p><label>{{ label }} <input type="{{ type }}" name="{{ field.name }}" value="{{ field.value }}"{{ mistakes(field) }}></label></p>
+  {{- explained(field) }}
+{%- endmacro %}
+{%- macro checkbox(field, label) %}
+  <p><label><input type="checkbox" name="{{ field.name }}" value="true" {%- if field.value == "true" %} checked{% endif %}> {{ label }}</label></p>
+{%- endmacro %}
+{%- macro radios(field, options) %}
+  <fieldset{{ mistakes(field) }}>
+  {%- for option in options %}
+    <label><input type="radio" name="{{ field.name }}" value="{{ option }}" {%- if option == field.value %} checked{% endif %}> {{ option }}</label>
+  {%- endfor %}
+  </fieldset>
+  {{- explained(field) }}
+{%- endmacro %}
+{%- macro select(field, label, options) %}
+  <p><label>{{ label }} <select multiple name="{{ field.name }}"{{ mistakes(field) }}>
+  {%- for option in options %}
+    <option {%- if option in field.values %} selected{% endif %}>{{ option }}</option>
+  {%- endfor %}
+  </select></label></p>
+  {{- explained(field) }}
+{%- endmacro %}
+<h1>Hello {{ session.profile.name or "stranger" }}</h1>
 {%- if flash.success %}
 <p role="status">{{ flash.success }}</p>
 {%- endif %}
-<form method="post">
-  <label for="name">Name</label>
-  <input id="name" name="name" value="{{ input.name }}"
-    {%- if errors.name %} aria-invalid="true" aria-describedby="name-errors"{% endif %}>
-  {%- if errors.name %}
-  <ul id="name-errors">{% for error in errors.name %}<li>{{ error }}</li>{% endfor %}</ul>
-  {%- endif %}
-  {%- for colour in ["red", "green", "blue"] %}
-  <label><input type="checkbox" name="colour" value="{{ colour }}" {%- if colour in chosen %} checked{% endif %}> {{ colour }}</label>
-  {%- endfor %}
+<form method="post" enctype="multipart/form-data" novalidate>
+  {{- input(form.name, "Name", "text") }}
+  {{- input(form.age, "Age", "number") }}
+  {{- input(form.born, "Born", "date") }}
+  {{- input(form["address[city]"], "City", "text") }}
+  {{- checkbox(form.newsletter, "Newsletter") }}
+  {{- radios(form.plan, plans) }}
+  {{- select(form.languages, "Languages", languages) }}
+  <p><label>Photo <input type="file" name="photo"></label></p>
   <button>Save</button>
 </form>
 </html>
 "#;
 
-async fn show(flash: Flash) -> Result<Html<String>, Html<&'static str>> {
+async fn show(visitor: Session<Visitor>, flash: Flash) -> Result<Html<String>, Html<&'static str>> {
     let mut templates = Environment::new();
     // All values are escaped because the name ends in `.html`.
     let page = templates.add_template("page.html", PAGE).and_then(|()| {
         templates.get_template("page.html")?.render(context! {
+            session => Serde(&visitor),
             flash => Serde(&flash),
-            input => Serde(flash.input()),
-            errors => Serde(flash.errors()),
-            chosen => Serde(flash.input().get_all("colour")),
+            form => Serde(flash.form(&visitor.profile)),
+            plans => PLANS,
+            languages => LANGUAGES,
         })
     });
     page.map(Html).map_err(|_| Html("This page is broken."))
 }
 
-async fn save(form: Form<Vec<(String, String)>>) -> Response {
-    let name = form.iter().find(|(field, _)| field == "name").map(|(_, name)| name.trim());
-    match name.unwrap_or_default() {
-        "" => Redirect::to("/").with_input(&form).with_errors([("name", "Please tell us your name.")]),
-        name => Redirect::to("/").flashing(("success", format!("Saved, {name}."))).into_response(),
-    }
+pub(crate) fn app(layer: SessionLayer) -> Router {
+    profile::app(get(show), layer)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let app = Router::new().route("/", get(show).post(save)).layer(layer);
-
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("The form is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    axum::serve(listener, app(layer)).await
 }

@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use session_axum::{Error, Flash, Session, SessionData, SessionLayer, SessionResponseExt};
 
+pub mod profile;
+
 /// Returns the application. Only the layer decides where the sessions are kept.
 pub fn app(layer: SessionLayer) -> Router {
     Router::new()

@@ -294,7 +294,8 @@ pub(crate) struct Sealing {
 #[non_exhaustive]
 pub enum FlashMode {
     /// A message is removed after a handler has read it and the response shows a page: a 2xx or 4xx with a body. A
-    /// redirect or a server error keeps the message, and so does a request that does not read it.
+    /// redirect, also one by a header of htmx, or a server error keeps the message, and so does a request that does
+    /// not read it.
     #[default]
     UntilRead,
     /// A message is removed with the next response of any status, even if no handler has read it. Play and Revel do the

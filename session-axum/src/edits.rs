@@ -7,10 +7,14 @@ use std::{
 
 use axum_core::response::Response;
 use serde::Serialize;
-use session_core::{RESERVED_PREFIX, encode, flash::Batch};
+use session_core::{
+    RESERVED_PREFIX, encode,
+    flash::{Batch, MessageLists},
+};
 
 use crate::{
     error::Error,
+    flash::Message,
     pairs::IntoPairs,
     request::LoadedRequest,
     state::{flash_changes::FlashChanges, staged::Staged},
@@ -19,8 +23,10 @@ use crate::{
 /// The change that one helper makes to the session or the flash.
 #[derive(Clone)]
 pub(crate) enum Edit {
-    /// Ends the session.
+    /// Ends the session, and drops the forms that no page has shown yet.
     End,
+    /// Ends the session, as an extractor has asked for.
+    Destroy,
     /// Ends the session and begins another with these keys and JSON texts.
     Replace(Vec<(String, String)>),
     Add(Vec<(String, String)>),
@@ -29,6 +35,10 @@ pub(crate) enum Edit {
     /// Otherwise ends the session and begins another with these values.
     Adopt(LoadedRequest, Vec<(String, String)>),
     Flash(Batch),
+    /// Removes all messages and forms: what came with the request, and what was added so far.
+    NewFlash,
+    /// Removes the messages under these keys: those that came with the request, and those added so far.
+    RemoveFromFlash(Vec<String>),
     /// Fails the response, because the helper got a value that cannot be saved.
     Fail(Error),
 }
@@ -39,7 +49,7 @@ impl Edit {
         Self::End
     }
 
-    /// Returns whether the edit only ends the session.
+    /// Returns whether a helper ends the session.
     pub(crate) fn is_end(&self) -> bool {
         matches!(self, Self::End)
     }
@@ -49,6 +59,16 @@ impl Edit {
         let changes = changes.unwrap_or_default();
         let entries = changes.view(loaded.entries()).map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         Self::Adopt(handle, entries)
+    }
+
+    pub(crate) fn flashing<Kind>(messages: impl IntoPairs<Kind, Value: Into<Message>>) -> Self {
+        let mut lists = Ok(MessageLists::default());
+        messages.for_each_pair(&mut |key, message| match (&mut lists, message.into().into_content()) {
+            (Ok(lists), Ok(message)) => lists.add(key, message),
+            (Ok(_), Err(error)) => lists = Err(error),
+            (Err(_), _) => {}
+        });
+        lists.map_or_else(Self::Fail, |messages| Self::Flash(Batch { messages, ..Batch::default() }))
     }
 
     pub(crate) fn adding<Kind, P>(edit: impl FnOnce(Vec<(String, String)>) -> Self, values: P) -> Self
@@ -76,7 +96,7 @@ impl Edit {
     ) -> Result<(), Error> {
         match self {
             Self::Adopt(handle, _) if is_own(&handle) => before.clone_into(staged),
-            Self::End => staged.destroy(),
+            Self::End | Self::Destroy => staged.destroy(),
             Self::Replace(entries) | Self::Adopt(_, entries) => {
                 staged.replace();
                 entries.into_iter().for_each(|(key, text)| staged.changes.set(&key, text));
@@ -86,7 +106,7 @@ impl Edit {
                 let reserved = |key: &String| key.starts_with(RESERVED_PREFIX);
                 keys.iter().filter(|key| !reserved(key)).for_each(|key| staged.changes.remove(key));
             }
-            Self::Flash(_) => {}
+            Self::Flash(_) | Self::NewFlash | Self::RemoveFromFlash(_) => {}
             Self::Fail(error) => return Err(error),
         }
         Ok(())
@@ -104,7 +124,7 @@ fn entry(key: String, value: &impl Serialize) -> Result<(String, String), Error>
 session_core::opaque_debug!(Edit);
 
 /// The edits in the order of the helpers' calls. Most responses have one edit, which needs no list.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct EditList {
     first: Option<Edit>,
     others: Vec<Edit>,
@@ -119,6 +139,10 @@ impl EditList {
         self.first.iter().chain(&self.others)
     }
 
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Edit> {
+        self.first.iter_mut().chain(&mut self.others)
+    }
+
     pub(crate) fn push(&mut self, edit: Edit) {
         match self.first {
             None => self.first = Some(edit),
@@ -130,7 +154,7 @@ impl EditList {
         edits.into_iter().for_each(|edit| self.push(edit));
     }
 
-    /// Applies the edits of the flash, and returns the others.
+    /// Applies the edits to the flash, and returns those of the session.
     pub(crate) fn apply_to_flash(self, flash: &mut Cow<'_, FlashChanges>) -> Result<Self, Error> {
         let mut others = Self::default();
         for edit in self.into_iter() {
@@ -141,7 +165,14 @@ impl EditList {
                     }
                     flash.to_mut().added.extend(batch);
                 }
-                edit => others.push(edit),
+                Edit::NewFlash => flash.to_mut().begin_anew(),
+                Edit::RemoveFromFlash(keys) => flash.to_mut().remove(keys),
+                edit => {
+                    if edit.is_end() {
+                        flash.to_mut().drop_forms();
+                    }
+                    others.push(edit);
+                }
             }
         }
         Ok(others)
@@ -184,6 +215,21 @@ impl ResponseEdits {
 
     pub(crate) fn push(&self, edit: Edit) {
         self.0.lock().push(edit);
+    }
+
+    /// Returns the edits that a response has so far.
+    pub(crate) fn so_far(extensions: &http::Extensions) -> EditList {
+        extensions.get::<Self>().map(|edits| edits.0.lock().clone()).unwrap_or_default()
+    }
+
+    /// Takes the messages out of a response, and leaves its other edits.
+    pub(crate) fn drop_messages(extensions: &http::Extensions) {
+        let Some(edits) = extensions.get::<Self>() else { return };
+        for edit in edits.0.lock().iter_mut() {
+            if let Edit::Flash(batch) = edit {
+                batch.messages = MessageLists::default();
+            }
+        }
     }
 }
 

@@ -19,7 +19,10 @@ use crate::{
         outcome::Plan,
         staged::Staged,
     },
-    wire::headers::{add_cookies, mark_read},
+    wire::{
+        headers::{add_cookies, mark_read},
+        page_view::shows_page,
+    },
 };
 
 /// The changes of a response to the session and the flash, besides the changes that extractors have staged.
@@ -44,11 +47,12 @@ impl Finish {
         if failure.is_some() || !edits.is_empty() {
             return Some(Self { edits, failure });
         }
-        if !request.was_read() && !drops_flash(request) {
+        let (was_read, drops_flash) = (request.was_read(), drops_flash(request));
+        if !was_read && !drops_flash {
             request.close();
             return None;
         }
-        if let Some(came) = request.close_if_settled() {
+        if !drops_flash && let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
             return None;
         }
@@ -68,7 +72,7 @@ impl Finish {
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
-        let attempt = Attempt { status: response.status(), saves, finishes_saves: may_ask };
+        let attempt = Attempt { shows_messages: shows_messages(&request, &response), saves, finishes_saves: may_ask };
         let cookies = match attempt.run(&request, &mut closed, edits).await {
             Ok(cookies) => cookies,
             Err(failed) => finish_failed(&request, &mut closed, failed, &mut response).await,
@@ -92,13 +96,14 @@ async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, r
         *response = answer(request, &error);
         let answers_edits = ResponseEdits::take(response);
         let mut edits = EditList::default();
-        if ends && !error.is_about_the_store() {
-            edits.push(Edit::end());
+        if let (Some(end), false) = (&ends, error.is_about_the_store()) {
+            edits.push(end.clone());
         }
         if obeys_answer {
             edits.extend(answers_edits);
         }
-        let attempt = Attempt { status: response.status(), saves: false, finishes_saves: false };
+        let shows_messages = shows_messages(request, response);
+        let attempt = Attempt { shows_messages, saves: false, finishes_saves: false };
         match attempt.run(request, closed, edits).await {
             Ok(cookies) => return cookies,
             Err(again) => error = again.error,
@@ -120,23 +125,25 @@ fn answer(request: &Request, error: &Error) -> Response {
 /// One attempt to finish a request with a response.
 #[derive(Clone, Copy)]
 struct Attempt {
-    status: StatusCode,
+    /// Whether the visitor sees the messages that a handler has read, so that they are removed.
+    shows_messages: bool,
     saves: bool,
     /// Whether an unfinished save of the request is completed first.
     finishes_saves: bool,
 }
 
-/// The error of a failed attempt, and whether the request ended the session.
+/// The error of a failed attempt, and how the request ended the session.
 struct Failed {
     error: Error,
-    ends: bool,
+    ends: Option<Edit>,
 }
 
 impl Attempt {
     /// Makes the cookies of the response from the staged changes and `edits`: first the flash cookies, then the session
     /// cookies.
     async fn run(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Failed> {
-        let ends = closed.ends() || edits.iter().any(Edit::is_end);
+        let by_extractor = closed.ends().then_some(Edit::Destroy);
+        let ends = edits.iter().find(|edit| edit.is_end()).cloned().or(by_extractor);
         self.cookies(request, closed, edits).await.map_err(|error| Failed { error, ends })
     }
 
@@ -161,7 +168,8 @@ impl Attempt {
     }
 
     fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
-        if !request.flash_was_read() && flash.added.is_empty() && !drops_flash(request) {
+        let is_unchanged = flash.added.is_empty() && !flash.removes_unread();
+        if is_unchanged && !request.flash_was_read() && !drops_flash(request) {
             return Ok(Vec::new());
         }
         let Settings { flash_cookie, .. } = &*request.settings;
@@ -173,9 +181,7 @@ impl Attempt {
         if request.settings.config.flash_mode == FlashMode::NextRequest {
             return Consumed::All;
         }
-        let has_page = self.status.is_success() || self.status.is_client_error();
-        let bodyless = self.status == StatusCode::NO_CONTENT || self.status == StatusCode::RESET_CONTENT;
-        if self.saves && has_page && !bodyless && !request.is_head { Consumed::Read } else { Consumed::Nothing }
+        if self.saves && self.shows_messages { Consumed::Read } else { Consumed::Nothing }
     }
 
     async fn session_cookies(
@@ -227,8 +233,12 @@ impl Attempt {
 
 /// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
 /// handler.
-fn is_failure(status: StatusCode) -> bool {
+pub(crate) fn is_failure(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
+fn shows_messages(request: &Request, response: &Response) -> bool {
+    request.flash_was_read() && !request.is_head && shows_page(response)
 }
 
 /// Returns whether the response removes messages that came with the request, even if no handler read them.

@@ -1,25 +1,49 @@
 //! `Flash`: messages, form input and form errors for the next page.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum_core::extract::FromRequestParts;
-use http::{HeaderMap, request::Parts};
+use http::request::Parts;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use session_core::{RESERVED_PREFIX, flash::Batch};
+use session_core::{
+    RESERVED_PREFIX,
+    flash::{self, Batch, MessageLists},
+};
 
 use crate::{
     config::FlashMode,
+    edits::ResponseEdits,
     error::Error,
+    finish::is_failure,
     form::{self, Choice, FormValues, IntoErrors},
     pairs::{self, IntoKeys},
     rejection::{MissingLayer, request_of},
     request::Request,
-    state::flash_changes::{Fate, FlashChanges},
+    state::flash_changes::{Fate, FlashChanges, Part},
+    wire::page_view::is_prefetch,
 };
 
+/// Implements `Debug` without the content: values of visitors never reach a log.
+macro_rules! debug_shows_nothing {
+    ($($name:ident),*) => {$(
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+use debug_shows_nothing;
+
+mod filled;
+mod messages;
+mod pending;
 mod values;
 
-pub use values::{FormErrors, Input, Message, Messages};
+pub use filled::{Filled, FilledForm, FormField};
+pub use messages::{ByKey, Message, MessageData, Messages, ShownMessage};
+pub use pending::Pending;
+pub use values::{FormErrors, Input};
 
 /// The flash messages of a request: reads those of earlier responses, and adds some for the next page.
 ///
@@ -30,13 +54,20 @@ pub use values::{FormErrors, Input, Message, Messages};
 ///
 /// # When a message is gone
 ///
-/// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx that is not 204 or
-/// 205 and does not answer a HEAD request. A redirect, a 304, a 408 and a 5xx keep the message, and so does a request
-/// that does not read it. A message that is not read is gone after the [flash
-/// lifetime](crate::SessionLayer::flash_lifetime).
+/// A message is gone after a handler has read its key and the response shows a page: a 2xx or 4xx with a body that is
+/// not empty. A redirect keeps the message, also one by htmx's `HX-Redirect`, `HX-Location` or `HX-Refresh`. So do a
+/// 204, 205, 304, 408 and 5xx, the response to a HEAD request, and a request that does not read the message. A message
+/// that is not read is gone after the [flash lifetime](crate::SessionLayer::flash_lifetime).
 ///
-/// A request that only prepares a page (a prefetch) sees no messages: the browser may show that page later without
-/// another request. With [`FlashMode::NextRequest`] each request sees all messages, and its response removes them.
+/// The messages of one response may have at most 2,048 bytes: the name and value of their cookie. More of them make the
+/// response an [`Error`].
+///
+/// Read messages before the handler returns. A body that is streamed is written after the response has been sent: a
+/// message that is read there is shown, stays for the next page, and makes a log line.
+///
+/// A request that only prepares a page (a prefetch, a prerender or a preview) sees no messages and removes none: the
+/// browser may show that page later without another request. It may add messages. With [`FlashMode::NextRequest`] each
+/// request sees all messages, and its response removes them.
 ///
 /// # Examples
 ///
@@ -258,7 +289,35 @@ impl Flash {
     /// ```
     #[must_use]
     pub fn messages(&self) -> Messages<'_> {
-        Messages(self.iter().map(|(key, text)| Message { key, text }).collect())
+        self.mark_all();
+        Messages(self.shown().collect())
+    }
+
+    /// Returns the texts of all messages by their key, as a value for a template, and marks all keys as read.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("info", "Saved"), ("error", "Not printed"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let flash = flash.by_key(); // in a template: {% for text in flash.info %}
+    ///     format!("{}. {}.", flash.get("info").join(", "), flash.get("error").join(", "))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved, Sent. Not printed.");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn by_key(&self) -> ByKey<'_> {
+        ByKey::of(self.iter())
     }
 
     /// Returns the values of a refused form, and marks them as read.
@@ -289,7 +348,7 @@ impl Flash {
     #[must_use]
     pub fn input(&self) -> Input<'_> {
         if self.carried().any(Batch::has_form) {
-            self.note(|flash| flash.input_was_read = true);
+            self.request.note_flash_read(Part::Input);
         }
         Input(self.forms())
     }
@@ -322,9 +381,50 @@ impl Flash {
     #[must_use]
     pub fn errors(&self) -> FormErrors<'_> {
         if self.carried().any(Batch::has_form) {
-            self.note(|flash| flash.errors_were_read = true);
+            self.request.note_flash_read(Part::Errors);
         }
         FormErrors(self.forms())
+    }
+
+    /// Returns a form with its values and errors, and marks them as read. If the form was refused, the values are those
+    /// that the visitor typed, and otherwise those of `saved`.
+    ///
+    /// `saved` is a struct, a map, or a list of pairs, and has the fields of one form. [`Filled`] tells which value a
+    /// field has. For a form without saved values pass `&()`.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, flash::FormField, testing::Client};
+    /// #[derive(serde::Serialize)]
+    /// struct Settings {
+    ///     name: String,
+    /// }
+    ///
+    /// fn input(field: FormField<'_>) -> String {
+    ///     format!("<input name='{}' value='{}'>{}", field.name, field.value, field.errors.join(", "))
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let form = flash.form(&Settings { name: "Ada".to_owned() });
+    ///     input(form.field("name"))
+    /// }
+    ///
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "")]).with_errors([("name", "is required")])
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "<input name='name' value='Ada'>");
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "<input name='name' value=''>is required");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn form(&self, saved: &(impl Serialize + ?Sized)) -> FilledForm<'_> {
+        FilledForm::new(self.input().or(saved), self.errors())
     }
 
     /// Adds a success message for the next page, under the key `success`.
@@ -346,8 +446,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The item has been created");
     /// # });
     /// ```
-    pub fn success(&self, text: impl Into<String>) {
-        self.add("success", text);
+    pub fn success(&self, message: impl Into<Message>) {
+        self.add("success", message);
     }
 
     /// Adds an error message for the next page, under the key `error`.
@@ -369,8 +469,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The item could not be created");
     /// # });
     /// ```
-    pub fn error(&self, text: impl Into<String>) {
-        self.add("error", text);
+    pub fn error(&self, message: impl Into<Message>) {
+        self.add("error", message);
     }
 
     /// Adds a warning for the next page, under the key `warning`.
@@ -392,8 +492,8 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The disk is almost full");
     /// # });
     /// ```
-    pub fn warning(&self, text: impl Into<String>) {
-        self.add("warning", text);
+    pub fn warning(&self, message: impl Into<Message>) {
+        self.add("warning", message);
     }
 
     /// Adds a piece of information for the next page, under the key `info`.
@@ -415,11 +515,11 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "A new version is available");
     /// # });
     /// ```
-    pub fn info(&self, text: impl Into<String>) {
-        self.add("info", text);
+    pub fn info(&self, message: impl Into<Message>) {
+        self.add("info", message);
     }
 
-    /// Adds a message for the next page, under any key.
+    /// Adds a message for the next page, under any key. A [`Message`] brings data for that page along.
     ///
     /// Keys that begin with `$` are reserved: with such a key, the response becomes an [`Error`].
     ///
@@ -443,13 +543,181 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "/items/7/restore");
     /// # });
     /// ```
-    pub fn add(&self, key: &str, text: impl Into<String>) {
-        let text = text.into();
-        if key.starts_with(RESERVED_PREFIX) {
-            self.request.fail(Error::reserved(key));
-        } else {
-            self.stage(|flash| flash.added.messages.add(key, text));
+    pub fn add(&self, key: &str, message: impl Into<Message>) {
+        self.change_added(key, message.into(), |messages, key, message| messages.add(key, message));
+    }
+
+    /// Sets the message under `key` for the next page: it replaces those that this request has added under the key.
+    ///
+    /// Messages that came with the request stay. Keys that begin with `$` are reserved: with such a key, the response
+    /// becomes an [`Error`].
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.get_all("info").join(", ") }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("Saving");
+    ///     flash.set("info", "Saved");
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "Saved");
+    /// # });
+    /// ```
+    pub fn set(&self, key: &str, message: impl Into<Message>) {
+        self.change_added(key, message.into(), |messages, key, message| messages.set(key, message));
+    }
+
+    /// Removes the messages that this request has added under `key`, and returns whether there were any.
+    ///
+    /// Messages that came with the request stay, and so do those of helpers on the response.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("Saved");
+    ///     flash.warning("The disk is almost full");
+    ///     assert!(flash.remove("warning"));
+    ///     assert!(!flash.remove("warning"));
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "info: Saved. ");
+    /// # });
+    /// ```
+    pub fn remove(&self, key: &str) -> bool {
+        let mut was_added = false;
+        self.stage(|flash| {
+            was_added = flash.added.messages.get(key).is_some();
+            flash.added.messages.retain(|known| known != key);
+        });
+        was_added
+    }
+
+    /// Removes all messages that this request has added.
+    ///
+    /// Messages that came with the request stay, and so do those of helpers on the response. [`Flash::discard`] removes
+    /// those that came.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save(flash: Flash) -> Redirect {
+    ///     flash.info("Saved");
+    ///     flash.warning("The disk is almost full");
+    ///     flash.clear();
+    ///     Redirect::to("/")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "");
+    /// # });
+    /// ```
+    pub fn clear(&self) {
+        self.stage(|flash| flash.added.messages = MessageLists::default());
+    }
+
+    /// Returns the messages for the next page that `response` brings along: those of extractors, and those of its own
+    /// helpers.
+    ///
+    /// A layer around the handler uses it. If the response is a 5xx or a 408, messages of extractors are left out,
+    /// because they are not kept for the next page either.
+    ///
+    /// ```
+    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, response::Response, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// async fn save(flash: Flash) -> Response {
+    ///     flash.success("Saved");
+    ///     "page".flashing(("info", "Sent"))
+    /// }
+    ///
+    /// async fn layer(flash: Flash, request: Request, next: Next) -> Response {
+    ///     let response = next.run(request).await;
+    ///     let pending = flash.pending(&response);
+    ///     assert_eq!((pending.get("success"), pending.get("info")), (Some("Saved"), Some("Sent")));
+    ///     response
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(save)).layer(from_fn(layer));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// # assert_eq!(client.get("/").await.text(), "page");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn pending<B>(&self, response: &http::Response<B>) -> Pending {
+        self.pending_of(response, |messages| messages.clone())
+    }
+
+    /// Takes the messages for the next page out of `response` and this request, and returns them. The next page does
+    /// not show them.
+    ///
+    /// A layer around the handler uses it to show the messages at once, for example as toasts, or in a header such as
+    /// `HX-Trigger`. It returns the same messages as [`Flash::pending`]. Input and errors of forms stay.
+    ///
+    /// ```
+    /// # use axum::{Router, extract::Request, middleware::{Next, from_fn}, routing::get};
+    /// # use axum::response::{IntoResponse, Response};
+    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
+    /// async fn save(flash: Flash) {
+    ///     flash.success("Saved");
+    /// }
+    ///
+    /// async fn toasts(flash: Flash, request: Request, next: Next) -> Response {
+    ///     let mut response = next.run(request).await;
+    ///     let pending = flash.take_pending(&mut response);
+    ///     let toasts: String = pending.iter().map(|message| format!("<p>{}</p>", message.text)).collect();
+    ///     (response.into_parts().0, toasts).into_response()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(save)).layer(from_fn(toasts));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// let page = client.get("/").await;
+    /// assert_eq!((page.text(), page.set_cookies().len()), ("<p>Saved</p>", 0));
+    /// # });
+    /// ```
+    #[must_use = "the messages are lost if they are not shown"]
+    pub fn take_pending<B>(&self, response: &mut http::Response<B>) -> Pending {
+        let pending = self.pending_of(response, std::mem::take);
+        ResponseEdits::drop_messages(response.extensions());
+        pending
+    }
+
+    fn pending_of<B>(
+        &self,
+        response: &http::Response<B>,
+        read: impl FnOnce(&mut MessageLists) -> MessageLists,
+    ) -> Pending {
+        let mut messages = MessageLists::default();
+        let _ = self.request.stage_flash(|flash| messages = read(&mut flash.added.messages));
+        if is_failure(response.status()) && !self.request.settings.config.save_on_server_error {
+            messages = MessageLists::default();
         }
+        let mut changes = Cow::Owned(FlashChanges::with(messages));
+        // A helper with a reserved key fails the response, which then brings no messages of helpers along.
+        let _ = ResponseEdits::so_far(response.extensions()).apply_to_flash(&mut changes);
+        Pending(changes.into_owned().added.messages)
     }
 
     /// Adds a message for this page only. This handle shows it like a message of an earlier response.
@@ -468,8 +736,11 @@ impl Flash {
     /// assert_eq!(client.get("/").await.text(), "The disk is almost full");
     /// # });
     /// ```
-    pub fn now(&mut self, key: &str, text: impl Into<String>) {
-        self.now.messages.add(key, text.into());
+    pub fn now(&mut self, key: &str, message: impl Into<Message>) {
+        match message.into().into_content() {
+            Ok(message) => self.now.messages.add(key, message),
+            Err(error) => self.request.fail(error),
+        }
     }
 
     /// Adds the values and the errors of a refused form for this page only. Use it if the handler refuses the form
@@ -591,8 +862,21 @@ impl Flash {
         self.decide(Fate::Discarded);
     }
 
+    /// Changes the messages for the next page, or fails the response if the key or the message cannot be saved.
+    fn change_added(&self, key: &str, message: Message, change: fn(&mut MessageLists, &str, flash::Message)) {
+        if key.starts_with(RESERVED_PREFIX) {
+            return self.request.fail(Error::reserved(key));
+        }
+        match message.into_content() {
+            Ok(message) => self.stage(|flash| change(&mut flash.added.messages, key, message)),
+            Err(error) => self.request.fail(error),
+        }
+    }
+
     fn decide(&self, fate: Fate) {
-        self.stage(|flash| flash.fate = fate);
+        if !self.is_prefetch {
+            self.stage(|flash| flash.fate = fate);
+        }
     }
 
     fn stage(&self, change: impl FnOnce(&mut FlashChanges)) {
@@ -601,14 +885,9 @@ impl Flash {
         }
     }
 
-    /// Notes that a message was read. This has no effect after the response has been sent.
-    fn note(&self, read: impl FnOnce(&mut FlashChanges)) {
-        let _ = self.request.stage_flash(read);
-    }
-
     fn mark<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         for key in keys.into_iter().filter(|key| self.came_with(key)) {
-            self.note(|flash| flash.mark(key));
+            self.request.note_flash_read(Part::Messages(key));
         }
     }
 
@@ -640,8 +919,12 @@ impl Flash {
     }
 
     fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lists = self.carried().chain([&self.now]).flat_map(|batch| batch.messages.iter());
-        lists.flat_map(|(key, texts)| texts.iter().map(move |text| (key, text.as_str())))
+        self.shown().map(|message| (message.key, message.text))
+    }
+
+    /// Returns all messages, those of the oldest response first.
+    fn shown(&self) -> impl Iterator<Item = ShownMessage<'_>> {
+        self.carried().chain([&self.now]).flat_map(|batch| messages::shown(&batch.messages))
     }
 }
 
@@ -677,11 +960,3 @@ impl Serialize for Flash {
 }
 
 session_core::opaque_debug!(Flash);
-
-/// Returns whether the browser only prepares the page, so that the visitor may never see it.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose"]
-        .iter()
-        .filter_map(|name| headers.get(*name))
-        .any(|value| value.as_bytes().get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"prefetch")))
-}

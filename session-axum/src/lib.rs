@@ -100,6 +100,7 @@ pub mod service;
 mod session;
 mod setup_warnings;
 mod state;
+mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod wire;
@@ -118,7 +119,7 @@ pub use devices::{LiveSession, Sessions};
 #[doc(inline)]
 pub use error::{Error, ErrorKind};
 #[doc(inline)]
-pub use flash::Flash;
+pub use flash::{Flash, Message};
 pub use layer::SessionLayer;
 pub use rejection::{MissingLayer, SessionRejection};
 #[doc(inline)]

@@ -10,12 +10,12 @@ use session_core::{
 use tokio::time::timeout;
 
 use crate::{
-    config::Settings,
+    config::{FlashMode, Settings},
     engine::Context,
     error::Error,
     setup_warnings::Origin,
     state::{
-        flash_changes::FlashChanges,
+        flash_changes::{FlashChanges, Part},
         loaded::{Ended, Loaded},
         staged::Staged,
     },
@@ -201,7 +201,22 @@ impl Request {
         self.settings.context(&self.cookies, now)
     }
 
-    /// Changes the flash, unless the response has been sent. A message that is read later is not removed.
+    /// Notes that a handler reads a part of the flash. If the response has been sent, its messages can no longer be
+    /// removed, and a log line says so.
+    pub(crate) fn note_flash_read(&self, part: Part<'_>) {
+        let mut state = self.state();
+        if !state.is_closed {
+            state.flash.mark(part);
+            return;
+        }
+        let is_settled = state.flash.is_settled(part);
+        drop(state);
+        if !is_settled && self.settings.config.flash_mode == FlashMode::UntilRead {
+            self.settings.setup_warnings.flash_read_too_late(self.settings.now());
+        }
+    }
+
+    /// Changes the flash, unless the response has been sent.
     pub(crate) fn stage_flash(&self, change: impl FnOnce(&mut FlashChanges)) -> Result<(), Error> {
         let mut state = self.state();
         if state.is_closed {

@@ -12,6 +12,7 @@ pub use crate::pairs::{IntoKeys, IntoPairs};
 use crate::{
     edits::{Edit, ResponseEdits},
     error::Error,
+    flash::Message,
     form::{self, Choice, FormValues, IntoErrors},
     pairs,
     session::Session,
@@ -121,6 +122,9 @@ pub trait SessionResponseExt: IntoResponse + Sized {
 
     /// Ends the session: a log-out. Values that a later helper adds begin a new session.
     ///
+    /// Also drops the input and errors of refused forms that no page has shown yet, because the next visitor may use
+    /// the same browser. Messages stay, and so does a form that a later helper adds.
+    ///
     /// ```
     /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
     /// # use session_axum::{Error, Keys, Session, SessionLayer, SessionResponseExt, testing::Client};
@@ -161,8 +165,59 @@ pub trait SessionResponseExt: IntoResponse + Sized {
     /// assert_eq!(client.get("/").await.text(), "success: The item has been created. ");
     /// # });
     /// ```
-    fn flashing<Kind>(self, messages: impl IntoPairs<Kind, Value: Into<String>>) -> Response {
+    fn flashing<Kind>(self, messages: impl IntoPairs<Kind, Value: Into<Message>>) -> Response {
         Flashing::new(messages).on(self)
+    }
+
+    /// Removes flash messages before the next page: takes one key, or several. This includes messages that came with
+    /// the request, and those that extractors and earlier helpers have added.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").flashing([("success", "Saved"), ("info", "Sent")])
+    /// }
+    ///
+    /// async fn quiet() -> Response {
+    ///     save().await.removing_from_flash("info")
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(quiet));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "success: Saved. ");
+    /// # });
+    /// ```
+    fn removing_from_flash<Kind>(self, keys: impl IntoKeys<Kind>) -> Response {
+        RemovingFromFlash::new(keys).on(self)
+    }
+
+    /// Removes all flash messages and forms before the next page. This includes those that came with the request, and
+    /// those that extractors and earlier helpers have added. A later helper can add others.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn save(flash: Flash) -> Response {
+    ///     flash.success("Saved");
+    ///     Redirect::to("/").with_new_flash().flashing(("info", "Saved and sent"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), "info: Saved and sent. ");
+    /// # });
+    /// ```
+    fn with_new_flash(self) -> Response {
+        WithNewFlash.on(self)
     }
 
     /// Adds the values of a refused form for the next page, which reads them with
@@ -412,7 +467,7 @@ pub struct WithNewSession;
 
 /// [`SessionResponseExt::flashing`] as a part of a response.
 #[derive(Debug)]
-pub struct Flashing(Lists);
+pub struct Flashing(Edit);
 
 impl Flashing {
     /// Adds flash messages for the next page.
@@ -433,12 +488,61 @@ impl Flashing {
     /// assert_eq!(client.get("/").await.text(), "success: The item has been created. ");
     /// # });
     /// ```
-    pub fn new<Kind>(messages: impl IntoPairs<Kind, Value: Into<String>>) -> Self {
-        let mut lists = Lists::default();
-        messages.for_each_pair(&mut |key, text| lists.add(key, text.into()));
-        Self(lists)
+    pub fn new<Kind>(messages: impl IntoPairs<Kind, Value: Into<Message>>) -> Self {
+        Self(Edit::flashing(messages))
     }
 }
+
+/// [`SessionResponseExt::removing_from_flash`] as a part of a response.
+#[derive(Debug)]
+pub struct RemovingFromFlash(Edit);
+
+impl RemovingFromFlash {
+    /// Removes flash messages before the next page: takes one key, or several.
+    ///
+    /// ```
+    /// # use axum::{Router, response::Redirect, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, response::RemovingFromFlash, testing::{Client, TestSession}};
+    /// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+    /// async fn read() -> (RemovingFromFlash, Redirect) {
+    ///     (RemovingFromFlash::new("mail"), Redirect::to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let layer = SessionLayer::signed(Keys::generate());
+    /// # let app = Router::new().route("/", get(page)).route("/read", post(read)).layer(layer.clone());
+    /// # let client = Client::new(app);
+    /// client.enter(&TestSession::new(&layer).flash("mail", "Three new letters").flash("info", "Sent"));
+    /// client.post("/read").await;
+    /// assert_eq!(client.get("/").await.text(), "info: Sent. ");
+    /// # });
+    /// ```
+    pub fn new<Kind>(keys: impl IntoKeys<Kind>) -> Self {
+        Self(Edit::RemoveFromFlash(pairs::keys(keys)))
+    }
+}
+
+/// [`SessionResponseExt::with_new_flash`] as a part of a response.
+///
+/// ```
+/// # use axum::{Router, response::Redirect, routing::{get, post}};
+/// # use session_axum::{Flash, Keys, SessionLayer, response::WithNewFlash, testing::{Client, TestSession}};
+/// # async fn page(flash: Flash) -> String { flash.iter().map(|(key, text)| format!("{key}: {text}. ")).collect() }
+/// async fn start() -> (WithNewFlash, Redirect) {
+///     (WithNewFlash, Redirect::to("/"))
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let layer = SessionLayer::signed(Keys::generate());
+/// # let app = Router::new().route("/", get(page)).route("/start", post(start)).layer(layer.clone());
+/// # let client = Client::new(app);
+/// client.enter(&TestSession::new(&layer).flash("mail", "Three new letters").flash("info", "Sent"));
+/// client.post("/start").await;
+/// assert_eq!(client.get("/").await.text(), "");
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct WithNewFlash;
 
 /// [`SessionResponseExt::with_input`] as a part of a response.
 ///
@@ -606,7 +710,9 @@ response_parts! {
     AddingToSession: this => this.0;
     RemovingFromSession: this => this.0;
     WithNewSession: _this => Edit::end();
-    Flashing: this => Edit::Flash(Batch { messages: this.0, ..Batch::default() });
+    Flashing: this => this.0;
+    RemovingFromFlash: this => this.0;
+    WithNewFlash: _this => Edit::NewFlash;
     WithInput: this => Edit::Flash(this.0);
     WithErrors: this => Edit::Flash(Batch { errors: this.0, ..Batch::default() });
 }

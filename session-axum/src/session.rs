@@ -8,7 +8,7 @@ use std::{
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::Error as _};
 use session_core::{
     MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, SessionData, SessionId,
     data::{Field, Reader, Writer},
@@ -22,6 +22,7 @@ use crate::{
     rejection::{SessionRejection, request_of},
     request::{LoadedRequest, SessionState},
     state::{loaded::Ended, outcome::Plan},
+    template::JsonText,
 };
 
 /// The session of a request: all handles of one request share it. Handles see a change through a `Session` at once.
@@ -158,6 +159,7 @@ pub struct Untyped;
 #[diagnostic::do_not_recommend]
 impl SessionData for Untyped {
     const KEYS: &'static [&'static str] = &[];
+    const SHOWS_ALL: bool = true;
 
     fn read(_: &Reader<'_>) -> Result<Self, MissingField> {
         Ok(Self)
@@ -1085,6 +1087,44 @@ impl<T: SessionData> Drop for Session<T> {
         if let Some(before) = before {
             self.stage(before);
         }
+    }
+}
+
+/// `Session` serializes as a map of its keys and values, and `Session<T>` as a map of its fields as they are now. A
+/// template so reads `{{ session.name }}`. Reserved keys, which begin with `$`, are left out. Integers that need more
+/// than 64 bits become floats.
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionData, SessionLayer, testing::Client};
+/// #[derive(SessionData)]
+/// struct Visitor {
+///     name: Option<String>,
+/// }
+///
+/// async fn page(mut visitor: Session<Visitor>, session: Session) -> Result<(), Error> {
+///     session.insert("cart", ["tea"])?;
+///     visitor.name = Some("Ada".to_owned());
+///     assert_eq!(serde_json::to_string(&visitor).unwrap(), r#"{"name":"Ada"}"#);
+///     assert_eq!(serde_json::to_string(&session).unwrap(), r#"{"cart":["tea"]}"#);
+///     Ok(())
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
+/// # let client = Client::new(app);
+/// # assert_eq!(client.get("/").await.status(), 200);
+/// # });
+/// ```
+impl<T: SessionData> Serialize for Session<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if T::SHOWS_ALL {
+            let (loaded, changes) = self.request.snapshot();
+            let changes = changes.as_deref().unwrap_or(&UNCHANGED);
+            return serializer.collect_map(changes.view(loaded.entries()).map(|(key, text)| (key, JsonText(text))));
+        }
+        let mut fields = self.fields(Writer::new()).map_err(S::Error::custom)?;
+        fields.retain(|field| !field.key.starts_with(RESERVED_PREFIX));
+        serializer.collect_map(fields.iter().map(|field| (field.key, field.text.as_deref().map(JsonText))))
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct SetupWarnings {
     owner_without_store: Once,
     without_effect: Once,
     rivals: OncePerMinute,
+    late_reads: OncePerMinute,
     requests: AtomicU32,
     issued: AtomicU32,
     came_back: AtomicBool,
@@ -64,6 +65,16 @@ impl SetupWarnings {
                 cookie,
                 "a request brought session cookies of two different sessions, or more than four that could be ours, and \
                  gets no session: another site under this domain may be planting cookies (a `__Host-` name prevents it)"
+            );
+        });
+    }
+
+    /// Warns about a message that was read when its cookie could no longer be removed.
+    pub(crate) fn flash_read_too_late(&self, now: u64) {
+        self.late_reads.run(now, || {
+            tracing::warn!(
+                "a flash message or form was read after the response had been sent, as in a streamed body, so the next \
+                 page shows it again: read it before the handler returns, and move the text into the stream"
             );
         });
     }

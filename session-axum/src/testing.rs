@@ -37,7 +37,7 @@ use http_body::Body as _;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
     Clock, Limits, SessionId, decode, encode,
-    flash::{Batch, Lists},
+    flash::{Batch, Lists, MessageLists},
     store::{Changes, RecordKey, Visit, Write},
     system_time,
     token::{Frame, IdSecret},
@@ -50,6 +50,7 @@ use crate::{
     config::Settings,
     engine::StoreClient,
     error::Error,
+    flash::Message,
     form::{self, Choice, FormValues, IntoErrors},
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
 };
@@ -858,6 +859,10 @@ impl TestSession {
 
     /// Adds a flash message.
     ///
+    /// # Panics
+    ///
+    /// Panics if the message has data that cannot be written as JSON.
+    ///
     /// # Examples
     ///
     /// ```
@@ -873,8 +878,9 @@ impl TestSession {
     /// # }
     /// ```
     #[must_use]
-    pub fn flash(mut self, key: &str, text: &str) -> Self {
-        self.flash.messages.add(key, text.to_owned());
+    pub fn flash(mut self, key: &str, message: impl Into<Message>) -> Self {
+        let message = message.into().into_content().unwrap_or_else(|error| panic!("{error}"));
+        self.flash.messages.add(key, message);
         self
     }
 
@@ -1003,7 +1009,7 @@ impl TestSession {
     /// # }
     /// ```
     #[must_use]
-    pub const fn messages(&self) -> &Lists {
+    pub const fn messages(&self) -> &MessageLists {
         &self.flash.messages
     }
 

@@ -59,6 +59,10 @@ pub trait SessionData: Sized {
     /// 401.
     const REDIRECT: Option<&'static str> = None;
 
+    /// Whether a handle shows the whole session instead of the fields of this struct.
+    #[doc(hidden)]
+    const SHOWS_ALL: bool = false;
+
     /// Creates the struct from the fields in the session.
     ///
     /// # Errors

@@ -136,7 +136,7 @@ pub mod data {
 ///
 /// Begin with [`flash::Batch`].
 pub mod flash {
-    pub use crate::messages::{Batch, Lists, Texts};
+    pub use crate::messages::{Batch, Lists, ListsOf, Message, MessageLists, OneOrMany, Texts};
 }
 
 pub use clock::{Clock, SystemClock};

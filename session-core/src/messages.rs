@@ -5,14 +5,24 @@ use std::{
     fmt, slice,
 };
 
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap as _};
 
 use crate::{
     entries::{Entries, decode},
     json::Malformed,
 };
 
-/// Texts by name, in the order in which they were added. A name may have several texts.
+mod message;
+
+pub use message::Message;
+
+/// Texts by name: see [`ListsOf`].
+pub type Lists = ListsOf<String>;
+
+/// Messages by kind: see [`ListsOf`].
+pub type MessageLists = ListsOf<Message>;
+
+/// Texts or messages by name, in the order in which they were added. A name may have several of them.
 ///
 /// # Examples
 ///
@@ -25,10 +35,10 @@ use crate::{
 /// assert_eq!(messages.get_all("error").len(), 2);
 /// assert_eq!(messages.get("error"), Some("The date is in the past."));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Lists(Vec<(String, Texts)>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListsOf<T>(Vec<(String, OneOrMany<T>)>);
 
-impl Lists {
+impl<T> ListsOf<T> {
     /// Adds a text to those of `name`.
     ///
     /// # Examples
@@ -41,10 +51,31 @@ impl Lists {
     /// lists.add("info", "two".to_owned());
     /// assert_eq!(lists.get_all("info"), ["one", "two"]);
     /// ```
-    pub fn add(&mut self, name: impl Into<String> + AsRef<str>, text: String) {
+    pub fn add(&mut self, name: impl Into<String> + AsRef<str>, text: impl Into<T>) {
+        let text = OneOrMany::One(text.into());
         match self.0.iter_mut().find(|(known, _)| known == name.as_ref()) {
-            Some((_, texts)) => texts.join(Texts::One(text)),
-            None => self.0.push((name.into(), Texts::One(text))),
+            Some((_, texts)) => texts.join(text),
+            None => self.0.push((name.into(), text)),
+        }
+    }
+
+    /// Replaces the texts of `name` by one text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::flash::Lists;
+    ///
+    /// let mut lists = Lists::default();
+    /// lists.add("info", "one".to_owned());
+    /// lists.add("info", "two".to_owned());
+    /// lists.set("info", "three".to_owned());
+    /// assert_eq!(lists.get_all("info"), ["three"]);
+    /// ```
+    pub fn set(&mut self, name: impl Into<String> + AsRef<str>, text: impl Into<T>) {
+        match self.0.iter_mut().find(|(known, _)| known == name.as_ref()) {
+            Some((_, texts)) => *texts = OneOrMany::One(text.into()),
+            None => self.add(name, text),
         }
     }
 
@@ -105,7 +136,7 @@ impl Lists {
     /// assert!(lists.get_all("error").is_empty());
     /// ```
     #[must_use]
-    pub fn get_all(&self, name: &str) -> &[String] {
+    pub fn get_all(&self, name: &str) -> &[T] {
         self.0.iter().find(|(known, _)| known == name).map_or(&[], |(_, texts)| texts.as_slice())
     }
 
@@ -123,8 +154,11 @@ impl Lists {
     /// assert_eq!(lists.get("error"), None);
     /// ```
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.get_all(name).last().map(String::as_str)
+    pub fn get(&self, name: &str) -> Option<&str>
+    where
+        T: AsRef<str>,
+    {
+        self.get_all(name).last().map(AsRef::as_ref)
     }
 
     /// Returns all names with their texts as slices.
@@ -139,7 +173,7 @@ impl Lists {
     /// lists.add("error", "two".to_owned());
     /// assert_eq!(lists.iter().map(|(name, texts)| (name, texts.len())).collect::<Vec<_>>(), [("info", 1), ("error", 1)]);
     /// ```
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[T])> {
         self.texts().map(|(name, texts)| (name, texts.as_slice()))
     }
 
@@ -154,7 +188,7 @@ impl Lists {
     /// lists.add("info", "one".to_owned());
     /// assert!(matches!(lists.texts().next(), Some(("info", Texts::One(text))) if text == "one"));
     /// ```
-    pub fn texts(&self) -> impl Iterator<Item = (&str, &Texts)> {
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &OneOrMany<T>)> {
         self.0.iter().map(|(name, texts)| (name.as_str(), texts))
     }
 
@@ -192,7 +226,9 @@ impl Lists {
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }
+}
 
+impl Lists {
     /// Reads a JSON object that has texts and lists of texts as its values.
     fn parse(text: &str) -> Result<Self, Malformed> {
         let entries = Entries::parse(text.into())?;
@@ -204,10 +240,28 @@ impl Lists {
     }
 }
 
+/// Returns each text with its name.
+impl<T> IntoIterator for ListsOf<T> {
+    type Item = (String, T);
+    type IntoIter = std::vec::IntoIter<(String, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let texts =
+            |(name, texts): (String, OneOrMany<T>)| texts.into_vec().into_iter().map(move |text| (name.clone(), text));
+        self.0.into_iter().flat_map(texts).collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl<T> Default for ListsOf<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 /// Collects pairs. The texts of a name that occurs several times are joined.
-impl FromIterator<(String, Texts)> for Lists {
-    fn from_iter<I: IntoIterator<Item = (String, Texts)>>(pairs: I) -> Self {
-        let mut lists: Vec<(String, Texts)> = Vec::new();
+impl<T> FromIterator<(String, OneOrMany<T>)> for ListsOf<T> {
+    fn from_iter<I: IntoIterator<Item = (String, OneOrMany<T>)>>(pairs: I) -> Self {
+        let mut lists: Vec<(String, OneOrMany<T>)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (name, texts) in pairs {
             if let Some((_, list)) = places.get(&name).and_then(|place| lists.get_mut(*place)) {
@@ -227,28 +281,31 @@ impl FromIterator<(String, String)> for Lists {
     }
 }
 
-impl Serialize for Lists {
+impl<T: Serialize> Serialize for ListsOf<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.texts())
     }
 }
 
-impl fmt::Debug for Lists {
+impl<T> fmt::Debug for ListsOf<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lists").field("len", &self.0.len()).finish_non_exhaustive()
     }
 }
 
-/// The texts of one name. One text and a list with one text differ in JSON: `"a"` and `["a"]`.
+/// The texts of one name: see [`OneOrMany`].
+pub type Texts = OneOrMany<String>;
+
+/// The texts or messages of one name. One text and a list with one text differ in JSON: `"a"` and `["a"]`.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Texts {
+pub enum OneOrMany<T> {
     /// One text.
-    One(String),
+    One(T),
     /// A list of any length, also one or zero.
-    Many(Vec<String>),
+    Many(Vec<T>),
 }
 
-impl Texts {
+impl<T> OneOrMany<T> {
     /// Returns the texts as a slice.
     ///
     /// # Examples
@@ -260,7 +317,7 @@ impl Texts {
     /// assert_eq!(Texts::Many(vec!["a".to_owned(), "b".to_owned()]).as_slice(), ["a", "b"]);
     /// ```
     #[must_use]
-    pub fn as_slice(&self) -> &[String] {
+    pub fn as_slice(&self) -> &[T] {
         match self {
             Self::One(text) => slice::from_ref(text),
             Self::Many(texts) => texts,
@@ -273,13 +330,15 @@ impl Texts {
         *self = Self::Many(texts);
     }
 
-    fn into_vec(self) -> Vec<String> {
+    fn into_vec(self) -> Vec<T> {
         match self {
             Self::One(text) => vec![text],
             Self::Many(texts) => texts,
         }
     }
+}
 
+impl<T: DeserializeOwned> OneOrMany<T> {
     /// Reads a list of messages. Most lists have one message, which is kept without a `Vec`.
     fn parse_messages(text: &str) -> Result<Self, Malformed> {
         let only = text.strip_prefix('[').and_then(|text| decode(text.strip_suffix(']')?).ok());
@@ -287,12 +346,12 @@ impl Texts {
     }
 
     fn parse(text: &str) -> Result<Self, Malformed> {
-        let texts = if text.starts_with('"') { decode(text).map(Self::One) } else { decode(text).map(Self::Many) };
+        let texts = if text.starts_with('[') { decode(text).map(Self::Many) } else { decode(text).map(Self::One) };
         texts.map_err(|_| Malformed)
     }
 }
 
-impl Serialize for Texts {
+impl<T: Serialize> Serialize for OneOrMany<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::One(text) => text.serialize(serializer),
@@ -301,7 +360,7 @@ impl Serialize for Texts {
     }
 }
 
-impl fmt::Debug for Texts {
+impl<T> fmt::Debug for OneOrMany<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Texts").field("len", &self.as_slice().len()).finish_non_exhaustive()
     }
@@ -327,7 +386,7 @@ impl fmt::Debug for Texts {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The messages by kind, such as `success` and `error`.
-    pub messages: Lists,
+    pub messages: MessageLists,
     /// The values of a refused form by field.
     pub input: Lists,
     /// The errors of a refused form by field.
@@ -524,10 +583,7 @@ impl Batch {
         if size <= room {
             return 0;
         }
-        let errors = std::mem::take(&mut self.errors).0.into_iter();
-        let mut errors: Vec<(String, String)> = errors
-            .flat_map(|(field, texts)| texts.into_vec().into_iter().map(move |text| (field.clone(), text)))
-            .collect();
+        let mut errors: Vec<(String, String)> = std::mem::take(&mut self.errors).into_iter().collect();
         let mut gone = HashSet::new();
         for (error, cost) in largest_first(errors.iter().map(|(_, text)| json(text).len() + 1)) {
             if size <= room {
@@ -584,7 +640,7 @@ impl Batch {
                 ERRORS => batch.errors = Lists::parse(text)?,
                 DROPPED => batch.dropped = Texts::parse(text)?.into_vec(),
                 _ if key.starts_with('$') => {}
-                _ => batch.messages.0.push((key.to_owned(), Texts::parse_messages(text)?)),
+                _ => batch.messages.0.push((key.to_owned(), OneOrMany::parse_messages(text)?)),
             }
         }
         Ok(batch)
@@ -762,23 +818,21 @@ mod tests {
         Batch::of(&Entries::parse(text.into()).unwrap())
     }
 
-    fn lists(pairs: &[(&str, &[&str])]) -> Lists {
-        Lists(
-            pairs
-                .iter()
-                .map(|(name, texts)| {
-                    ((*name).to_owned(), Texts::Many(texts.iter().map(|text| (*text).to_owned()).collect()))
-                })
-                .collect(),
-        )
+    fn lists<'a, T: From<&'a str>>(pairs: &[(&str, &[&'a str])]) -> ListsOf<T> {
+        let many = |texts: &[&'a str]| OneOrMany::Many(texts.iter().map(|text| T::from(text)).collect());
+        ListsOf(pairs.iter().map(|(name, texts)| ((*name).to_owned(), many(texts))).collect())
     }
 
     #[test]
     fn a_batch_round_trips_in_the_order_it_was_written() {
-        let mut messages = Lists::default();
+        let mut messages = MessageLists::default();
         for (key, text) in [("success", "a"), ("success", "b"), ("error", "\r\n<b>\0\u{1f600}")] {
-            messages.add(key, text.to_owned());
+            messages.add(key, text);
         }
+        let mut deleted = Message::from("Deleted");
+        deleted.insert("undo", r#"{"to":["/undo/7",1.50]}"#.to_owned());
+        messages.add("success", deleted.clone());
+        messages.add("info", deleted);
         let original = Batch {
             messages,
             input: lists(&[("name", &[""]), ("tag", &["x", "y"])]),
@@ -800,9 +854,39 @@ mod tests {
 
     #[test]
     fn anything_but_texts_is_refused() {
-        for text in [r#"{"a":1}"#, r#"{"a":[1]}"#, r#"{"a":null}"#, r#"{"$input":[]}"#, r#"{"$errors":{"a":{}}}"#] {
+        for text in [
+            r#"{"a":{}}"#,
+            r#"{"a":[{"data":{}}]}"#,
+            r#"{"a":[{"text":7}]}"#,
+            r#"{"a":[{"text":"x","data":7}]}"#,
+            r#"{"a":[["x"]]}"#,
+            r#"{"$input":{"a":{"text":"x"}}}"#,
+            r#"{"a":1}"#,
+            r#"{"a":[1]}"#,
+            r#"{"a":null}"#,
+            r#"{"$input":[]}"#,
+            r#"{"$errors":{"a":{}}}"#,
+        ] {
             assert_eq!(batch(text), Err(Malformed), "{text}");
         }
+    }
+
+    #[test]
+    fn a_message_with_data_is_an_object_and_a_plain_one_a_text() {
+        let text = r#"{"success":["Saved",{"text":"Deleted","data":{"undo":"/undo/7","n":1.50}},"Sent"]}"#;
+        let batch = batch(text).unwrap();
+        let mut body = Vec::new();
+        batch.write(&mut body);
+        assert_eq!(std::str::from_utf8(&body).unwrap(), text);
+        let messages = batch.messages.get_all("success");
+        assert_eq!(messages.iter().map(Message::text).collect::<Vec<_>>(), ["Saved", "Deleted", "Sent"]);
+        assert_eq!(messages[1].data().collect::<Vec<_>>(), [("undo", r#""/undo/7""#), ("n", "1.50")]);
+    }
+
+    #[test]
+    fn unknown_members_of_a_message_are_skipped() {
+        let batch = batch(r#"{"a":[{"later":{"x":[1]},"data":{},"text":"b"}],"c":{"text":"d"}}"#).unwrap();
+        assert_eq!((batch.messages.get_all("a"), batch.messages.get("c")), (&[Message::from("b")][..], Some("d")));
     }
 
     #[test]

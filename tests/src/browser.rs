@@ -14,6 +14,10 @@ use tokio::sync::Barrier;
 
 use crate::support::browser::{Browser, LEAVING, Outcome, in_a_browser, in_a_browser_that_asks_again, on_a_phone};
 
+#[expect(dead_code, reason = "`main` is not called")]
+#[path = "../../examples/htmx.rs"]
+mod htmx;
+
 /// A page that shows the messages and who is connected, and pages around it that do not.
 fn app(layer: SessionLayer) -> Router {
     Router::new()
@@ -329,6 +333,46 @@ async fn walk_through_the_settings(browser: &Browser) -> Outcome {
     assert_eq!(browser.value("#display_name").await?, "");
     assert!(!browser.source().await?.contains("<script"), "it works without scripts");
     Ok(())
+}
+
+#[test]
+fn the_htmx_example_deletes_with_a_toast_and_redirects_by_header() {
+    in_a_browser(async |browser| {
+        browser.open(&browser.serve(htmx::app(plain())).await).await?;
+        browser.follow("#fill").await?;
+        assert_eq!(browser.texts("[role=status]").await?, ["The basket is full."]);
+        assert_eq!(browser.texts("li").await?, ["Tea Delete", "Honey Delete", "Crème brûlée Delete"]);
+
+        browser.click("li:nth-child(3) button").await?;
+        browser.wait_for("#toasts .success").await;
+        assert_eq!(browser.texts("#toasts p").await?, ["Crème brûlée is deleted. Undo"]);
+        browser.click("li:nth-child(1) button").await?;
+        browser.wait_for("#toasts .success:nth-child(2)").await;
+        assert_eq!(browser.texts("#toasts p").await?, ["Crème brûlée is deleted. Undo", "Tea is deleted. Undo"]);
+        assert_eq!(browser.texts("li").await?, ["Honey Delete"]);
+        assert_eq!(browser.cookie_names().await?, ["session"], "a toast leaves no message for the next page");
+
+        browser.follow("#toasts p:nth-child(2) button").await?;
+        assert_eq!(browser.texts("[role=status]").await?, ["Tea is back."]);
+        assert_eq!(browser.texts("li").await?, ["Honey Delete", "Tea Delete"]);
+        browser.reload().await?;
+        assert_eq!(browser.texts("[role=status], #toasts p").await?, [""; 0]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_message_that_waits_for_a_page_is_not_taken_by_a_redirect_of_htmx() {
+    in_a_browser(async |browser| {
+        browser.open(&browser.serve(htmx::app(plain())).await).await?;
+        browser.follow("#fill").await?;
+        browser.run("await fetch('/', { method: 'POST', redirect: 'manual' })").await?;
+        browser.click("li:nth-child(1) button").await?;
+        browser.wait_for("#toasts .success").await;
+        browser.follow("#toasts button").await?;
+        assert_eq!(browser.texts("[role=status]").await?, ["The basket is full.", "Tea is back."]);
+        Ok(())
+    });
 }
 
 /// Nothing sticks out to the side, and what is to be touched is large enough for a finger.

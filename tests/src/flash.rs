@@ -1,27 +1,32 @@
 //! Which page shows a message, and that it is shown once: in both modes, whatever comes in between.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Path, Request},
-    http::{Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{Next, from_fn},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use futures_util::future::join_all;
+use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
 use session_axum::{
-    Flash, FlashMode, SessionLayer, SessionResponseExt,
+    Error, Flash, FlashMode, Session, SessionLayer, SessionResponseExt,
     testing::{Client, ManualClock, TestResponse, TestSession},
 };
 
 use crate::support::{
-    app::{client, layer, timed_layer},
+    app::{client, keys, layer, timed_layer},
     logs::Logs,
+    watched::{Fault, Watched},
 };
+
+mod log_outs;
+mod messages_with_data;
+mod toasts;
 
 const SAVED: &str = "success=Saved.";
 
@@ -52,6 +57,17 @@ async fn read_and_answer(flash: Flash, Path(status): Path<u16>) -> StatusCode {
     StatusCode::from_u16(status).unwrap()
 }
 
+async fn read_and_lead_away(flash: Flash, Path(header): Path<String>) -> impl IntoResponse {
+    ([(HeaderName::try_from(header).unwrap(), "/")], shown(&flash))
+}
+
+async fn read_and_send(flash: Flash, Path(kind): Path<String>) -> Body {
+    shown(&flash);
+    let chunks = if kind == "streamed" { vec!["page"] } else { vec![] };
+    let stream = Body::from_stream(stream::iter(chunks.into_iter().map(Ok::<_, Infallible>)));
+    if kind == "empty" { Body::from("") } else { stream }
+}
+
 async fn hop(flash: Flash) -> Redirect {
     shown(&flash);
     Redirect::to("/")
@@ -74,6 +90,8 @@ fn app(layer: &SessionLayer) -> Router {
         .route("/save", post(save))
         .route("/flash/{key}/{text}", post(flash_text))
         .route("/status/{status}", get(read_and_answer))
+        .route("/header/{header}", get(read_and_lead_away))
+        .route("/body/{kind}", get(read_and_send))
         .route("/hop", get(hop))
         .route("/hop-without-reading", get(|| async { Redirect::to("/hop") }))
         .route("/never", get(never))
@@ -137,20 +155,58 @@ async fn a_prefetch_neither_shows_nor_takes_it() {
         ("sec-purpose", "prefetch"),
         ("sec-purpose", "prefetch;prerender"),
         ("sec-purpose", "prefetch;anonymous-client-ip"),
+        ("sec-purpose", "prerender; sw=1"),
+        ("x-sec-purpose", "prefetch"),
+        ("x-sec-purpose", "PREFETCH ; anonymous-client-ip"),
         ("purpose", "prefetch"),
         ("purpose", "Prefetch"),
+        ("purpose", "  preview"),
+        ("x-purpose", "preview"),
+        ("x-purpose", "instant, preview"),
+        ("x-moz", "prefetch"),
+        ("hx-preloaded", "true"),
+        ("hx-preloaded", "True"),
     ];
     for header in headers {
         assert_eq!(pages_after(UntilRead, Method::GET, "/", &[header]).await, ["", SAVED, ""], "{header:?}");
         assert_eq!(pages_after(NextRequest, Method::GET, "/", &[header]).await, [SAVED, "", ""], "{header:?}");
     }
+    let second = [("purpose", "navigate"), ("purpose", "prefetch")];
+    assert_eq!(pages_after(UntilRead, Method::GET, "/", &second).await, ["", SAVED, ""]);
 }
 
 #[tokio::test]
 async fn a_purpose_that_is_no_prefetch_is_an_ordinary_page() {
-    for header in [("sec-purpose", "navigate"), ("purpose", ""), ("sec-fetch-mode", "prefetch")] {
+    let headers = [
+        ("sec-purpose", "navigate"),
+        ("sec-purpose", "prefetching"),
+        ("sec-purpose", "no-prefetch"),
+        ("purpose", ""),
+        ("x-moz", "\u{e9}"),
+        ("sec-fetch-mode", "prefetch"),
+        ("hx-preloaded", "false"),
+        ("hx-preloaded", "prefetch"),
+    ];
+    for header in headers {
         assert_eq!(pages_after(UntilRead, Method::GET, "/", &[header]).await, [SAVED, "", ""], "{header:?}");
     }
+}
+
+#[tokio::test]
+async fn a_prefetch_may_add_messages_and_discards_none() {
+    async fn discard_and_add(flash: Flash) -> String {
+        flash.discard();
+        flash.keep_only(["none"]);
+        flash.info("Prepared.");
+        shown(&flash)
+    }
+    let layer = layer();
+    let client = client(app(&layer).route("/act", get(discard_and_add).layer(layer.clone())));
+    client.post("/save").await;
+    let ahead = Request::builder().uri("/act").header("x-moz", "prefetch").body(Body::empty()).unwrap();
+    assert_eq!(client.send(ahead).await.text(), "");
+    assert_eq!(client.get("/key/success").await.text(), "Saved.");
+    assert_eq!(client.get("/").await.text(), "info=Prepared.");
 }
 
 #[tokio::test]
@@ -192,9 +248,158 @@ async fn an_answer_without_a_body_keeps_it() {
 }
 
 #[tokio::test]
+async fn an_empty_body_keeps_it() {
+    for path in ["/status/200", "/status/404", "/body/empty"] {
+        assert_eq!(pages_after_get(UntilRead, path).await, ["", SAVED, ""], "{path}");
+        assert_eq!(pages_after_get(NextRequest, path).await, ["", "", ""], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_takes_it() {
+    assert_eq!(pages_after_get(UntilRead, "/body/streamed").await, ["page", "", ""]);
+}
+
+#[tokio::test]
+async fn a_read_in_a_streamed_body_is_too_late_and_is_logged_once_a_minute() {
+    type Read = fn(&Flash) -> String;
+    let reads: [Read; 4] = [
+        |flash| shown(flash),
+        |flash| flash.get("success").unwrap_or_default().to_owned(),
+        |flash| flash.input().get("name").unwrap_or_default().to_owned(),
+        |flash| flash.errors().get("name").unwrap_or_default().to_owned(),
+    ];
+    for (read, expected) in reads.into_iter().zip([SAVED, "Saved.", "Ann", "is taken"]) {
+        let (layer, clock) = timed_layer();
+        let stream = move |flash: Flash| async move {
+            Body::from_stream(stream::once(async move { Ok::<_, Infallible>(read(&flash)) }))
+        };
+        let client = client(Router::new().route("/", get(stream)).layer(layer.clone()));
+        let flash = TestSession::new(&layer).flash("success", "Saved.");
+        client.enter(&flash.input(&[("name", "Ann")]).errors([("name", "is taken")]));
+        let (logs, _guard) = Logs::capture();
+        for lines in [1, 0] {
+            assert_eq!(client.get("/").await.text(), expected);
+            let logs = logs.take();
+            let late = logs.iter().filter(|line| line.contains("read after the response had been sent"));
+            assert_eq!(late.count(), lines, "{logs:?}");
+        }
+        clock.advance(Duration::from_secs(60));
+        client.get("/").await;
+        assert_eq!(logs.take().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_may_use_what_was_read_kept_or_removed_before() {
+    type Act = fn(&Flash);
+    let acts: [(FlashMode, Act); 4] = [
+        (UntilRead, |flash| drop(flash.messages())),
+        (UntilRead, Flash::keep),
+        (UntilRead, Flash::discard),
+        (NextRequest, |_| {}),
+    ];
+    for (mode, act) in acts {
+        let layer = layer().flash_mode(mode);
+        let stream = move |flash: Flash| async move {
+            act(&flash);
+            Body::from_stream(stream::once(async move { Ok::<_, Infallible>(shown(&flash)) }))
+        };
+        let client = client(Router::new().route("/", get(stream)).layer(layer.clone()));
+        client.enter(&TestSession::new(&layer).flash("success", "Saved."));
+        let (logs, _guard) = Logs::capture();
+        assert_eq!(client.get("/").await.text(), SAVED);
+        assert_eq!(logs.take(), [""; 0], "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_by_a_header_of_htmx_keeps_it() {
+    for header in ["hx-redirect", "hx-location", "hx-refresh", "HX-Location"] {
+        let path = format!("/header/{header}");
+        assert_eq!(pages_after_get(UntilRead, &path).await, [SAVED, SAVED, ""], "{path}");
+        assert_eq!(pages_after_get(NextRequest, &path).await, [SAVED, "", ""], "{path}");
+    }
+    assert_eq!(pages_after_get(UntilRead, "/header/hx-push-url").await, [SAVED, "", ""]);
+}
+
+#[tokio::test]
+async fn a_message_beside_a_redirect_by_header_joins_the_pending_one() {
+    async fn layout(flash: Flash, request: Request, next: Next) -> Response {
+        let _ = flash.messages().is_empty();
+        next.run(request).await
+    }
+    async fn delete(flash: Flash) -> impl IntoResponse {
+        flash.success("Deleted.");
+        ([("hx-redirect", "/")], "Deleted")
+    }
+    let (layer, clock) = timed_layer();
+    let delete = post(delete).layer(from_fn(layout));
+    let client =
+        client(Router::new().route("/", get(page)).route("/save", post(save)).route("/d", delete).layer(layer));
+    client.post("/save").await;
+    clock.advance(Duration::from_secs(1));
+    client.post("/d").await;
+    assert_eq!(client.get("/").await.text(), "success=Saved. success=Deleted.");
+    assert_eq!(client.get("/").await.text(), "");
+}
+
+#[tokio::test]
 async fn what_does_not_read_it_keeps_it() {
     assert_eq!(pages_after_get(UntilRead, "/image").await, ["pixels", SAVED, ""]);
     assert_eq!(pages_after_get(NextRequest, "/image").await, ["pixels", "", ""]);
+}
+
+#[tokio::test]
+async fn under_next_request_any_response_takes_it() {
+    async fn read(session: Session) -> String {
+        session.keys().join(" ")
+    }
+    async fn write(session: Session) -> Result<(), Error> {
+        session.insert("a", 1)
+    }
+    async fn log_out(session: Session) {
+        session.destroy();
+    }
+    async fn fail() -> Response {
+        "".adding_to_session(("$", 1))
+    }
+    for path in ["/session", "/write", "/log-out", "/new", "/fail", "/image", "/status/500", "/missing"] {
+        for has_session in [false, true] {
+            let layer = layer().flash_mode(NextRequest);
+            let own = Router::new().route("/session", get(read)).route("/write", get(write));
+            let own = own
+                .route("/log-out", get(log_out))
+                .route("/fail", get(fail))
+                .route("/new", get(|| async { "".with_new_session() }));
+            let client = client(app(&layer).merge(own.layer(layer.clone())));
+            let flash = TestSession::new(&layer).flash("success", "Saved.");
+            client.enter(&if has_session { flash.insert("user", "ada") } else { flash });
+            let first = client.get(path).await;
+            let told = first.headers().get(header::CACHE_CONTROL).map(HeaderValue::as_bytes);
+            assert_eq!(told, Some(&b"no-store"[..]), "{path} {has_session}");
+            assert_eq!(client.get("/").await.text(), "", "{path} {has_session}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn under_next_request_a_response_without_messages_is_left_alone() {
+    let client = client(app(&layer().flash_mode(NextRequest)));
+    client.set_cookie("unrelated", "x");
+    assert_eq!(client.get("/image").await.headers().get(header::VARY), None);
+}
+
+#[tokio::test]
+async fn a_failing_store_keeps_no_message_under_next_request() {
+    let store = Watched::new();
+    let layer = SessionLayer::stored(store.clone(), keys()).flash_mode(NextRequest);
+    let read = get(|session: Session| async move { session.len().to_string() });
+    let client = client(Router::new().route("/", get(page)).route("/session", read).layer(layer.clone()));
+    client.enter(&TestSession::new(&layer).flash("success", "Saved.").insert("user", "ada"));
+    store.fail(Fault::LostBefore, 9);
+    assert_eq!(client.get("/session").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(client.get("/").await.text(), "");
 }
 
 #[tokio::test]
@@ -298,7 +503,7 @@ async fn eight_batches_are_opened_and_the_others_wait() {
     let (layer, _) = timed_layer();
     let client = client(app(&layer));
     for number in 0..10 {
-        client.enter(&TestSession::new(&layer).flash("n", &number.to_string()));
+        client.enter(&TestSession::new(&layer).flash("n", number.to_string()));
     }
     let mut all = Vec::new();
     for expected in [8, 2, 0] {
@@ -341,11 +546,55 @@ async fn a_message_that_cannot_fit_is_an_error_and_changes_nothing() {
         (refused.status(), refused.text()),
         (
             StatusCode::INSUFFICIENT_STORAGE,
-            "the cookie __Host-flash would have 5476 bytes, but at most 4096 are allowed; the largest keys: k (4009 bytes); \
+            "the cookie __Host-flash would have 5476 bytes, but at most 2048 are allowed; the largest keys: k (4009 bytes); \
              store less, or let a session use several cookies with `SessionLayer::chunked`"
         )
     );
     assert_eq!(client.get("/").await.text(), SAVED);
+}
+
+#[tokio::test]
+async fn the_messages_of_one_response_have_at_most_half_a_cookie() {
+    let flashes = |length: usize| async move {
+        let client = client(app(&layer()));
+        let status = client.post(&format!("/flash/k/{}", "x".repeat(length))).await.status();
+        (status, flash_bytes(&client))
+    };
+    let largest = (0..2_048).rfind(|length| bytes_of_message(*length) <= 2_048).unwrap();
+    assert_eq!(flashes(largest).await, (StatusCode::SEE_OTHER, bytes_of_message(largest)));
+    assert_eq!(flashes(largest + 1).await, (StatusCode::INTERNAL_SERVER_ERROR, 0));
+}
+
+/// The size of a signed flash cookie with a message of so many characters under a key of one: its name, its batch, the
+/// frame of a token, and the payload in base64.
+fn bytes_of_message(length: usize) -> usize {
+    let payload = r#"{"k":[""]}"#.len() + length;
+    "__Host-flash.".len() + 22 + "1.kkkk.".len() + ((32 + payload) * 4).div_ceil(3) + ".".len() + 43
+}
+
+#[tokio::test]
+async fn a_form_may_have_the_rest_of_the_cookie_and_never_costs_a_message() {
+    async fn refuse(Path((message, form)): Path<(usize, usize)>) -> Response {
+        let response = Redirect::to("/").with_input(&[("name", "n".repeat(form))]);
+        response.flashing([("k", "x".repeat(message))])
+    }
+    async fn lengths(flash: Flash) -> String {
+        let (message, name) = (flash.get("k").map(str::len), flash.input().get("name").map(str::len));
+        format!("{message:?} {name:?} {:?}", flash.input().dropped())
+    }
+    let layer = layer();
+    let app = Router::new().route("/", get(lengths)).route("/refuse/{message}/{form}", post(refuse)).layer(layer);
+    for (message, form, status, page) in [
+        (1_300, 1_500, 303, "Some(1300) Some(1500) []"),
+        (1_300, 2_500, 303, r#"Some(1300) None ["name"]"#),
+        (1_500, 0, 500, "None None []"),
+        (1_500, 1_500, 500, "None None []"),
+    ] {
+        let client = client(app.clone());
+        assert_eq!(client.post(&format!("/refuse/{message}/{form}")).await.status(), status, "{message} {form}");
+        assert!(flash_bytes(&client) <= 4_096);
+        assert_eq!(client.get("/").await.text(), page, "{message} {form}");
+    }
 }
 
 #[tokio::test]
@@ -354,7 +603,7 @@ async fn large_batches_of_parallel_responses_never_fail_a_page() {
     for path in ["/hop", "/key/none", "/status/304", "/image"] {
         let client = client(app(&layer));
         for letter in ["a", "b", "c", "d", "e", "f"] {
-            client.enter(&TestSession::new(&layer).flash(letter, &letter.repeat(1_500)));
+            client.enter(&TestSession::new(&layer).flash(letter, letter.repeat(1_500)));
         }
         assert!(!client.get(path).await.status().is_server_error(), "{path}");
         assert!(path == "/image" || flash_bytes(&client) <= 4096, "{path}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use session_core::{
     Keys, SessionId, cookie,
-    flash::Batch,
+    flash::{Batch, Message},
     token::{Frame, Protection, Purpose, Ring, Token, Verified},
 };
 use sha2::{Digest as _, Sha256};
@@ -49,12 +49,36 @@ fn every_positive_control_opens() {
 
             let flash = open(&headers, form, Purpose::Flash).map(|verified| Batch::of(&verified.entries().unwrap()));
             let notice = flash.map(|batch| batch.unwrap().messages.get_all("notice").to_vec());
-            let expected = (case.expect.flash == ExpectFlash::F).then(|| vec!["saved".to_owned()]);
+            let expected = (case.expect.flash == ExpectFlash::F).then(|| vec![Message::from("saved")]);
             assert_eq!(notice, expected, "{} {form:?}", case.id);
         }
     }
     assert_eq!(controls().count(), 12);
 }
+
+#[test]
+fn a_message_with_data_makes_the_golden_token() {
+    let mut deleted = Message::from("Deleted");
+    deleted.insert("undo", r#""/undo/7""#.to_owned());
+    let mut batch = Batch::default();
+    batch.messages.add("success", "Saved");
+    batch.messages.add("success", deleted);
+    let mut payload = Vec::new();
+    batch.write(&mut payload);
+    assert_eq!(std::str::from_utf8(&payload).unwrap(), WITH_DATA);
+    let token = ring(Protection::Signed, Purpose::Flash).seal(&body(CORPUS.fixtures.sid(), &payload)).unwrap();
+    assert_eq!(
+        token,
+        "1.6mjM.AAAAAHDb1igAAAAAcNvYRAABAgMEBQYHCAkKCwwNDg97InN1Y2Nlc3MiOlsiU2F2ZWQiLHsidGV4dCI6IkRlbGV0ZWQiLCJkYXRhIjp7InVuZG8iOiIvdW5kby83In19XX0.n0SZPvqTdcLEuyxj5Q0sn2TBQgUU9wX-NoddAhrApmM"
+    );
+    let verified = ring(Protection::Signed, Purpose::Flash)
+        .open(&Token::parse(token.as_bytes(), Protection::Signed).unwrap())
+        .unwrap();
+    assert_eq!(Batch::of(&verified.entries().unwrap()), Ok(batch));
+}
+
+/// The payload of a batch with a plain message and one with data.
+pub(crate) const WITH_DATA: &str = r#"{"success":["Saved",{"text":"Deleted","data":{"undo":"/undo/7"}}]}"#;
 
 #[test]
 fn what_the_previous_key_sealed_says_so() {

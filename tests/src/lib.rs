@@ -37,6 +37,8 @@ mod readme;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod saved_values;
+#[cfg(test)]
 mod saving;
 #[cfg(test)]
 mod secrets;
@@ -48,6 +50,10 @@ mod sessions_in_a_store;
 mod setup_warnings;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod template_examples;
+#[cfg(test)]
+mod templates;
 #[cfg(test)]
 mod twin_cookies;
 #[cfg(test)]

@@ -124,6 +124,58 @@ mod play {
         assert_eq!(client.get("/home").await.text(), "Welcome!");
     }
 
+    /// What the page after a response shows, if an earlier message is pending.
+    async fn next_page(answer: fn(Flash) -> axum::response::Response) -> String {
+        let show =
+            |flash: Flash| async move { flash.iter().map(|(key, text)| format!("{key}={text} ")).collect::<String>() };
+        let (layer, act) = (layer(), post(move |flash: Flash| async move { answer(flash) }));
+        let client = client(Router::new().route("/", get(show)).route("/act", act).layer(layer.clone()));
+        client.enter(&TestSession::new(&layer).flash("warning", "earlier"));
+        client.post("/act").await;
+        client.get("/").await.text().trim_end().to_owned()
+    }
+
+    #[tokio::test]
+    async fn flash_scope_flashing_takes_pairs_and_a_map() {
+        let map = |_| "".flashing(std::collections::BTreeMap::from([("error", "b"), ("success", "a")]));
+        assert_eq!(next_page(map).await.matches("=").count(), 3);
+        let twice = |_| "".removing_from_flash("warning").flashing(("success", "a")).flashing([("info", "b")]);
+        assert_eq!(next_page(twice).await, "success=a info=b");
+    }
+
+    #[tokio::test]
+    async fn flash_scope_with_new_flash() {
+        let by_helper = |flash: Flash| {
+            flash.success("a");
+            "".flashing(("error", "b")).with_new_flash()
+        };
+        assert_eq!(next_page(by_helper).await, "");
+        let by_handle = |flash: Flash| {
+            flash.success("a");
+            flash.clear();
+            flash.discard();
+            "".into_response()
+        };
+        assert_eq!(next_page(by_handle).await, "");
+    }
+
+    #[tokio::test]
+    async fn flash_scope_removing_from_flash() {
+        let by_helper = |flash: Flash| {
+            flash.success("a");
+            "".flashing([("error", "b"), ("info", "c")]).removing_from_flash(["warning", "error"])
+        };
+        assert_eq!(next_page(by_helper).await, "success=a info=c");
+        let by_handle = |flash: Flash| {
+            flash.success("a");
+            flash.info("c");
+            flash.remove("success");
+            flash.discard();
+            "".into_response()
+        };
+        assert_eq!(next_page(by_handle).await, "info=c");
+    }
+
     #[tokio::test]
     async fn the_client_cannot_change_the_data() {
         let layer = layer();
@@ -271,6 +323,22 @@ mod revel {
     }
 
     #[tokio::test]
+    async fn flash_out_is_a_map_that_is_written_and_deleted_by_key() {
+        async fn write(flash: Flash) {
+            flash.set("success", "a");
+            flash.set("success", "b");
+            flash.set("error", "c");
+            flash.remove("error");
+        }
+        let layer = layer();
+        let client = client(Router::new().route("/", get(write)).layer(layer.clone()));
+        client.get("/").await;
+        let session = TestSession::of_client(&layer, &client);
+        assert_eq!(session.messages().get_all("success"), ["b"]);
+        assert_eq!(session.messages().get("error"), None);
+    }
+
+    #[tokio::test]
     async fn success_and_error_are_abbreviations() {
         async fn write(flash: Flash) {
             flash.success("a");
@@ -314,6 +382,73 @@ mod buffalo {
         let client = client(Router::new().route("/", get(all)).layer(layer()));
         assert_eq!(client.get("/").await.text(), "Some(1) Some(1) None (true, false) true");
         assert_eq!(client.cookie_names(), [""; 0]);
+    }
+
+    /// What the flash has for the next page after `act`, as the lists of a template.
+    async fn flash_after(act: fn(Flash)) -> serde_json::Value {
+        let show = |flash: Flash| async move { Json(json!(flash.by_key())) };
+        let act = post(move |flash: Flash| async move { act(flash) });
+        let client = client(Router::new().route("/", get(show)).route("/act", act).layer(layer()));
+        client.post("/act").await;
+        serde_json::from_str(client.get("/").await.text()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn flash_add_makes_lists() {
+        let add = flash_after(|flash| {
+            flash.add("success", "a");
+            flash.add("danger", "b");
+            flash.add("success", "c");
+        });
+        assert_eq!(add.await, json!({"success": ["a", "c"], "danger": ["b"]}));
+    }
+
+    #[tokio::test]
+    async fn flash_set_replaces_the_list_of_a_key() {
+        let set = flash_after(|flash| {
+            flash.add("success", "a");
+            flash.add("success", "b");
+            flash.set("success", "c");
+            flash.set("danger", "d");
+        });
+        assert_eq!(set.await, json!({"success": ["c"], "danger": ["d"]}));
+    }
+
+    #[tokio::test]
+    async fn flash_delete_removes_the_list_of_a_key() {
+        let delete = flash_after(|flash| {
+            flash.add("success", "a");
+            flash.add("success", "b");
+            flash.add("danger", "c");
+            flash.remove("success");
+            flash.remove("none");
+        });
+        assert_eq!(delete.await, json!({"danger": ["c"]}));
+    }
+
+    #[tokio::test]
+    async fn flash_clear_removes_everything() {
+        let clear = flash_after(|flash| {
+            flash.add("success", "a");
+            flash.clear();
+            flash.add("danger", "b");
+        });
+        assert_eq!(clear.await, json!({"danger": ["b"]}));
+    }
+
+    #[tokio::test]
+    async fn a_template_iterates_over_the_lists_of_the_flash() {
+        async fn page(flash: Flash) -> Html<String> {
+            let mut templates = minijinja::Environment::new();
+            let page = "{% for key, texts in flash | items %}{% for text in texts %}<p class={{ key }}>{{ text }}</p>{% endfor %}{% endfor %}";
+            templates.add_template("page.html", page).unwrap();
+            let page = templates.get_template("page.html").unwrap();
+            Html(page.render(minijinja::context! { flash => minijinja::value::Serde(flash.by_key()) }).unwrap())
+        }
+        let layer = layer();
+        let client = client(Router::new().route("/", get(page)).layer(layer.clone()));
+        client.enter(&TestSession::new(&layer).flash("success", "a").flash("success", "<b>"));
+        assert_eq!(client.get("/").await.text(), "<p class=success>a</p><p class=success>&lt;b&gt;</p>");
     }
 
     #[tokio::test]

@@ -361,7 +361,7 @@ async fn a_handle_that_is_used_after_the_response_gets_an_error() {
 }
 
 #[tokio::test]
-async fn a_message_can_be_read_after_the_response_without_a_word() {
+async fn a_message_can_be_read_after_the_response_and_the_log_says_so() {
     let (send, receive) = tokio::sync::oneshot::channel::<Flash>();
     let send = std::sync::Arc::new(std::sync::Mutex::new(Some(send)));
     let handler = move |flash: Flash| async move { drop(send.lock().unwrap().take().unwrap().send(flash)) };
@@ -371,7 +371,9 @@ async fn a_message_can_be_read_after_the_response_without_a_word() {
     client.get("/").await;
     let late = receive.await.unwrap();
     let (logs, _guard) = Logs::capture();
-    assert_eq!((late.get("success"), logs.take()), (Some("hi"), vec![]));
+    assert_eq!((late.peek("success"), logs.take()), (Some("hi"), vec![]));
+    assert_eq!(late.get("success"), Some("hi"));
+    assert!(matches!(logs.take().as_slice(), [line] if line.contains("read after the response had been sent")));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use session_axum::{
 };
 use session_core::{
     SessionId, cookie,
-    flash::{Batch, Lists},
+    flash::{Batch, Lists, Message},
     store::{Changes, Entries},
     token::{Frame, Protection, Purpose, Token},
 };
@@ -31,9 +31,12 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
     let keys = Keys::new(SECRET).unwrap().with_fallback(SECRET.replace("o6", "6o")).unwrap();
     let frame = Frame { id: SessionId::from_bytes([0xCA; 16]), created_at: NOW, issued_at: NOW };
     let mut lists = Lists::default();
-    lists.add("success", VALUE.into());
-    let (messages, input, errors) = (lists.clone(), lists.clone(), lists.clone());
-    let batch = Batch { messages, input, errors, dropped: vec![VALUE.into()] };
+    lists.add("success", VALUE);
+    let mut message = Message::from(VALUE);
+    message.insert("key", format!("{VALUE:?}"));
+    let mut batch =
+        Batch { input: lists.clone(), errors: lists.clone(), dropped: vec![VALUE.into()], ..Batch::default() };
+    batch.messages.add("success", message.clone());
     let mut changes = Changes::default();
     changes.insert("key", format!("{VALUE:?}"));
     let entries = Entries::parse(format!(r#"{{"key":{VALUE:?}}}"#).into()).unwrap();
@@ -42,6 +45,7 @@ fn debug_of_every_public_type_of_the_core_shows_no_secret() {
     writer.field("key", &[], VALUE);
 
     let mut texts = vec![
+        format!("{:?} {message:?}", batch.messages.texts().collect::<Vec<_>>()),
         format!("{keys:?} {:?} {frame:?} {lists:?} {batch:?} {changes:?} {entries:?} {reader:?} {writer:?}", frame.id),
         format!("{:?}", writer.finish().unwrap()),
         format!("{:?}", Keys::new("CANARY").unwrap_err()),
@@ -87,9 +91,12 @@ async fn neither_debug_nor_any_log_line_shows_what_a_session_holds() {
         let errors = [session.get::<u8>("key").unwrap_err(), session.insert("$", VALUE).unwrap_err()];
         session.insert("other", VALUE)?;
         let shown = format!(
-            "{session:?} {flash:?} {errors:?} {:?} {:?} {:?} {:?} {:?}",
+            "{session:?} {flash:?} {errors:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             session.id(),
             flash.messages(),
+            flash.by_key(),
+            flash.messages().iter().collect::<Vec<_>>(),
+            session_axum::Message::new(VALUE).with("key", VALUE),
             flash.input(),
             flash.errors(),
             session.destroy()

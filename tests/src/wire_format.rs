@@ -8,7 +8,7 @@ use session_core::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    golden::fixture_body,
+    golden::{self, WITH_DATA, fixture_body},
     support::{
         corpus::{CORPUS, FLASH, SESSION},
         reference::{self, Binding, base64url, hex, hmac},
@@ -90,6 +90,15 @@ fn the_page_signs_a_flash_batch() {
     assert_line(&hex(&binding.info()));
     assert_line(&name);
     assert_line(&format!("{name}={}", String::from_utf8(token).unwrap()));
+}
+
+#[test]
+fn the_page_signs_a_flash_batch_with_data() {
+    let key = binding("mac", "1", "flash", FLASH).key(&master());
+    let body = base64url(&golden::body(CORPUS.fixtures.sid(), WITH_DATA.as_bytes()));
+    let token = reference::sign(key, "1", &reference::key_id(&master()), body.as_bytes());
+    assert_line(WITH_DATA);
+    assert_line(std::str::from_utf8(&token).unwrap());
 }
 
 #[test]

@@ -1,106 +1,10 @@
-//! The values that `Flash` returns for templates: messages, form input and form errors.
+//! The values that `Flash` returns for templates: form input and form errors.
 
-use std::fmt;
-
-use serde::{
-    Serialize, Serializer,
-    de::DeserializeOwned,
-    ser::{SerializeMap, SerializeSeq},
-};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 use session_core::flash::{Batch, Texts};
 
+use super::Filled;
 use crate::form;
-
-/// Flash messages for a template: serializes as a list of maps with `key` and `text`.
-/// [`Flash::messages`](super::Flash::messages) returns it.
-#[derive(Clone)]
-pub struct Messages<'a>(pub(super) Vec<Message<'a>>);
-
-/// A flash message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Message<'a> {
-    /// The key, which is the kind of message: `success`, `error`, ..
-    pub key: &'a str,
-    /// The text of the message.
-    pub text: &'a str,
-}
-
-impl<'a> Messages<'a> {
-    /// Returns the messages in the order of [`Flash::iter`](super::Flash::iter).
-    ///
-    /// ```
-    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
-    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
-    /// async fn save() -> Response {
-    ///     Redirect::to("/").flashing([("success", "Saved"), ("warning", "The disk is almost full")])
-    /// }
-    ///
-    /// async fn page(flash: Flash) -> String {
-    ///     let messages = flash.messages();
-    ///     messages.iter().map(|message| format!("{}: {}. ", message.key, message.text)).collect()
-    /// }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
-    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
-    /// # let client = Client::new(app);
-    /// client.post("/save").await;
-    /// assert_eq!(client.get("/").await.text(), "success: Saved. warning: The disk is almost full. ");
-    /// # });
-    /// ```
-    pub fn iter(&self) -> impl Iterator<Item = Message<'a>> {
-        self.0.iter().copied()
-    }
-
-    /// Returns whether there are no messages.
-    ///
-    /// ```
-    /// # use axum::{Router, routing::get};
-    /// # use session_axum::{Flash, Keys, SessionLayer, testing::Client};
-    /// async fn page(mut flash: Flash) {
-    ///     assert!(flash.messages().is_empty());
-    ///     flash.now("info", "A new version is available");
-    ///     assert!(!flash.messages().is_empty());
-    /// }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// # let app = Router::new().route("/", get(page)).layer(SessionLayer::signed(Keys::generate()));
-    /// # let client = Client::new(app);
-    /// # assert_eq!(client.get("/").await.status(), 200);
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<'a> IntoIterator for Messages<'a> {
-    type Item = Message<'a>;
-    type IntoIter = std::vec::IntoIter<Message<'a>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl Serialize for Messages<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for message in &self.0 {
-            list.serialize_element(message)?;
-        }
-        list.end()
-    }
-}
-
-impl Serialize for Message<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("key", self.key)?;
-        map.serialize_entry("text", self.text)?;
-        map.end()
-    }
-}
 
 /// The values of a refused form: serializes as a map from each field to a text, or to a list if the form has a list
 /// there. [`Flash::input`](super::Flash::input) returns it.
@@ -189,6 +93,45 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn has(&self, field: &str, value: &str) -> bool {
         self.get_all(field).iter().any(|chosen| chosen == value)
+    }
+
+    /// Returns these values, and the saved ones for fields that the refused form does not have. If no form was refused,
+    /// all values are the saved ones.
+    ///
+    /// `saved` is a struct, a map, or a list of pairs. A checkbox or a list that the visitor has cleared stays cleared:
+    /// [`Filled`] tells which value a field has. [`Flash::form`](super::Flash::form) has the errors too.
+    ///
+    /// ```
+    /// # use axum::{Router, response::{Redirect, Response}, routing::{get, post}};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// #[derive(serde::Serialize)]
+    /// struct Settings {
+    ///     name: String,
+    ///     colours: Vec<String>,
+    /// }
+    ///
+    /// async fn page(flash: Flash) -> String {
+    ///     let saved = Settings { name: "Ada".to_owned(), colours: vec!["red".to_owned()] };
+    ///     let form = flash.input().or(&saved);
+    ///     format!("{:?} {:?}", form.get("name"), form.get_all("colours"))
+    /// }
+    ///
+    /// async fn save() -> Response {
+    ///     Redirect::to("/").with_input(&[("name", "Grace")]) // without a colour
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/", get(page)).route("/save", post(save));
+    /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), r#"Some("Ada") ["red"]"#);
+    /// client.post("/save").await;
+    /// assert_eq!(client.get("/").await.text(), r#"Some("Grace") []"#);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn or(&self, saved: &(impl Serialize + ?Sized)) -> Filled<'a> {
+        Filled::new(self, saved)
     }
 
     /// Reads the form as a struct; `None` if no form was refused, if a field is missing, or if a value does not have
@@ -406,16 +349,7 @@ impl Serialize for FormErrors<'_> {
     }
 }
 
-macro_rules! debug_shows_nothing {
-    ($($name:ident),*) => {$(
-        impl fmt::Debug for $name<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
-}
-debug_shows_nothing!(Messages, Message, Input, FormErrors);
+super::debug_shows_nothing!(Input, FormErrors);
 
 fn first_list<'a>(mut lists: impl Iterator<Item = &'a [String]>) -> &'a [String] {
     lists.find(|texts| !texts.is_empty()).unwrap_or(&[])

@@ -2,15 +2,19 @@
 
 use std::borrow::Cow;
 
-use session_core::flash::Batch;
+use session_core::flash::{Batch, MessageLists};
 
 /// The changes of a request to the flash: the keys that were read, and the messages that were added.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
     read: ReadKeys,
-    pub(crate) input_was_read: bool,
-    pub(crate) errors_were_read: bool,
+    input_was_read: bool,
+    errors_were_read: bool,
     pub(crate) fate: Fate,
+    /// Whether forms that came with the request are removed, even if no handler has read them.
+    drops_forms: bool,
+    /// The keys of messages that are removed, even if no handler has read them.
+    removed: Vec<String>,
     /// The messages and the form for the next page.
     pub(crate) added: Batch,
 }
@@ -26,12 +30,61 @@ pub(crate) enum Fate {
     Discarded,
 }
 
+/// A part of the flash that a handler reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'a> {
+    Messages(&'a str),
+    Input,
+    Errors,
+}
+
 impl FlashChanges {
-    /// Notes that a key was read.
-    pub(crate) fn mark(&mut self, key: &str) {
-        if !self.read.contains(key) {
-            self.read.push(key);
+    /// Returns the changes of a request that has only added these messages.
+    pub(crate) fn with(messages: MessageLists) -> Self {
+        Self { added: Batch { messages, ..Batch::default() }, ..Self::default() }
+    }
+
+    /// Notes that a handler has read a part of the flash.
+    pub(crate) fn mark(&mut self, part: Part<'_>) {
+        match part {
+            Part::Messages(key) if self.read.contains(key) => {}
+            Part::Messages(key) => self.read.push(key),
+            Part::Input => self.input_was_read = true,
+            Part::Errors => self.errors_were_read = true,
         }
+    }
+
+    /// Returns whether a read of the part changes nothing: it was read before, or a handler has decided about it.
+    pub(crate) fn is_settled(&self, part: Part<'_>) -> bool {
+        let was_read = match part {
+            Part::Messages(key) => self.read.contains(key),
+            Part::Input => self.input_was_read,
+            Part::Errors => self.errors_were_read,
+        };
+        was_read || self.fate != Fate::Open
+    }
+
+    /// Removes all forms: those that came with the request, and those added so far. Another visitor may use the browser
+    /// next.
+    pub(crate) fn drop_forms(&mut self) {
+        self.drops_forms = true;
+        self.added.drop_form();
+    }
+
+    /// Removes everything: what came with the request, and what was added so far.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Self { fate: Fate::Discarded, ..Self::default() };
+    }
+
+    /// Removes the messages under these keys: those that came with the request, and those added so far.
+    pub(crate) fn remove(&mut self, keys: Vec<String>) {
+        self.added.messages.retain(|key| !keys.iter().any(|removed| removed == key));
+        self.removed.extend(keys);
+    }
+
+    /// Returns whether the changes remove something that came with the request, even if no handler has read it.
+    pub(crate) fn removes_unread(&self) -> bool {
+        self.drops_forms || !self.removed.is_empty() || matches!(self.fate, Fate::KeptOnly(_) | Fate::Discarded)
     }
 
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
@@ -63,8 +116,10 @@ impl FlashChanges {
             Fate::Kept => false,
             Fate::KeptOnly(_) | Fate::Discarded => true,
         };
-        let (input, errors) = (has_form && form(self.input_was_read), has_form && form(self.errors_were_read));
+        let form = |was_read: bool| has_form && (self.drops_forms || form(was_read));
+        let (input, errors) = (form(self.input_was_read), form(self.errors_were_read));
         let message = move |key: &str| match &self.fate {
+            _ if self.removed.iter().any(|removed| removed == key) => true,
             Fate::Open => by_reading(self.read.contains(key)),
             Fate::Kept => false,
             Fate::KeptOnly(keys) => !keys.iter().any(|kept| kept == key),

@@ -47,11 +47,14 @@ impl<'a> OutgoingFlash<'a> {
     }
 
     /// Adds the messages and the form for the next page. They have to fit into one cookie: a form's values are dropped
-    /// before its errors, and its errors before the messages.
+    /// before its errors. The messages alone may have half of a cookie, and are an error if they have more.
     pub(super) fn add_new(&mut self, frame: Frame, batch: &'a Batch) -> Result<(), Error> {
         let place = self.batches.len();
         self.batches.push(OutgoingBatch { frame, batch: Cow::Borrowed(batch), size: 0, came: false, body: None });
         self.reseal(place);
+        if self.batches[place].size > MOST_OF_MESSAGES {
+            self.check_messages(batch)?;
+        }
         if self.batches[place].size > MAX_SIZE {
             let room = self.room(MAX_SIZE);
             let batch = self.batches[place].batch.to_mut();
@@ -61,13 +64,19 @@ impl<'a> OutgoingFlash<'a> {
             }
             self.reseal(place);
         }
-        let OutgoingBatch { batch, size, .. } = &self.batches[place];
-        if *size > MAX_SIZE {
-            let entries = batch.to_entries();
-            let entries = entries.iter().map(|(key, text)| (*key, text.as_str()));
-            return Err(TooLarge::new(self.name, *size, MAX_SIZE).naming(entries).into());
-        }
         Ok(())
+    }
+
+    /// Checks the size of a cookie with the messages of a response, without its form.
+    fn check_messages(&self, batch: &Batch) -> Result<(), Error> {
+        let messages = Batch { messages: batch.messages.clone(), ..Batch::default() };
+        let size = self.name_size + self.ring.protection().token_len_of_payload(messages.size());
+        if size <= MOST_OF_MESSAGES {
+            return Ok(());
+        }
+        let entries = messages.to_entries();
+        let entries = entries.iter().map(|(key, text)| (*key, text.as_str()));
+        Err(TooLarge::new(self.name, size, MOST_OF_MESSAGES).naming(entries).into())
     }
 
     /// Makes all flash cookies together fit into the size of one. Older forms are dropped first, then the newest form's
@@ -163,3 +172,5 @@ fn shrink_input(batch: &mut Batch, room: usize) {
 
 /// The largest number of batches that stay separate.
 const MOST_BATCHES: usize = 4;
+/// The largest cookie for the messages of one response, name and value, in bytes.
+const MOST_OF_MESSAGES: usize = MAX_SIZE / 2;

@@ -5,5 +5,6 @@ mod few;
 pub(crate) mod flash_cookies;
 pub(crate) mod flash_fit;
 pub(crate) mod headers;
+pub(crate) mod page_view;
 pub(crate) mod request_cookies;
 pub(crate) mod session_cookie;

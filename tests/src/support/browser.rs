@@ -172,6 +172,15 @@ impl Browser {
         Ok(())
     }
 
+    /// Waits until the page has such an element, which a script adds.
+    pub(crate) async fn wait_for(&self, css: &str) {
+        let begun = Instant::now();
+        while self.find(css).await.is_err() {
+            assert!(begun.elapsed() < PATIENCE, "no {css} comes");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits for the page after one in which [`LEAVING`] was run.
     pub(crate) async fn arrive(&self) {
         let begun = Instant::now();
