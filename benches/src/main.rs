@@ -11,7 +11,6 @@ mod ours;
 mod peers;
 mod rounds;
 mod server;
-#[expect(dead_code, reason = "the tests' own, which need more of it")]
 mod stores;
 mod table;
 

@@ -25,6 +25,7 @@ use self::{
     owners::Owners,
     pressure::Pressure,
     shard::{ById, Copied, Shard, Slot},
+    stored::LONGEST_TEXT,
 };
 
 /// Keeps sessions in the memory of this process: for development, for tests, and for one process that may lose them.
@@ -220,6 +221,7 @@ impl Shared {
     }
 
     fn create(&self, key: &RecordKey, write: Write<'_>) -> Result<(), StoreError> {
+        check_texts(write)?;
         let slot = Slot::created(key, write);
         self.check_size(&slot)?;
         let mut shard = self.shard(key.id());
@@ -238,6 +240,7 @@ impl Shared {
 
     /// Applies `write` to the record under `from`, and moves the record to `to`.
     fn rewrite(&self, from: &RecordKey, to: &RecordKey, write: Write<'_>) -> Result<Updated, StoreError> {
+        check_texts(write)?;
         let now = write.visit.now;
         let mut shards = self.lock_both(from.id(), to.id());
         let Some(slot) = shards.first().live(from, now) else {
@@ -477,6 +480,16 @@ impl Shared {
     }
 }
 
+/// Refuses a name of the application, an owner or a label that is too long for a record.
+fn check_texts(write: Write<'_>) -> Result<(), StoreError> {
+    let texts = [Some(write.application), write.changes.owner(), write.changes.label()];
+    if texts.into_iter().flatten().all(|text| text.len() <= LONGEST_TEXT) {
+        Ok(())
+    } else {
+        Err(StoreError::new(StoreErrorKind::Refused, TEXT_TOO_LONG))
+    }
+}
+
 /// The locked shards of a rename's two keys. Both keys may be in one shard.
 struct Both<'a> {
     first: MutexGuard<'a, Shard>,
@@ -514,6 +527,8 @@ const READ_AT_ONCE: usize = 1_024;
 
 /// How often a list is made before it may leave out a session that was renamed in the meantime.
 const MOST_ATTEMPTS: usize = 1_000;
+
+const TEXT_TOO_LONG: &str = "the application's name, the owner or the label has more than 65,534 bytes";
 
 const HAS_ENDED: &str = "the session has ended";
 

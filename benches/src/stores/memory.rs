@@ -16,7 +16,7 @@ use std::{
 
 use guard::drive;
 use rustix::time::{ClockId, clock_gettime};
-use session_core::store::{RecordKey, SessionStore as _, Visit, Write};
+use session_core::store::{EXPIRED_IS_KNOWN_FOR, RecordKey, SessionStore as _, Visit, Write};
 use session_stores::MemoryStore;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -60,7 +60,7 @@ fn limited(keys: &[RecordKey]) -> Result<(String, MemoryStore), Failure> {
     let mebibytes = (resident()? - before) / 1_048_576.0;
     let mut kept = 0;
     for key in keys {
-        kept += u32::from(drive(store.load(key, NOW))?.is_some());
+        kept += u32::from(drive(store.load(key, NOW))?.live().is_some());
     }
     let text = format!(
         "| a million sessions where {LIMIT} MiB are allowed | |\n| --- | ---: |\n\
@@ -112,7 +112,7 @@ fn waits(store: &MemoryStore, keys: &Arc<[RecordKey]>) -> Result<String, Failure
     let mut clients = Clients::connect(store, keys)?;
     let mut best: [Option<Waits>; 3] = [None, None, None];
     for _ in 0..ROUNDS {
-        for (best, sweep_at) in best.iter_mut().zip([None, Some(NOW), Some(EARLY + 1)]) {
+        for (best, sweep_at) in best.iter_mut().zip([None, Some(NOW), Some(EARLY + 1 + EXPIRED_IS_KNOWN_FOR)]) {
             let waits = clients.ask_during(store, sweep_at)?;
             if best.as_ref().is_none_or(|best| waits.longest() < best.longest()) {
                 *best = Some(waits);
@@ -194,7 +194,7 @@ async fn answer(mut stream: AsyncStream, store: MemoryStore, keys: Arc<[RecordKe
     stream.set_nodelay(true)?;
     loop {
         let number = stream.read_u32_le().await?;
-        let record = store.load(&keys[number as usize], NOW).await?;
+        let record = store.load(&keys[number as usize], NOW).await?.live();
         stream.write_u8(u8::from(record.is_some())).await?;
     }
 }

@@ -34,7 +34,7 @@ impl<S: SessionStore> Ours<S> {
     pub async fn new(store: S) -> Result<Self, Failure> {
         let key = key()?;
         store.create(&key, write(&values(), None, now())).await?;
-        let read = store.load(&key, now()).await?.ok_or("no record")?;
+        let read = store.load(&key, now()).await?.live().ok_or("no record")?;
         Ok(Self { store, key, read })
     }
 
@@ -46,7 +46,7 @@ impl<S: SessionStore> Ours<S> {
 impl<S: SessionStore> Side for Ours<S> {
     fn load(&mut self) -> Step<'_> {
         Box::pin(async move {
-            let record = self.store.load(&self.key, now()).await?;
+            let record = self.store.load(&self.key, now()).await?.live();
             record.map(drop).ok_or_else(|| "no record".into())
         })
     }

@@ -70,7 +70,7 @@ async fn redis(url: &str) -> Result<Sides, Failure> {
     // Redis knows the script by its hash afterwards.
     ours.update().await?;
     let tower = TowerSessions::new(TowerRedis::new(fred(url).await?)).await?;
-    Ok([Box::new(ours), Box::new(BareRedis::new(connection, key)), Box::new(tower)])
+    Ok([Box::new(ours), Box::new(BareRedis::new(connection, key).await?), Box::new(tower)])
 }
 
 /// As `RedisStore::connect` makes one: ours and the hand share it.

@@ -20,30 +20,33 @@ use crate::{
 
 /// Reads the session out of its cookie. `ends` are the sessions that this process has ended.
 pub(super) fn load(ends: &Ends, context: Context<'_>) -> Loaded {
-    let Found { mut lives, are_too_many, nothing } = find(context);
-    let mut has_ended = false;
-    lives.retain_mut(|live| match ends.find(live.frame.id, context.now) {
-        None => true,
+    let Found { came, nothing } = find(context);
+    let lives = match came {
+        Came::Nothing => return nothing,
+        Came::One(live) => return unless_ended(live, ends, context.now).map_or_else(Loaded::ended, Loaded::live),
+        Came::Several(lives) => lives,
+        Came::TooMany => Vec::new(),
+    };
+    let several = !lives.is_empty();
+    let lives: Vec<_> = lives.into_iter().filter_map(|live| unless_ended(live, ends, context.now)).collect();
+    if several && lives.is_empty() { Loaded::ended() } else { newest(lives, context) }
+}
+
+/// Returns the session, unless this process has just ended it. A session that was rotated goes on.
+fn unless_ended(mut live: Live, ends: &Ends, now: u64) -> Option<Live> {
+    match ends.find(live.frame.id, now) {
+        None => Some(live),
         Some(End::Rotated { successor }) => {
             live.make_late(Some(successor.id()));
-            true
+            Some(live)
         }
-        Some(End::Deleted | End::Renewed) => {
-            has_ended = true;
-            false
-        }
-    });
-    if has_ended && lives.is_empty() {
-        return Loaded::ended();
+        Some(End::Deleted | End::Renewed) => None,
     }
-    chosen(Found { lives, are_too_many, nothing }, context)
 }
 
 /// The live sessions in the cookies of a request.
 pub(super) struct Found {
-    pub(super) lives: Vec<Live>,
-    /// Whether the request brought more cookies than the layer verifies.
-    pub(super) are_too_many: bool,
+    pub(super) came: Came<Live>,
     /// The answer if there is no live session.
     pub(super) nothing: Loaded,
 }
@@ -74,8 +77,7 @@ pub(super) fn find(context: Context<'_>) -> Found {
     } else {
         Loaded::nothing()
     };
-    let are_too_many = matches!(found, Came::TooMany);
-    Found { lives: found.into_vec(), are_too_many, nothing }
+    Found { came: found, nothing }
 }
 
 /// Returns the `Set-Cookie` values that the plan needs: they set or remove the session cookie. There may be none.
@@ -129,12 +131,9 @@ pub(super) fn ending(plan: Plan<'_>, next_id: &mut NextId) -> Result<Vec<(Sessio
     Ok(ending)
 }
 
-/// Chooses between the sessions of several cookies.
-pub(super) fn chosen(found: Found, context: Context<'_>) -> Loaded {
-    let Found { lives, are_too_many, nothing } = found;
-    if lives.is_empty() && !are_too_many {
-        return nothing;
-    }
+/// Chooses between the sessions of several cookies. `lives` is empty if the request brought too many cookies to verify.
+pub(super) fn newest(lives: Vec<Live>, context: Context<'_>) -> Loaded {
+    let are_too_many = lives.is_empty();
     let loaded = Loaded::newest(lives);
     if are_too_many || !loaded.rivals().is_empty() {
         context.setup_warnings.rival_cookies(context.cookie.spec.name(), context.now);

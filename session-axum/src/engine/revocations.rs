@@ -20,6 +20,7 @@ use crate::{
         outcome::{Outcome, Plan},
         staged::NextId,
     },
+    wire::session_cookie::Came,
 };
 
 /// The list of ended sessions, and what to do while the list cannot be read.
@@ -40,34 +41,36 @@ enum Verdict {
 
 impl Revocations {
     pub(super) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
-        let Found { mut lives, are_too_many, nothing } = cookie::find(context);
+        let Found { came, nothing } = cookie::find(context);
+        let mut lives = match came {
+            Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
+            came => came.into_vec(),
+        };
         lives.retain(|live| !is_too_old(live, context.now));
         if lives.is_empty() {
-            return Ok(cookie::chosen(Found { lives, are_too_many, nothing }, context));
+            return Ok(nothing);
         }
-        let verdicts = self.verdicts(&lives, context.now).await?;
-        let mut verdicts = verdicts.into_iter();
-        let (mut has_ended, mut is_late) = (false, false);
+        let mut verdicts = self.verdicts(&lives, context.now).await?.into_iter();
+        let mut ended_now = false;
         lives.retain_mut(|live| match verdicts.next() {
             None | Some(Verdict::Alive) => true,
             Some(Verdict::Ended(end, ended_at)) => {
                 let is_known = End::is_known(ended_at, context.now);
-                is_late |= is_known;
+                ended_now |= is_known;
                 if let End::Rotated { successor } = end
                     && is_known
                 {
                     live.make_late(Some(successor.id()));
                 }
-                has_ended |= !live.is_late;
                 live.is_late
             }
         });
-        if !lives.is_empty() || !has_ended {
-            return Ok(cookie::chosen(Found { lives, are_too_many, nothing }, context));
-        }
         // A cookie of a session that was ended does not count beside one of a live session.
+        if !lives.is_empty() {
+            return Ok(cookie::newest(lives, context));
+        }
         tracing::info!("a request brought a session that was ended");
-        Ok(if is_late { Loaded::ended() } else { Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere)) })
+        Ok(if ended_now { Loaded::ended() } else { Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere)) })
     }
 
     /// Asks the list about several sessions, in one question.

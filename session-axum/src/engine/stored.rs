@@ -10,7 +10,7 @@ use session_core::{
 
 use super::{
     context::{CarriedOut, Context, Saved},
-    cookie::{self, Found},
+    cookie,
     ends::MOST_ROTATIONS,
     store_client::StoreClient,
 };
@@ -31,16 +31,15 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
         came.set(true);
         Candidate::of(&verified)
     };
-    let found = context.cookie.find(context.cookies, context.now, accept);
-    let are_too_many = matches!(found, Came::TooMany);
-    let nothing = if came.get() { Loaded::nothing_behind_a_cookie(None) } else { Loaded::nothing() };
-    let mut candidates = found.into_vec();
-    if candidates.is_empty() {
-        return Ok(cookie::chosen(Found { lives: Vec::new(), are_too_many, nothing }, context));
-    }
+    let candidates = match context.cookie.find(context.cookies, context.now, accept) {
+        Came::Nothing if came.get() => return Ok(Loaded::nothing_behind_a_cookie(None)),
+        Came::Nothing => return Ok(Loaded::nothing()),
+        Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
+        found => found.into_vec(),
+    };
     let lookups = look_up(store, &candidates, context.now).await?;
     let (mut lives, mut has_ended, mut over) = (Vec::new(), false, None);
-    for (candidate, lookup) in candidates.drain(..).zip(lookups) {
+    for (candidate, lookup) in candidates.into_iter().zip(lookups) {
         match follow(store, lookup, context.now).await? {
             (Lookup::Live(record), is_late) => match candidate.live(record, is_late, context) {
                 Some(live) => lives.push(live),
@@ -51,11 +50,12 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
             (Lookup::Unknown, _) => {}
         }
     }
-    if has_ended && lives.is_empty() {
-        return Ok(Loaded::ended());
-    }
     // A cookie without a live record does not count beside one that has one.
-    Ok(cookie::chosen(Found { lives, are_too_many, nothing: Loaded::nothing_behind_a_cookie(over) }, context))
+    Ok(match (lives.is_empty(), has_ended) {
+        (false, _) => cookie::newest(lives, context),
+        (true, true) => Loaded::ended(),
+        (true, false) => Loaded::nothing_behind_a_cookie(over),
+    })
 }
 
 /// A valid cookie, before its record is read.

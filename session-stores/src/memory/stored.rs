@@ -10,7 +10,7 @@ use session_core::{
 /// The bytes of a record: numbers, the application, the owner, the label, and the entries as one JSON text.
 ///
 /// ```text
-/// hash 32 | created_at 8 | seen_at 8 | version 8 | lengths of the application, the owner and the label, 4 each
+/// hash 32 | created_at 8 | seen_at 8 | version 8 | lengths of the application, the owner and the label, 2 each
 /// | application | owner | label | entries
 /// ```
 #[derive(Clone)]
@@ -130,8 +130,8 @@ impl Stored {
     }
 
     fn length_at(&self, at: Range<usize>) -> Option<usize> {
-        let length = self.0[at].try_into().map_or(NOT_THERE, u32::from_le_bytes);
-        (length != NOT_THERE).then_some(length as usize)
+        let length = self.0[at].try_into().map_or(NOT_THERE, u16::from_le_bytes);
+        (length != NOT_THERE).then_some(usize::from(length))
     }
 
     fn owner_start(&self) -> usize {
@@ -147,17 +147,20 @@ impl Stored {
     }
 }
 
-fn length(text: Option<&str>) -> u32 {
-    text.map_or(NOT_THERE, |text| u32::try_from(text.len()).unwrap_or(NOT_THERE))
+fn length(text: Option<&str>) -> u16 {
+    text.map_or(NOT_THERE, |text| u16::try_from(text.len()).unwrap_or(NOT_THERE))
 }
 
 const HASH: Range<usize> = 0..32;
 const CREATED_AT: Range<usize> = 32..40;
 const SEEN_AT: Range<usize> = 40..48;
 const VERSION: Range<usize> = 48..56;
-const APPLICATION_LENGTH: Range<usize> = 56..60;
-const OWNER_LENGTH: Range<usize> = 60..64;
-const LABEL_LENGTH: Range<usize> = 64..68;
-const HEAD: usize = 68;
+const APPLICATION_LENGTH: Range<usize> = 56..58;
+const OWNER_LENGTH: Range<usize> = 58..60;
+const LABEL_LENGTH: Range<usize> = 60..62;
+const HEAD: usize = 62;
 
-const NOT_THERE: u32 = u32::MAX;
+const NOT_THERE: u16 = u16::MAX;
+
+/// The largest length of the application's name, an owner or a label, in bytes.
+pub(super) const LONGEST_TEXT: usize = NOT_THERE as usize - 1;

@@ -146,6 +146,17 @@ fn what_is_larger_than_the_store_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_name_that_is_too_long_for_a_record_is_refused() {
+    let store = MemoryStore::new();
+    for (length, is_kept) in [(65_534, true), (65_535, false), (70_000, false)] {
+        let mut changes = changes("1");
+        changes.set_owner("x".repeat(length));
+        assert_eq!(done(store.create(&key(length as u64), write(&changes, NOW, NOW + 9))).is_ok(), is_kept);
+        assert_eq!(exists(&store, length as u64), is_kept);
+    }
+}
+
+#[test]
 fn a_record_that_makes_no_sense_is_an_error_and_stays() {
     let store = MemoryStore::new();
     create(&store, 1, "what is this", NOW, NOW + 9).unwrap();

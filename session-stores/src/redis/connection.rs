@@ -1,11 +1,12 @@
 //! The connection to one server or a cluster. It reconnects after an outage, and every wait has a limit.
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+#[cfg(feature = "redis-cluster")]
+use std::collections::BTreeMap;
+use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{
     Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value,
     aio::{ConnectionManager, ConnectionManagerConfig},
-    cmd,
     io::tcp::TcpSettings,
 };
 #[cfg(feature = "redis-cluster")]
@@ -13,14 +14,14 @@ use ::redis::{
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+    cmd,
 };
 use session_core::store::StoreError;
 use tokio::time::timeout;
 
-use super::{
-    error::{store_error, url_error},
-    scripts::unexpected,
-};
+use super::error::{store_error, url_error};
+#[cfg(feature = "redis-cluster")]
+use super::scripts::unexpected;
 
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -36,13 +37,14 @@ enum Link {
     Cluster(ClusterConnection),
 }
 
-/// A machine that keeps sessions: a slot of the cluster that is on it.
+/// A machine that keeps sessions.
 #[derive(Clone, Copy)]
-pub(super) struct Node(u16);
-
-impl Node {
-    /// The only machine, if there is no cluster.
-    const ONLY: Self = Self(0);
+pub(super) enum Node {
+    /// The only one.
+    Server,
+    /// The machine of the cluster that has this slot.
+    #[cfg(feature = "redis-cluster")]
+    OfSlot(u16),
 }
 
 impl Connection {
@@ -120,9 +122,15 @@ impl Connection {
 
     /// Returns the machines that keep sessions.
     pub(super) async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
-        if self.is_one_server() {
-            return Ok(vec![Node::ONLY]);
+        match self.link {
+            Link::Server(_) => Ok(vec![Node::Server]),
+            #[cfg(feature = "redis-cluster")]
+            Link::Cluster(_) => self.primaries().await,
         }
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    async fn primaries(&self) -> Result<Vec<Node>, StoreError> {
         let mut command = cmd("CLUSTER");
         let Value::Array(ranges) = self.value(command.arg("SLOTS")).await? else { return Err(unexpected()) };
         // Each range of slots is an array: its first slot, its last slot, the primary, and the replicas.
@@ -131,22 +139,22 @@ impl Connection {
             let Value::Array(parts) = range else { return Err(unexpected()) };
             let [Value::Int(first), _, primary, ..] = &parts[..] else { return Err(unexpected()) };
             let slot = u16::try_from(*first).map_err(|_| unexpected())?;
-            primaries.entry(format!("{primary:?}")).or_insert(Node(slot));
+            primaries.entry(format!("{primary:?}")).or_insert(Node::OfSlot(slot));
         }
         Ok(primaries.into_values().collect())
     }
 
     /// Sends a command without keys to one machine.
     pub(super) async fn value_of(&self, node: Node, command: &Cmd) -> Result<Value, StoreError> {
-        let value = match &self.link {
-            Link::Server(_) => return self.value(command).await,
+        let value = match (&self.link, node) {
             #[cfg(feature = "redis-cluster")]
-            Link::Cluster(cluster) => {
-                let route = SingleNodeRoutingInfo::SpecificNode(Route::new(node.0, SlotAddr::Master));
+            (Link::Cluster(cluster), Node::OfSlot(slot)) => {
+                let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
                 let mut cluster = cluster.clone();
                 let routed = cluster.route_command(command.clone(), RoutingInfo::SingleNode(route));
                 timeout(LIMIT, routed).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             }
+            _ => self.ask(command).await,
         };
         value.map_err(|error| self.store_error(&error))
     }

@@ -131,7 +131,6 @@ pub(super) const CREATE: &str = "\
 pub(super) const UPDATE: &str = concat!(set!(), " WHERE ", unchanged!());
 
 /// Updates a record as [`UPDATE`] does, and moves it to another key. Its further values are those of `move_row!`.
-#[cfg(feature = "sqlite")]
 pub(super) const MOVE: &str = move_row!();
 
 /// Moves a record as `move_row!` does, and creates the tombstone. `$13` the former id, `$14` the last second in which the
@@ -147,7 +146,6 @@ pub(super) const RENAME: &str = concat!(
 
 /// Creates the tombstone of a record that was moved. `$1` key, `$2` id, `$3` now, `$4` the last second in which the end
 /// is known, `$5` how it ended, `$6` the successor.
-#[cfg(feature = "sqlite")]
 pub(super) const BURY: &str = "\
     INSERT INTO session_records (key, id, format, data, version, created_at, seen_at, expires_at, ended, successor) \
     VALUES ($1, $2, 1, '{}', 0, $3, $3, $4, $5, $6)";
