@@ -261,7 +261,7 @@ impl SessionLayer {
     ///
     /// A log-in counts when it [sets an owner](crate::Session::set_owner). A renewal is no further session. If several
     /// log-ins come at the same time, there may be more sessions for a moment, and at most `most` when all of them are
-    /// done. `most` is at least 1. Only a [store](Self::stored) counts sessions. With each log-in it is asked twice more.
+    /// done. `most` is at least 1. Only a [store](Self::stored) counts sessions. With each log-in it is asked three times more.
     ///
     /// # Examples
     ///

@@ -176,9 +176,8 @@ impl Revocations {
     /// Returns a time for a log-in that is later than the last log-out everywhere of this owner, also if both happen in
     /// one second.
     async fn time_after_log_outs(&self, owner: &str, now: u64) -> Result<u64, Error> {
-        let keys = [self.list.key_of_all(), self.list.key_of_owner(owner)];
-        let found = self.list.look_up(&keys, now).await?;
-        Ok(found.into_iter().filter_map(Lookup::live).map(|record| record.seen_at + 1).fold(now, u64::max))
+        let found = self.list.look_up(&[self.list.key_of_all(), self.list.key_of_owner(owner)], now).await?;
+        Ok(later_than(found, now))
     }
 
     async fn revoke(&self, id: SessionId, end: End, now: u64) -> Result<(), Error> {
@@ -208,11 +207,15 @@ impl Revocations {
         self.end_all(&self.list.key_of_all(), None, now).await
     }
 
+    /// Writes an entry that ends sessions up to now. Its time is later than that of the entries before, so that it also
+    /// ends a log-in that came after them in the same second.
     async fn end_all(&self, key: &RecordKey, except: Option<SessionId>, now: u64) -> Result<(), Error> {
+        let found = self.list.look_up(&[*key, self.list.key_of_all()], now).await?;
+        let former = found.first().cloned().and_then(Lookup::live);
         let mut changes = Changes::default();
         changes.set(EXCEPT, except.map_or_else(|| "null".to_owned(), |id| format!("\"{id}\"")));
-        let write = entry(&mut changes, now);
-        match self.list.load(key, now).await?.live() {
+        let write = entry(&mut changes, later_than(found, now));
+        match former {
             Some(record) => {
                 self.list.update(key, Write { base: Some(&record), ..write }).await?;
             }
@@ -220,6 +223,11 @@ impl Revocations {
         }
         Ok(())
     }
+}
+
+/// Returns `now`, or a second after the latest of these entries if that is later.
+fn later_than(entries: Vec<Lookup>, now: u64) -> u64 {
+    entries.into_iter().filter_map(Lookup::live).map(|record| record.seen_at + 1).fold(now, u64::max)
 }
 
 /// Returns the write of an entry. An entry without content exists because its id was asked for.

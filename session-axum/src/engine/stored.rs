@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::Cell};
 
 use session_core::{
     store::{End, Lookup, Record, RecordKey, Spared, StoreErrorKind, Updated, Visit, Write},
-    token::{Frame, IdSecret, Verified},
+    token::{CLOCK_SKEW, Frame, IdSecret, Verified},
 };
 
 use super::{
@@ -267,7 +267,7 @@ async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Re
             end(store, rival.record.key, End::Deleted, plan.now).await?;
         }
     }
-    make_room(store, plan).await?;
+    let plan = make_room(store, plan).await?;
     let committed = match (plan.outcome, plan.loaded.stored()) {
         (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, _) => Ok(Committed::Nothing),
         (Outcome::Extended, Some(stored)) => touch(store, plan, stored).await,
@@ -325,11 +325,18 @@ async fn rename(
     Ok(Committed::EndedElsewhere(End::Deleted))
 }
 
-/// Ends the oldest sessions of an owner before a log-in, so that the new session has room.
-async fn make_room(store: &StoreClient, plan: Plan<'_>) -> Result<(), Error> {
-    let Some((most, owner)) = limited_owner(store, plan) else { return Ok(()) };
+/// Ends the oldest sessions of an owner before a log-in, so that the new session has room. Returns the plan of the log-in.
+///
+/// Times have whole seconds. If another log-in of the owner came in the same second, this one begins a second later, so
+/// that the order of the log-ins stays known.
+async fn make_room<'a>(store: &StoreClient, plan: Plan<'a>) -> Result<Plan<'a>, Error> {
+    let Some((most, owner)) = limited_owner(store, plan) else { return Ok(plan) };
     let id = plan.loaded.session().map(|live| live.frame.id);
-    store.delete_by_owner(owner, Spared { id, newest: most - 1 }, plan.now).await.map(drop)
+    store.delete_by_owner(owner, Spared { id, newest: most - 1 }, plan.now).await?;
+    let listed = store.list(owner, plan.now, LATEST).await?;
+    let others = listed.iter().filter(|info| Some(info.key.id()) != id).map(|info| info.created_at + 1);
+    let now = others.filter(|later| *later <= plan.now + CLOCK_SKEW).fold(plan.now, u64::max);
+    Ok(Plan { now, ..plan })
 }
 
 /// Ends the oldest sessions of an owner after a log-in, because others may have logged in at the same time.
@@ -376,6 +383,8 @@ fn with_cookie_due(saved: Loaded, plan: Plan<'_>) -> Loaded {
     saved.with_cookie(plan.loaded.cookie_came, is_stale)
 }
 
+/// How many sessions of an owner are looked at for a log-in in the same second.
+const LATEST: u64 = 100;
 /// The version of a record that was just created.
 const FIRST_VERSION: u64 = 1;
 /// The length of the secret in the cookie, in bytes.

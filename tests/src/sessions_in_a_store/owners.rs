@@ -3,11 +3,17 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::{Json, Router, extract::Path, http::StatusCode, response::IntoResponse, routing::get};
-use session_axum::{Error, ErrorKind, Session, SessionId, SessionLayer, SessionResponseExt, Sessions, testing::Client};
+use session_axum::{
+    Error, ErrorKind, Session, SessionId, SessionLayer, SessionResponseExt, Sessions,
+    testing::{Client, ManualClock},
+};
 use session_stores::MemoryStore;
 
 use super::{COOKIE, DAY, Site, app};
-use crate::support::app::{NOW, keys};
+use crate::support::{
+    app::{NOW, keys},
+    watched::Fault,
+};
 
 fn admin(layer: SessionLayer) -> Client {
     async fn list(sessions: Sessions, Path(owner): Path<String>) -> Result<Json<Vec<String>>, Error> {
@@ -157,4 +163,187 @@ async fn an_owner_of_the_same_request_stays_when_the_response_replaces_the_sessi
     assert_eq!(layer.sessions().of("ada").await.unwrap().len(), 1);
     client.get("/leave").await;
     assert_eq!(layer.sessions().of("ada").await.unwrap().len(), 0);
+}
+
+/// Two applications with this store and this cookie's name, and a browser for each, logged in as alice.
+async fn two_applications(engine: impl Fn() -> SessionLayer) -> [(SessionLayer, Client); 2] {
+    let mut applications = Vec::new();
+    for application in ["shop", "forum"] {
+        let layer = engine().application(application);
+        let client = Client::new(app(layer.clone()));
+        client.get("/set/a/1").await;
+        client.get("/own/alice").await;
+        applications.push((layer, client));
+    }
+    applications.try_into().unwrap_or_else(|_| panic!("there are two"))
+}
+
+#[tokio::test]
+async fn owners_of_two_applications_do_not_meet() {
+    let (store, list) = (MemoryStore::new(), MemoryStore::new());
+    let clock = ManualClock::at(NOW);
+    let stored = || SessionLayer::stored(store.clone(), keys()).clock(clock.clone());
+    let revocable = || SessionLayer::signed(keys()).revocations(list.clone()).clock(clock.clone());
+    for engine in [&stored as &dyn Fn() -> SessionLayer, &revocable] {
+        for everything in [false, true] {
+            let [(shop, at_shop), (_, at_forum)] = two_applications(engine).await;
+            if everything {
+                shop.sessions().destroy_every().await.unwrap();
+            } else {
+                shop.sessions().destroy_all("alice").await.unwrap();
+            }
+            assert_eq!((at_shop.get("/get/a").await.text(), at_forum.get("/get/a").await.text()), ("", "1"));
+            clock.advance(Duration::from_secs(1));
+        }
+    }
+    let forum = stored().application("forum").sessions();
+    assert_eq!((forum.of("alice").await.unwrap().len(), forum.count("alice").await.unwrap()), (2, 2));
+    assert_eq!(stored().application("blog").sessions().count("alice").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_list_has_a_hundred_sessions_and_the_end_of_all_has_no_limit() {
+    let site = Site::new();
+    for _ in 0..120 {
+        device(&site).get("/own/alice").await;
+    }
+    let sessions = site.layer.sessions();
+    assert_eq!(sessions.of("alice").await.unwrap().len(), 100);
+    assert_eq!(sessions.count("alice").await.unwrap(), 120);
+    assert_eq!(sessions.destroy_all("alice").await.unwrap(), 120);
+    assert_eq!(sessions.count("alice").await.unwrap(), 0);
+}
+
+/// A route that ends all other sessions of the visitor.
+fn with_others(layer: SessionLayer) -> Router {
+    async fn others(session: Session, sessions: Sessions) -> Result<String, Error> {
+        Ok(sessions.destroy_others(&session).await?.to_string())
+    }
+    async fn rotate(session: Session) {
+        session.rotate();
+    }
+    app(layer.clone()).merge(Router::new().route("/others", get(others)).route("/rotate", get(rotate)).layer(layer))
+}
+
+#[tokio::test]
+async fn all_other_devices_of_a_user_can_be_logged_out() {
+    let (clock, store) = (ManualClock::at(NOW), MemoryStore::new());
+    for (name, layer) in [
+        ("stored", SessionLayer::stored(store.clone(), keys())),
+        ("signed", SessionLayer::signed(keys()).revocations(store.clone())),
+        ("encrypted", SessionLayer::encrypted(keys()).revocations(store.clone())),
+    ] {
+        let app = with_others(layer.clock(clock.clone()));
+        let [phone, laptop, bobs, nobodys] = [(); 4].map(|()| Client::new(app.clone()));
+        for (client, owner) in
+            [(&phone, Some("alice")), (&laptop, Some("alice")), (&bobs, Some("bob")), (&nobodys, None)]
+        {
+            client.get("/set/a/1").await;
+            if let Some(owner) = owner {
+                client.get(&format!("/own/{owner}")).await;
+            }
+        }
+        assert_eq!(nobodys.get("/others").await.text(), "0", "a session without an owner ends nothing");
+        let others = phone.get("/others").await;
+        assert_eq!(others.status(), 200, "{}", others.text());
+        let seen = async |client: &Client| client.get("/get/a").await.text().to_owned();
+        assert_eq!(seen(&laptop).await, "", "{name}");
+        for client in [&phone, &bobs, &nobodys] {
+            assert_eq!(seen(client).await, "1");
+        }
+        // The spared session stays so after a rotation and after the minute.
+        phone.get("/rotate").await;
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(seen(&phone).await, "1");
+        phone.get("/others").await;
+        assert_eq!(seen(&phone).await, "1");
+    }
+}
+
+#[tokio::test]
+async fn sessions_in_cookies_end_everywhere_with_a_list() {
+    let clock = ManualClock::at(NOW);
+    for later in [0, 10] {
+        let layer = SessionLayer::signed(keys()).revocations(MemoryStore::new()).clock(clock.clone());
+        let [phone, laptop] = [(); 2].map(|()| Client::new(app(layer.clone())));
+        for client in [&phone, &laptop] {
+            client.get("/set/a/1").await;
+            client.get("/own/alice").await;
+        }
+        clock.advance(Duration::from_secs(later));
+        layer.sessions().destroy_all("alice").await.unwrap();
+        for client in [&phone, &laptop] {
+            assert_eq!(client.get("/get/a").await.text(), "");
+        }
+        // A log-in later in the same second is a log-in, also of a session that began before.
+        let (new, anonymous) = (Client::new(app(layer.clone())), Client::new(app(layer.clone())));
+        for client in [&new, &anonymous] {
+            client.get("/set/a/2").await;
+            client.get("/own/alice").await;
+            assert_eq!(client.get("/get/a").await.text(), "2");
+            client.get("/renew").await;
+            assert_eq!(client.get("/get/a").await.text(), "2");
+        }
+        clock.advance(Duration::from_secs(7 * DAY));
+        assert_eq!(*layer.sessions().of("alice").await.unwrap_err().kind(), ErrorKind::NoStore);
+    }
+}
+
+#[tokio::test]
+async fn a_value_changes_in_all_sessions_of_a_user_at_once() {
+    let site = Site::new();
+    let phone = device(&site);
+    for client in [&site.client, &phone] {
+        client.get("/set/role/reader").await;
+        client.get("/own/alice").await;
+    }
+    let stranger = device(&site);
+    stranger.get("/set/role/reader").await;
+    stranger.get("/own/bob").await;
+    let sessions = site.layer.sessions();
+    let change = |role: Option<String>| format!("{}, editor", role.unwrap_or_default());
+    assert_eq!(sessions.update("alice", "role", change).await.unwrap(), 2);
+    for client in [&site.client, &phone] {
+        assert_eq!(client.get("/get/role").await.text(), "reader, editor");
+    }
+    assert_eq!(stranger.get("/get/role").await.text(), "reader");
+    assert_eq!(sessions.update("nobody", "role", change).await.unwrap(), 0);
+    let error = sessions.update("alice", "$role", change).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::ReservedKey { .. }));
+    let error = sessions.update("alice", "role", |old: Option<u32>| old.unwrap_or(0)).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Decode { .. }));
+    site.store.fail(Fault::Conflict, u32::MAX);
+    let error = sessions.update("alice", "role", change).await.unwrap_err();
+    assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE, "other requests always come first");
+}
+
+#[tokio::test]
+async fn a_user_has_no_more_sessions_than_allowed() {
+    async fn log_in(session: Session) -> Result<(), Error> {
+        session.renew();
+        session.insert("user", "alice")?;
+        session.set_owner("alice")
+    }
+    for most in [1, 3] {
+        let layer = SessionLayer::stored(MemoryStore::new(), keys()).clock(ManualClock::at(NOW));
+        let layer = layer.sessions_per_owner(most);
+        let app = app(layer.clone()).merge(Router::new().route("/login", get(log_in)).layer(layer.clone()));
+        let devices: Vec<_> = (0..5).map(|_| Client::new(app.clone())).collect();
+        for device in &devices {
+            device.get("/login").await;
+            device.get("/login").await;
+        }
+        assert_eq!(layer.sessions().count("alice").await.unwrap(), u64::from(most));
+        for (number, device) in devices.iter().enumerate() {
+            let expected = if number + most as usize >= 5 { "alice" } else { "" };
+            assert_eq!(device.get("/get/user").await.text(), expected, "device {number} of 5, {most} are allowed");
+        }
+        // A renewal is no further session, and neither is a visit.
+        devices[4].get("/renew").await;
+        devices[4].get("/set/a/1").await;
+        assert_eq!(layer.sessions().count("alice").await.unwrap(), u64::from(most));
+        let at_once = (0..16).map(|_| Client::new(app.clone())).collect::<Vec<_>>();
+        futures_util::future::join_all(at_once.iter().map(|device| device.get("/login"))).await;
+        assert_eq!(layer.sessions().count("alice").await.unwrap(), u64::from(most));
+    }
 }

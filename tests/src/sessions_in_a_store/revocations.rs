@@ -7,6 +7,8 @@ use session_axum::{
     testing::{Client, ManualClock},
 };
 
+use session_core::store::SessionStore as _;
+
 use super::{COOKIE, app};
 use crate::support::{
     app::{NOW, keys},
@@ -67,6 +69,26 @@ async fn a_copy_that_was_to_be_remembered_longer_is_dead_as_well() {
     site.client.get("/destroy").await;
     site.clock.advance(Duration::from_secs(60 * 24 * 60 * 60));
     assert_eq!(site.seen_with(&copy).await, (200, String::new()));
+}
+
+/// A copy may have been made to last longer than the cookie that logs out, and a deployment may make sessions last longer.
+#[tokio::test]
+async fn a_revocation_is_kept_until_no_copy_can_be_alive() {
+    let site = Site::new(SessionLayer::signed);
+    let first = site.cookie().await;
+    let thief = Client::new(app(site.layer.clone()));
+    thief.set_cookie(COOKIE, &first);
+    thief.get("/remember").await;
+    site.client.get("/destroy").await;
+    let ten_years = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    let longer = Client::new(app(site.layer.clone().lifetime(ten_years).idle_timeout(ten_years)));
+    longer.set_cookie(COOKIE, &first);
+    for days in [31, 58, 310, 100, 3_000] {
+        site.clock.advance(Duration::from_secs(days * 24 * 60 * 60));
+        site.list.delete_expired(NOW + 31 * 24 * 60 * 60).await.unwrap();
+        assert_eq!(thief.get("/get/a").await.text(), "", "after {days} more days");
+        assert_eq!(longer.get("/get/a").await.text(), "", "after {days} more days");
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use session_axum::testing::{Client, TestSession};
+use session_axum::{
+    SessionLayer,
+    store::SessionStore,
+    testing::{Client, TestSession},
+};
+use session_stores::{PostgresStore, RedisStore};
+use session_test_servers::{postgres::Postgres, redis};
 
 use super::{COOKIE, Site, app};
+use crate::support::{app::keys, jar::send, proxy::Proxy};
 
 #[tokio::test]
 async fn a_session_that_nobody_touches_is_not_asked_for() {
@@ -57,6 +64,63 @@ async fn a_made_up_id_never_reaches_the_store() {
         other.get("/get/a").await;
         assert_eq!(site.store.calls(), [""; 0], "{cookie}");
     }
+}
+
+/// What each request asks of a real server, over a wire that counts.
+async fn at_the_wire(proxy: Proxy, store: impl SessionStore + Clone) {
+    let layer = SessionLayer::stored(store, keys()).name("sid").unwrap();
+    let app = app(layer.clone());
+    let visit = async |client: &Client, path: &str| {
+        proxy.round_trips();
+        assert_eq!(client.get(path).await.status(), 200, "{path}");
+        proxy.round_trips()
+    };
+    // The server knows every statement and script then.
+    for _ in 0..2 {
+        let warm_up = Client::new(app.clone());
+        for path in ["/set/a/1", "/get/a", "/set/a/2", "/renew", "/destroy"] {
+            warm_up.get(path).await;
+        }
+    }
+    let client = Client::new(app.clone());
+    assert_eq!(visit(&client, "/get/a").await, 0, "a stranger");
+    assert_eq!(visit(&client, "/set/a/1").await, 1, "created");
+    assert_eq!(visit(&client, "/untouched").await, 0, "untouched");
+    assert_eq!(visit(&client, "/get/a").await, 1, "read");
+    assert_eq!(visit(&client, "/set/a/2").await, 2, "read and changed");
+    assert_eq!(visit(&client, "/renew").await, 2, "read and renewed");
+    let cookie = client.cookie("sid").unwrap();
+    let forged = Client::new(app.clone());
+    forged.set_cookie("sid", &format!("{}x", &cookie[..cookie.len() - 1]));
+    assert_eq!(visit(&forged, "/get/a").await, 0, "forged");
+    assert_eq!(visit(&client, "/destroy").await, 2, "read and ended");
+    let mut cookies = Vec::new();
+    for _ in 0..4 {
+        let other = Client::new(app.clone());
+        other.get("/set/a/1").await;
+        cookies.push(format!("sid={}", other.cookie("sid").unwrap()));
+    }
+    send(&app, "/get/a", &cookies.join("; ")).await;
+    proxy.round_trips();
+    send(&app, "/get/a", &cookies.join("; ")).await;
+    assert_eq!(proxy.round_trips(), 1, "four candidates");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_asks_redis_as_often_as_the_documentation_says() {
+    let proxy = Proxy::before(redis::SHARED.port).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port);
+    at_the_wire(proxy, RedisStore::connect(&url).await.unwrap().prefix("wire")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_asks_postgres_as_often_as_the_documentation_says() {
+    let address = Postgres::shared().database().await;
+    let port = address.rsplit_once(':').unwrap().1.split('/').next().unwrap().to_owned();
+    let proxy = Proxy::before(port.parse().unwrap()).await;
+    let store = PostgresStore::connect(&address.replace(&port, &proxy.port.to_string())).await.unwrap();
+    store.migrate().await.unwrap();
+    at_the_wire(proxy, store).await;
 }
 
 #[tokio::test]
