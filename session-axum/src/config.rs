@@ -6,7 +6,7 @@ use axum_core::response::Response;
 use session_core::{
     Clock, Keys, Limits, SystemClock,
     cookie::{self, SettingsError},
-    token::{Protection, Purpose, Ring},
+    token::{CLOCK_SKEW, Protection, Purpose, Ring},
     unix_seconds,
 };
 
@@ -15,7 +15,9 @@ use crate::{
     error::Error,
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
-    wire::{flash_cookies::FlashCookie, request_cookies::RequestCookies, session_cookie::SessionCookie},
+    wire::{
+        candidates::Clocks, flash_cookies::FlashCookie, request_cookies::RequestCookies, session_cookie::SessionCookie,
+    },
 };
 
 /// The checked settings, and what is derived from them for requests.
@@ -30,6 +32,8 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(mut config: Config) -> Result<Self, SettingsError> {
         config.set_up_store();
+        let setup_warnings = Arc::new(SetupWarnings::default());
+        let clocks = Clocks { skew: config.clock_skew, setup_warnings: Arc::clone(&setup_warnings) };
         let session = config.session.build()?;
         let flash = config.flash_settings(session.name()).build()?;
         cookie::check_distinct(&session, &flash)?;
@@ -37,13 +41,15 @@ impl Settings {
             ring: config.ring(config.engine.purpose(), session.name()),
             spec: session,
             most_pieces: config.most_pieces,
+            clocks: clocks.clone(),
         };
         let flash_cookie = FlashCookie {
             ring: config.ring(Purpose::Flash, flash.name()),
             spec: flash,
             lifetime: config.flash_lifetime,
+            clocks,
         };
-        Ok(Self { config, session_cookie, flash_cookie, setup_warnings: Arc::default() })
+        Ok(Self { config, session_cookie, flash_cookie, setup_warnings })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -58,6 +64,7 @@ impl Settings {
             keeps_owners: engine.keeps_owners(),
             data_travels: engine.data_travels(),
             is_persistent: *is_persistent,
+            is_visit: true,
             saves,
         }
     }
@@ -122,6 +129,8 @@ pub(crate) struct Config {
     pub(crate) partitions_in_vain: bool,
     pub(crate) application: String,
     pub(crate) limits: Limits,
+    /// How far the clocks of two instances may differ, in seconds.
+    pub(crate) clock_skew: u64,
     pub(crate) flash_lifetime: u64,
     pub(crate) flash_mode: FlashMode,
     pub(crate) is_persistent: bool,
@@ -143,7 +152,8 @@ impl Config {
             flash_has_name: false,
             partitions_in_vain: false,
             application: String::new(),
-            limits: Limits { idle: 24 * 60 * 60, lifetime: 30 * 24 * 60 * 60 },
+            limits: Limits { idle: 24 * 60 * 60, lifetime: 30 * 24 * 60 * 60, visits: None },
+            clock_skew: CLOCK_SKEW,
             flash_lifetime: 5 * 60,
             flash_mode: FlashMode::default(),
             is_persistent: false,

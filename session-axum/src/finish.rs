@@ -198,11 +198,14 @@ impl Attempt {
         edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
         let cookies = self.carry_out(request, loaded, &staged).await?;
-        let settings = &request.settings;
-        let is_first = !loaded.cookie_came && !settings.session_cookie.came(&request.cookies);
-        if is_first && !cookies.is_empty() {
-            let spec = &settings.session_cookie.spec;
-            settings.setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
+        if !cookies.is_empty() && !loaded.cookie_came {
+            let Settings { session_cookie, setup_warnings, .. } = &*request.settings;
+            let spec = &session_cookie.spec;
+            if session_cookie.came(&request.cookies) {
+                setup_warnings.foreign_cookie(spec.name(), request.settings.now());
+            } else {
+                setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
+            }
         }
         Ok(cookies)
     }
@@ -210,7 +213,7 @@ impl Attempt {
     async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Vec<String>, Error> {
         let (settings, now) = (&request.settings, request.settings.now());
         let mut next_id = staged.next_id.clone();
-        let plan = Plan::new(loaded, &staged.changes, settings.rules(self.saves), now);
+        let plan = Plan::new(loaded, &staged.changes, request.rules(self.saves), now);
         plan.outcome.log(&staged.changes);
         let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
             CarriedOut::Done(cookies) => return Ok(cookies),

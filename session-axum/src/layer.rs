@@ -576,6 +576,64 @@ impl SessionLayer {
         self.with_safe(|config| config.limits = Limits { idle: seconds(timeout, TEN_YEARS), ..config.limits })
     }
 
+    /// Sets how often a visit is recorded: after an eighth of the idle timeout by default, from 1 second to half of the
+    /// idle timeout, in whole seconds.
+    ///
+    /// Most requests write nothing, because a visit is recorded only when this time has passed since the last recorded
+    /// one. So a session can end up to this time before its idle timeout is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+    /// # async fn page(session: Session) -> String { session.len().to_string() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let layer = SessionLayer::signed(Keys::generate()).note_visits_every(Duration::from_secs(60)).clock(clock.clone());
+    /// let client = Client::new(Router::new().route("/", get(page)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// clock.advance(Duration::from_secs(59));
+    /// assert!(client.get("/").await.set_cookies().is_empty());
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(client.get("/").await.set_cookies().len(), 1);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn note_visits_every(self, pause: Duration) -> Self {
+        self.with_safe(|config| config.limits = Limits { visits: Some(seconds(pause, TEN_YEARS)), ..config.limits })
+    }
+
+    /// Sets how far the clocks of two instances may differ: 60 seconds by default, 0 seconds to 1 hour, in whole seconds.
+    ///
+    /// A cookie that was made further in the future is refused, and a warning is logged, at most once a minute.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::{Client, ManualClock, TestSession}};
+    /// # async fn page(session: Session) -> String { session.len().to_string() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::at(1_700_000_000);
+    /// let layer = SessionLayer::signed(Keys::generate()).clock_skew(Duration::from_secs(5)).clock(clock.clone());
+    /// let client = Client::new(Router::new().route("/", get(page)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    /// clock.set(1_700_000_000 - 5); // an instance whose clock is behind
+    /// assert_eq!(client.get("/").await.text(), "1");
+    /// clock.set(1_700_000_000 - 6);
+    /// assert_eq!(client.get("/").await.text(), "0");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn clock_skew(self, skew: Duration) -> Self {
+        self.with_safe(|config| config.clock_skew = skew.as_secs().min(60 * 60))
+    }
+
     /// Sets the longest time from the beginning of a session, even if the visitor is active: 30 days by default, 1
     /// second to 10 years, in whole seconds.
     ///

@@ -103,6 +103,7 @@ mod state;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod unattended;
 mod wire;
 
 /// The trait of session stores, and its errors.
@@ -132,3 +133,4 @@ pub use session_core::__private;
 pub use session_core::{Clock, KeyError, Keys, SessionData, SessionId, SystemClock, cookie::SettingsError};
 pub use session_macros::SessionData;
 pub use state::loaded::Ended;
+pub use unattended::Unattended;

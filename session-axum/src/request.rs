@@ -1,6 +1,9 @@
 //! One request: its cookies, the session that was loaded, and the changes that its handlers staged.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use http::Method;
 use session_core::{
@@ -17,6 +20,7 @@ use crate::{
     state::{
         flash_changes::{FlashChanges, Part},
         loaded::{Ended, Loaded},
+        outcome::Rules,
         staged::Staged,
     },
     wire::{flash_cookies::IncomingFlash, request_cookies::RequestCookies},
@@ -31,6 +35,7 @@ pub(crate) struct Request {
     pub(crate) settings: Arc<Settings>,
     pub(crate) cookies: RequestCookies,
     pub(crate) is_head: bool,
+    is_unattended: AtomicBool,
     /// Where the request comes from. It is known only while the layer still checks the first requests for set-up
     /// mistakes.
     pub(crate) origin: Option<Origin>,
@@ -109,6 +114,7 @@ impl Request {
             settings: Arc::clone(settings),
             cookies: RequestCookies::of(request.headers()),
             is_head: request.method() == Method::HEAD,
+            is_unattended: AtomicBool::new(false),
             origin,
             outer,
             clashes,
@@ -165,6 +171,16 @@ impl Request {
         if loaded.cookie_came {
             self.settings.setup_warnings.saw_cookie();
         }
+    }
+
+    /// Marks the request as no visit: it does not extend its session.
+    pub(crate) fn be_unattended(&self) {
+        self.is_unattended.store(true, Relaxed);
+    }
+
+    /// Returns the rules that decide the outcome of the session. `saves` tells whether the response saves changes.
+    pub(crate) fn rules(&self, saves: bool) -> Rules {
+        Rules { is_visit: !self.is_unattended.load(Relaxed), ..self.settings.rules(saves) }
     }
 
     /// Returns the flash messages that came with the request.
@@ -366,6 +382,11 @@ pub(crate) struct LoadedRequest(Arc<Request>);
 impl LoadedRequest {
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Returns the rules for a response that saves.
+    pub(crate) fn rules(&self) -> Rules {
+        self.0.rules(true)
     }
 
     pub(crate) fn is(&self, request: &Request) -> bool {

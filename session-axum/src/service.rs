@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{Request, Response as HttpResponse};
 use tower_service::Service;
 
-pub use crate::future::ResponseFuture;
 use crate::{config::Settings, request::Request as SessionRequest};
+pub use crate::{future::ResponseFuture, unattended::UnattendedService};
 
 /// The service that [`SessionLayer`](crate::SessionLayer) puts around another service.
 ///

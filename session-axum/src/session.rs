@@ -871,8 +871,7 @@ impl Session {
 
     /// Passes the session to `look` as it would be if the response were sent now.
     fn if_sent_now<R>(&self, look: impl FnOnce(&Plan<'_>) -> R) -> R {
-        let settings = self.request.settings();
-        let (rules, now) = (settings.rules(true), settings.now());
+        let (rules, now) = (self.request.rules(), self.request.settings().now());
         self.request.with(|session| look(&Plan::new(&session.loaded, &session.staged.changes, rules, now)))
     }
 }

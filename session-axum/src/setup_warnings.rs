@@ -13,6 +13,8 @@ pub(crate) struct SetupWarnings {
     owner_without_store: Once,
     without_effect: Once,
     rivals: OncePerMinute,
+    foreign: OncePerMinute,
+    clock_ahead: OncePerMinute,
     late_reads: OncePerMinute,
     requests: AtomicU32,
     issued: AtomicU32,
@@ -75,6 +77,29 @@ impl SetupWarnings {
             tracing::warn!(
                 "a flash message or form was read after the response had been sent, as in a streamed body, so the next \
                  page shows it again: read it before the handler returns, and move the text into the stream"
+            );
+        });
+    }
+
+    /// Warns about a cookie of ours that comes from the future. `ahead` is in seconds.
+    pub(crate) fn clock_ahead(&self, ahead: u64, now: u64) {
+        self.clock_ahead.run(now, || {
+            tracing::warn!(
+                ahead,
+                "a cookie that was made in the future is refused: synchronize the clocks of all instances, or allow a \
+                 larger difference with `SessionLayer::clock_skew`"
+            );
+        });
+    }
+
+    /// Warns about a cookie under our name that none of our keys has made, and that a response replaces.
+    pub(crate) fn foreign_cookie(&self, cookie: &str, now: u64) {
+        self.foreign.run(now, || {
+            tracing::warn!(
+                cookie,
+                "a cookie under the name of the session cookie was not made with this layer's keys, and is replaced: if \
+                 another application on this host uses the same name, give one of them another `name`, or give both \
+                 the same keys and `application`"
             );
         });
     }

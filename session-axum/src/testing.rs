@@ -1135,7 +1135,7 @@ impl TestSession {
         let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
         let mut changes = Changes::default();
         self.entries.iter().for_each(|(key, text)| changes.insert(key, text.clone()));
-        let Limits { idle, lifetime } = self.settings.config.limits;
+        let Limits { idle, lifetime, visits: _ } = self.settings.config.limits;
         let write = Write::new(&changes, Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) });
         at_once(store.create(&RecordKey::of_secret(self.id, secret.as_bytes()), write));
         secret

@@ -1,14 +1,20 @@
 //! Idle and absolute limits at their edges, with a clock that is moved.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use axum::{Router, routing::get};
 use session_axum::{
-    Error, Session, SessionLayer, SessionResponseExt,
+    Error, Session, SessionLayer, SessionResponseExt, Unattended,
     testing::{Client, ManualClock, TestSession},
 };
 
-use crate::support::app::{NOW, layer, timed_layer};
+use session_stores::MemoryStore;
+use tokio::sync::Notify;
+
+use crate::support::app::{NOW, keys, layer, timed_layer};
 
 async fn read(session: Session) -> Result<String, Error> {
     Ok(session.get::<u32>("n")?.map_or_else(|| "new".into(), |n| n.to_string()))
@@ -230,4 +236,150 @@ async fn a_helper_sees_the_same_limits() {
     clock.advance(days(2));
     client.post("/").await;
     assert_eq!(TestSession::of_client(&layer, &client).keys(), ["n"]);
+}
+
+/// The same site with every engine, at an idle timeout of an hour.
+fn every_engine() -> Vec<(&'static str, SessionLayer, ManualClock)> {
+    let engines = [
+        ("signed", SessionLayer::signed(keys())),
+        ("encrypted", SessionLayer::encrypted(keys())),
+        ("a list of revocations", SessionLayer::signed(keys()).revocations(MemoryStore::new())),
+        ("a store", SessionLayer::stored(MemoryStore::new(), keys())),
+    ];
+    let timed = |(name, layer): (&'static str, SessionLayer)| {
+        let clock = ManualClock::at(NOW);
+        (name, layer.idle_timeout(seconds(3_600)).lifetime(days(1)).clock(clock.clone()), clock)
+    };
+    engines.into_iter().map(timed).collect()
+}
+
+#[tokio::test]
+async fn a_session_has_an_idle_timeout_of_its_own_under_its_lifetime_and_through_a_renewal() {
+    async fn till(session: Session) -> Result<(), Error> {
+        session.insert("n", 1)?;
+        session.set_idle_timeout(seconds(300));
+        Ok(())
+    }
+    for (engine, layer, clock) in every_engine() {
+        let app = app(layer.clone()).merge(
+            Router::new()
+                .route("/till", get(till))
+                .route("/renew", get(|session: Session| async move { session.renew() }))
+                .route("/reset", get(|session: Session| async move { session.reset_lifetime() }))
+                .layer(layer),
+        );
+        let client = Client::new(app).with_clock(&clock);
+        client.get("/till").await;
+        client.get("/renew").await;
+        for _ in 0..10 {
+            clock.advance(seconds(300));
+            assert_eq!(client.get("/").await.text(), "1", "{engine}");
+        }
+        client.get("/remember").await;
+        clock.advance(seconds(301));
+        assert_eq!(client.get("/").await.text(), "new", "{engine}: its own timeout holds under its own lifetime");
+        client.get("/till").await;
+        client.get("/remember").await;
+        client.get("/reset").await;
+        clock.advance(seconds(3_600));
+        assert_eq!(client.get("/").await.text(), "1", "{engine}");
+        clock.advance(seconds(3_601));
+        assert_eq!(client.get("/").await.text(), "new", "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_lifetime_leaves_no_trace() {
+    async fn there_and_back(session: Session) {
+        session.set_lifetime(days(30));
+        session.set_idle_timeout(seconds(60));
+        session.reset_lifetime();
+    }
+    for (engine, layer, clock) in every_engine() {
+        let app = app(layer.clone()).merge(Router::new().route("/back", get(there_and_back)).layer(layer));
+        let client = Client::new(app).with_clock(&clock);
+        client.post("/").await;
+        assert!(client.get("/back").await.set_cookies().is_empty(), "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_reads_and_writes_and_is_no_visit() {
+    for (engine, layer, clock) in every_engine() {
+        let polls = Router::new().route("/poll", get(read).post(write)).route_layer(Unattended);
+        let app = Router::new().route("/", get(read).post(write)).merge(polls).layer(layer);
+        let client = Client::new(app).with_clock(&clock);
+        client.post("/").await;
+        clock.advance(seconds(1_800));
+        assert!(client.get("/poll").await.set_cookies().is_empty(), "{engine}");
+        client.post("/poll").await;
+        assert_eq!(client.get("/poll").await.text(), "2", "{engine}");
+        clock.advance(seconds(1_800));
+        assert_eq!(client.get("/poll").await.text(), "2", "{engine}: its last second");
+        clock.advance(seconds(1));
+        assert_eq!(client.get("/poll").await.text(), "new", "{engine}");
+        // A visit is one still, and a session may begin with a poll.
+        client.post("/poll").await;
+        clock.advance(seconds(3_000));
+        client.get("/").await;
+        clock.advance(seconds(3_000));
+        assert_eq!(client.get("/poll").await.text(), "1", "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn visits_are_noted_as_often_as_is_configured() {
+    for (engine, layer, clock) in every_engine() {
+        let client = Client::new(app(layer.note_visits_every(seconds(60)))).with_clock(&clock);
+        client.post("/").await;
+        for _ in 0..3 {
+            clock.advance(seconds(60));
+            client.get("/").await;
+        }
+        clock.advance(seconds(3_600));
+        assert_eq!(client.get("/").await.text(), "1", "{engine}: no minute of the timeout is lost");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_request_does_not_shorten_a_session_that_is_remembered() {
+    let (read, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (clock, gates) = (ManualClock::at(NOW), (Arc::clone(&read), Arc::clone(&go_on)));
+    let slow = move |session: Session| {
+        let (read, go_on) = gates.clone();
+        async move {
+            let _ = session.len();
+            read.notify_one();
+            go_on.notified().await;
+            session.insert("poll", 1)
+        }
+    };
+    let layer = SessionLayer::stored(MemoryStore::new(), keys()).clock(clock.clone());
+    let app = app(layer.clone()).merge(Router::new().route("/slow", get(slow)).layer(layer));
+    let client = Client::new(app);
+    client.post("/").await;
+    let late = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("/slow").await.status() }
+    });
+    read.notified().await;
+    client.get("/remember").await;
+    go_on.notify_one();
+    assert_eq!(late.await.unwrap(), 200);
+    clock.set(NOW + 25 * 3_600);
+    assert_eq!(client.get("/").await.text(), "1");
+}
+
+#[tokio::test]
+async fn a_cookie_of_a_store_is_sent_when_a_save_makes_it_last_longer() {
+    async fn remember(session: Session) -> Result<(), Error> {
+        session.set_lifetime(days(30));
+        session.save().await
+    }
+    let layer = SessionLayer::stored(MemoryStore::new(), keys());
+    let app = app(layer.clone()).merge(Router::new().route("/saved", get(remember)).layer(layer));
+    let client = Client::new(app);
+    client.post("/").await;
+    let page = client.get("/saved").await;
+    assert_eq!(max_age(&page.set_cookies()), Some(30 * 24 * 3_600));
 }

@@ -1,5 +1,7 @@
 //! Set-up that cannot work says so, with the cause and the remedy.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
@@ -9,12 +11,14 @@ use axum::{
 };
 use session_axum::{
     Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt, Sessions,
-    testing::{Client, TestSession},
+    testing::{Client, ManualClock, TestSession},
 };
+use session_stores::MemoryStore;
 
 use crate::support::{
-    app::{OLD_SECRET, client, layer},
+    app::{NOW, OLD_SECRET, client, layer},
     logs::Logs,
+    watched::{Fault, Watched},
 };
 
 async fn write(session: Session) -> Result<(), Error> {
@@ -234,4 +238,86 @@ fn insecure_cookies_say_so() {
     let (logs, _guard) = Logs::capture();
     let _ = layer().insecure_over_http();
     assert_eq!(lines_with(&logs, "plain HTTP"), 1);
+}
+
+#[tokio::test]
+async fn a_cookie_of_another_application_that_is_replaced_is_a_warning_once_a_minute() {
+    let clock = ManualClock::at(NOW);
+    let one = Client::new(Router::new().route("/", get(write)).layer(layer()));
+    one.get("/").await;
+    let theirs = one.cookie("__Host-session").unwrap();
+    let other = SessionLayer::signed(other_keys()).clock(clock.clone());
+    let app = Router::new().route("/", get(write)).route("/read", get(me)).layer(other);
+    let (logs, _guard) = Logs::capture();
+    for advance in [0, 59, 1] {
+        clock.advance(Duration::from_secs(advance));
+        let browser = Client::new(app.clone());
+        browser.set_cookie("__Host-session", &theirs);
+        browser.get("/read").await;
+        assert_eq!(lines_with(&logs, "is replaced"), 0, "a read replaces nothing");
+        browser.get("/").await;
+        assert_eq!(lines_with(&logs, "give one of them another `name`"), usize::from(advance != 59));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_is_a_warning_once_a_minute() {
+    let clock = ManualClock::at(NOW);
+    let layer = layer().clock(clock.clone());
+    let client = Client::new(Router::new().route("/", get(write)).layer(layer.clone()));
+    client.enter(&TestSession::new(&layer).insert("user", "alice"));
+    clock.set(NOW - 61);
+    let (logs, _guard) = Logs::capture();
+    let cookie = client.cookie("__Host-session").unwrap();
+    for _ in 0..3 {
+        client.set_cookie("__Host-session", &cookie);
+        client.get("/").await;
+    }
+    assert_eq!(lines_with(&logs, "synchronize the clocks"), 1);
+}
+
+#[tokio::test]
+async fn a_setting_without_effect_is_an_error_once() {
+    let second = Duration::from_secs(1);
+    let stored = || SessionLayer::stored(MemoryStore::new(), other_keys());
+    let revocable = || layer().revocations(MemoryStore::new());
+    for (setting, layer) in [
+        ("revocations", stored().revocations(MemoryStore::new())),
+        ("revocations", SessionLayer::null().revocations(MemoryStore::new())),
+        ("store_timeout", layer().store_timeout(second)),
+        ("sweep_every", layer().sweep_every(second)),
+        ("sessions_per_owner", revocable().sessions_per_owner(3)),
+        ("insecure_trust_when_unavailable", layer().insecure_trust_when_unavailable()),
+        ("partitioned", layer().insecure_over_http().partitioned(true)),
+    ] {
+        let (logs, _guard) = Logs::capture();
+        let client = Client::new(Router::new().route("/", get(me)).route("/other", get(me)).layer(layer));
+        client.get("/").await;
+        client.get("/other").await;
+        let lines = logs.take();
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("has no effect")).collect();
+        assert!(told.len() == 1 && told[0].starts_with("ERROR") && told[0].contains(setting), "{setting}: {lines:?}");
+    }
+    for layer in [
+        revocable().store_timeout(second).sweep_every(second).insecure_trust_when_unavailable(),
+        stored().store_timeout(second).sessions_per_owner(3).without_sweeping(),
+        layer().store_timeout(second).insecure_trust_when_unavailable().revocations(MemoryStore::new()),
+        layer().partitioned(true).insecure_over_http(),
+    ] {
+        let (logs, _guard) = Logs::capture();
+        Client::new(Router::new().route("/", get(me)).layer(layer)).get("/").await;
+        assert_eq!(lines_with(&logs, "has no effect"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_the_settings_does_not_matter() {
+    let list = Watched::new();
+    let layer = layer().store_timeout(Duration::from_millis(100)).revocations(list.clone());
+    let client = Client::new(Router::new().route("/", get(me)).layer(layer.clone()));
+    client.enter(&TestSession::new(&layer).insert("user", "alice"));
+    list.fail(Fault::Late, u32::MAX);
+    let began = tokio::time::Instant::now();
+    assert_eq!(client.get("/").await.status(), 503);
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
 }

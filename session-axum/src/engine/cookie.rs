@@ -6,7 +6,7 @@ use session_core::{SessionId, store::End, token::Verified};
 
 use super::{
     context::{CarriedOut, Context},
-    ends::{Ends, rotated_to},
+    ends::{Ends, log_out_met_a_renewal, rotated_to},
 };
 use crate::{
     error::Error,
@@ -108,7 +108,11 @@ pub(super) fn carry_out(
     }
     let cookies = cookies(plan, next_id, context)?;
     for (id, end) in ending(plan, next_id)? {
-        ends.note(id, end, context.now);
+        if end == End::Deleted && ends.find(id, context.now) == Some(End::Renewed) {
+            log_out_met_a_renewal();
+        } else {
+            ends.note(id, end, context.now);
+        }
     }
     Ok(CarriedOut::Done(cookies))
 }

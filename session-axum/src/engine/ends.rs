@@ -78,6 +78,14 @@ impl fmt::Debug for Ends {
     }
 }
 
+/// Logs that a log-out came too late for its session.
+pub(super) fn log_out_met_a_renewal() {
+    tracing::info!(
+        "a session was renewed while a log-out of it ran: the renewed session is another one, and stays alive until its \
+         own log-out or its limits"
+    );
+}
+
 /// Returns the end of a session in a cookie that was rotated. The engines with cookies know ids, and no keys of records.
 pub(super) fn rotated_to(successor: SessionId) -> End {
     End::Rotated { successor: RecordKey::of_revocation(successor) }

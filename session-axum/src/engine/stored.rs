@@ -11,7 +11,7 @@ use session_core::{
 use super::{
     context::{CarriedOut, Context, Saved},
     cookie,
-    ends::MOST_ROTATIONS,
+    ends::{MOST_ROTATIONS, log_out_met_a_renewal},
     store_client::StoreClient,
 };
 use crate::{
@@ -234,8 +234,7 @@ impl NextRecord {
     }
 
     fn new(key: RecordKey, secret: IdSecret, version: u64, plan: Plan<'_>) -> Self {
-        let visit = Visit { now: plan.now, expires_at: plan.last_second() };
-        Self { frame: plan.frame(key.id()), key, secret, visit, version, is_current: false }
+        Self { frame: plan.frame(key.id()), key, secret, visit: plan.visit(), version, is_current: false }
     }
 
     fn write<'a>(&self, plan: Plan<'a>) -> Write<'a> {
@@ -296,8 +295,14 @@ async fn end(store: &StoreClient, mut key: RecordKey, end: End, now: u64) -> Res
         if store.delete(&key, end, now).await? {
             break;
         }
-        let Lookup::Ended(End::Rotated { successor }) = store.load(&key, now).await? else { break };
-        key = successor;
+        match store.load(&key, now).await? {
+            Lookup::Ended(End::Rotated { successor }) => key = successor,
+            Lookup::Ended(End::Renewed) => {
+                log_out_met_a_renewal();
+                break;
+            }
+            Lookup::Ended(End::Deleted) | Lookup::Live(_) | Lookup::Expired | Lookup::Unknown => break,
+        }
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ impl LoadedRequest {
         let now = self.settings().now();
         let Some((loaded, mut save)) = self.begin_saving(now)? else { return Ok(()) };
         let Staged { changes, next_id } = &mut save;
-        let plan = Plan::new(&loaded, changes, self.settings().rules(true), now);
+        let plan = Plan::new(&loaded, changes, self.0.rules(true), now);
         let saved = engine.save(plan, next_id, self.0.context(now)).await;
         self.with(|session| {
             // Where an answer was lost, the write may have happened: the response repeats it.
@@ -46,7 +46,7 @@ impl LoadedRequest {
 
     /// Draws the id of a new session, and remembers the save until it has ended.
     fn begin_saving(&self, now: u64) -> Result<Option<(Loaded, Staged)>, Error> {
-        let rules = self.settings().rules(true);
+        let rules = self.0.rules(true);
         let mut state = self.0.state();
         if state.is_closed {
             return Err(Error::closed());
@@ -108,7 +108,7 @@ impl LoadedRequest {
                 let (value, text) = change(staged.changes.get(loaded.entries(), key))?;
                 let mut only = Changes::default();
                 only.set(key, text);
-                let plan = Plan::new(&loaded, &only, self.settings().rules(true), now);
+                let plan = Plan::new(&loaded, &only, self.0.rules(true), now);
                 if plan.outcome == Outcome::Expired {
                     return Err(Error::gone());
                 }
@@ -181,7 +181,7 @@ impl SessionState {
 async fn repeat(request: &Request, loaded: &Loaded, save: &mut Staged) -> Result<Option<Loaded>, Error> {
     let now = request.settings.now();
     let Staged { changes, next_id } = save;
-    let plan = Plan::new(loaded, changes, request.settings.rules(true), now);
+    let plan = Plan::new(loaded, changes, request.rules(true), now);
     match request.settings.engine().save(plan, next_id, request.context(now)).await? {
         Saved::Written(loaded) => Ok(Some(loaded)),
         // The first attempt has removed the record. What was staged since begins a new session.

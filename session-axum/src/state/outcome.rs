@@ -2,7 +2,7 @@
 
 use session_core::{
     Limits, SessionId,
-    store::{Changes, Metadata},
+    store::{Changes, Metadata, Visit},
     token::{Frame, Times},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Rules {
     pub(crate) data_travels: bool,
     /// Whether cookies outlive the browser, unless the session has its own setting.
     pub(crate) is_persistent: bool,
+    /// Whether the request is a visit, which extends the session.
+    pub(crate) is_visit: bool,
     /// Whether the response saves changes. A server error does not: it can only end the session.
     pub(crate) saves: bool,
 }
@@ -71,7 +73,7 @@ fn decide_live(live: &Live, changes: &Changes, rules: &Rules, now: u64) -> Outco
     if live.is_late && differs && !changes.begins_anew() {
         return Outcome::Ended;
     }
-    let is_due = rules.saves && (live.is_due || (live.sealed_by_old_key && rules.data_travels));
+    let is_due = rules.saves && ((live.is_due && rules.is_visit) || (live.sealed_by_old_key && rules.data_travels));
     if !differs && !is_due {
         return Outcome::Unchanged;
     }
@@ -180,8 +182,9 @@ impl<'a> Plan<'a> {
         match (self.outcome, self.loaded.session()) {
             (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, Some(live)) => live.frame.times(),
             (_, Some(live)) if !self.changes.begins_anew() => {
-                let created_at = live.frame.created_at;
-                Times { created_at, issued_at: self.now.max(created_at) }
+                let Times { created_at, issued_at } = live.frame.times();
+                let issued_at = if self.rules.is_visit { self.now.max(created_at) } else { issued_at };
+                Times { created_at, issued_at }
             }
             _ => Times { created_at: self.now, issued_at: self.now },
         }
@@ -191,6 +194,13 @@ impl<'a> Plan<'a> {
     pub(crate) fn frame(&self, id: SessionId) -> Frame {
         let Times { created_at, issued_at } = self.times();
         Frame { id, created_at, issued_at }
+    }
+
+    /// Returns the visit that the response records: the time of the request and the end of the session after it. A
+    /// request that is no visit leaves both as they were.
+    pub(crate) fn visit(&self) -> Visit {
+        let now = if self.rules.is_visit { self.now } else { self.times().issued_at };
+        Visit { now, expires_at: self.last_second() }
     }
 
     /// Returns the session's last second after the response.
@@ -213,11 +223,17 @@ mod tests {
     use crate::state::staged::Staged;
 
     const NOW: u64 = 1_000_000;
-    const LIMITS: Limits = Limits { idle: 1_000, lifetime: 10_000 };
+    const LIMITS: Limits = Limits { idle: 1_000, lifetime: 10_000, visits: None };
 
     /// The rules of a layer that keeps the data in the cookie. It has no owners.
-    const COOKIE: Rules =
-        Rules { limits: LIMITS, keeps_owners: false, data_travels: true, is_persistent: false, saves: true };
+    const COOKIE: Rules = Rules {
+        limits: LIMITS,
+        keeps_owners: false,
+        data_travels: true,
+        is_persistent: false,
+        is_visit: true,
+        saves: true,
+    };
     /// The rules of a layer that keeps the data in a store, with owners.
     const STORE: Rules = Rules { keeps_owners: true, data_travels: false, ..COOKIE };
 
@@ -351,6 +367,23 @@ mod tests {
                  ended   | Ended     | Ended     | Ended     | Ended     | Ended     | Ended     | Ended   | Ended",
             );
         }
+    }
+
+    #[test]
+    fn a_request_that_is_no_visit_saves_without_extending() {
+        let unattended = Rules { is_visit: false, ..COOKIE };
+        assert_table(
+            &unattended,
+            "session | nothing   | insert  | renew    | destroy
+             live    | Unchanged | Saved   | Replaced | Removed
+             due     | Unchanged | Saved   | Replaced | Removed
+             old key | Extended  | Saved   | Replaced | Removed",
+        );
+        let loaded = loaded("due");
+        let staged = changes("insert", &loaded);
+        let plan = Plan::new(&loaded, &staged.changes, unattended, NOW);
+        assert_eq!(plan.times(), Times { created_at: NOW - 200, issued_at: NOW - 200 });
+        assert_eq!(plan.visit(), Visit { now: NOW - 200, expires_at: NOW + 800 });
     }
 
     #[test]

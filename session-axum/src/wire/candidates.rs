@@ -1,8 +1,11 @@
 //! The values under one cookie name that may be tokens of ours.
 
+use std::sync::Arc;
+
 use session_core::token::{Ring, Token, Verified, is_plausible};
 
 use super::few::Few;
+use crate::setup_warnings::SetupWarnings;
 
 /// The tokens under one cookie name that one of our keys may have made: at most 4, each once. A flood of cookies
 /// therefore costs almost no cryptography. Other values before a token are not counted, so the token is still tried.
@@ -35,9 +38,25 @@ pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Option<Token<'a>> {
     Token::parse(text, ring.protection()).filter(|token| ring.knows(token))
 }
 
-/// Opens a token that one of our keys made, unless its times cannot be true.
-pub(super) fn open(token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {
-    ring.open(token).filter(|verified| is_plausible(verified.frame().times(), now))
+/// How far the clocks of two instances may differ, and the warning if they differ more.
+#[derive(Clone, Debug)]
+pub(crate) struct Clocks {
+    /// In seconds.
+    pub(crate) skew: u64,
+    pub(crate) setup_warnings: Arc<SetupWarnings>,
+}
+
+impl Clocks {
+    /// Opens a token that one of our keys made, unless its times cannot be true.
+    pub(super) fn open(&self, token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {
+        let verified = ring.open(token)?;
+        let times = verified.frame().times();
+        if is_plausible(times, now, self.skew) {
+            return Some(verified);
+        }
+        self.setup_warnings.clock_ahead(times.issued_at.saturating_sub(now), now);
+        None
+    }
 }
 
 /// The largest number of tokens under one name that are verified.

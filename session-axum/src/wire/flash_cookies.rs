@@ -8,7 +8,7 @@ use session_core::{
 };
 
 use super::{
-    candidates::{Candidates, candidate, open},
+    candidates::{Candidates, Clocks, candidate},
     few::Few,
     flash_fit::{OutgoingBatch, OutgoingFlash},
     request_cookies::RequestCookies,
@@ -26,6 +26,7 @@ pub(crate) struct FlashCookie {
     pub(crate) ring: Option<Ring>,
     /// The lifetime of an unread message, in seconds.
     pub(crate) lifetime: u64,
+    pub(crate) clocks: Clocks,
 }
 
 /// The flash messages that came with a request, oldest first.
@@ -136,7 +137,7 @@ impl FlashCookie {
     }
 
     fn open(&self, token: &Token<'_>, suffix: &[u8], ring: &Ring, now: u64) -> Option<(Frame, Batch)> {
-        let verified = open(token, ring, now)?;
+        let verified = self.clocks.open(token, ring, now)?;
         let frame = verified.frame();
         let fresh = now <= frame.created_at.saturating_add(self.lifetime);
         if !fresh || Suffix::of(&frame).as_str().as_bytes() != suffix {

@@ -6,7 +6,7 @@ use session_core::{
 };
 
 use super::{
-    candidates::{Candidates, candidate, open},
+    candidates::{Candidates, Clocks, candidate},
     request_cookies::RequestCookies,
 };
 use crate::error::Error;
@@ -19,6 +19,7 @@ pub(crate) struct SessionCookie {
     pub(crate) ring: Option<Ring>,
     /// The largest number of cookies that one session may use.
     pub(crate) most_pieces: usize,
+    pub(crate) clocks: Clocks,
 }
 
 /// The valid tokens that came under the session's name.
@@ -57,7 +58,7 @@ impl SessionCookie {
         if candidates.are_too_many() {
             return Came::TooMany;
         }
-        let mut valid = candidates.iter().filter_map(|(_, token)| accept(open(&token, ring, now)?));
+        let mut valid = candidates.iter().filter_map(|(_, token)| accept(self.clocks.open(&token, ring, now)?));
         let (first, second) = (valid.next(), valid.next());
         let in_pieces = self.find_in_pieces(cookies, ring, now).and_then(&accept);
         match (first, second, in_pieces) {
@@ -82,7 +83,7 @@ impl SessionCookie {
         let pieces: Vec<_> = (1..=self.most_pieces).map_while(|number| self.piece(cookies, number)).collect();
         (1..=pieces.len()).rev().find_map(|count| {
             let text = pieces[..count].concat();
-            open(&candidate(&text, ring)?, ring, now)
+            self.clocks.open(&candidate(&text, ring)?, ring, now)
         })
     }
 

@@ -39,3 +39,45 @@ async fn the_sweep_survives_errors_and_says_them() {
     let warnings = logs.take().iter().filter(|line| line.contains("could not be removed")).count();
     assert_eq!(warnings, 2);
 }
+
+/// Requests of strangers alone: nothing is ever read.
+#[tokio::test(start_paused = true)]
+async fn sweeping_begins_with_the_first_use_of_any_kind() {
+    for begin in ["/set/a/1", "the list of devices"] {
+        let site = Site::new();
+        let layer = site.layer.clone().sweep_every(Duration::from_secs(60));
+        if begin.starts_with('/') {
+            Client::new(app(layer)).get(begin).await;
+        } else {
+            layer.sessions().of("alice").await.unwrap();
+        }
+        site.store.calls();
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(site.store.calls(), ["delete_expired"], "{begin}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_can_leave_the_sweeping_to_others() {
+    let site = Site::new();
+    let client = Client::new(app(site.layer.clone().without_sweeping()));
+    client.get("/set/a/1").await;
+    site.store.calls();
+    tokio::time::sleep(Duration::from_secs(24 * 60 * 60)).await;
+    assert_eq!(site.store.calls(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_hangs_is_given_up_after_a_minute() {
+    let (logs, _guard) = Logs::capture();
+    let site = Site::new();
+    let client = Client::new(app(site.layer.clone().sweep_every(Duration::from_secs(60))));
+    client.get("/set/a/1").await;
+    site.store.fail(Fault::Hang, 1);
+    tokio::time::sleep(Duration::from_secs(121)).await;
+    let warnings = logs.take().iter().filter(|line| line.contains("could not be removed")).count();
+    assert_eq!(warnings, 1);
+    site.store.calls();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(site.store.calls(), ["delete_expired"]);
+}

@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     Unreadable,
     /// It answers with what was true when the fault began.
     Stale,
+    /// It never answers.
+    Hang,
     /// Another request always writes first.
     Conflict,
 }
@@ -104,6 +106,7 @@ impl Watched {
         Box::pin(async move {
             match fault {
                 None | Some(Fault::Stale | Fault::Conflict) => operation().await,
+                Some(Fault::Hang) => std::future::pending().await,
                 Some(Fault::Refused) => Err(StoreError::new(StoreErrorKind::Refused, "no such table")),
                 Some(Fault::Unreadable) => Err(StoreError::new(StoreErrorKind::Unreadable, "format 2")),
                 Some(Fault::LostBefore) => Err(lost()),
