@@ -18,6 +18,7 @@ use session_core::{
 };
 
 use crate::{
+    engine::Engine,
     error::Error,
     rejection::{SessionRejection, request_of},
     request::{LoadedRequest, SessionState},
@@ -768,8 +769,9 @@ impl Session {
 
     /// Sets the owner of this session: the user, by an id that does not change.
     ///
-    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. Only a store keeps owners. Without a
-    /// store, this call does nothing, and the first such call logs a warning.
+    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. A store keeps owners. A session in a cookie
+    /// has an owner if the layer has a list of [revocations](crate::SessionLayer::revocations): a log-out everywhere then
+    /// ends it. Otherwise this call does nothing, and the first such call logs a warning.
     ///
     /// # Errors
     ///
@@ -798,7 +800,7 @@ impl Session {
     /// # }
     /// ```
     pub fn set_owner(&self, owner: impl Into<String>) -> Result<(), Error> {
-        self.set_name(owner.into(), Changes::set_owner)
+        self.set_name(owner.into(), Engine::keeps_owners, Changes::set_owner)
     }
 
     /// Sets the label of this session, such as "Firefox on Linux". A list of the owner's devices shows the label.
@@ -831,16 +833,21 @@ impl Session {
     /// # }
     /// ```
     pub fn set_label(&self, label: impl Into<String>) -> Result<(), Error> {
-        self.set_name(label.into(), Changes::set_label)
+        self.set_name(label.into(), Engine::keeps_labels, Changes::set_label)
     }
 
     /// Sets the owner or the label. Every engine accepts the same names, so that a handler works with all of them.
-    fn set_name(&self, name: String, set: impl FnOnce(&mut Changes, String)) -> Result<(), Error> {
+    fn set_name(
+        &self,
+        name: String,
+        is_kept: fn(&Engine) -> bool,
+        set: impl FnOnce(&mut Changes, String),
+    ) -> Result<(), Error> {
         if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
             return Err(Error::invalid_name());
         }
         let settings = self.request.settings();
-        if settings.engine().keeps_owners() {
+        if is_kept(settings.engine()) {
             self.request.stage(|session| set(&mut session.staged.changes, name))
         } else {
             settings.setup_warnings.owner_without_store();

@@ -47,7 +47,7 @@ impl SetupWarnings {
         self.owner_without_store.run(|| {
             tracing::warn!(
                 "a session's owner or label was set, but this layer has no session store to keep it: use \
-                 `SessionLayer::stored(store, keys)`"
+                 `SessionLayer::stored(store, keys)`, or `.revocations(list)` for owners alone"
             );
         });
     }

@@ -197,10 +197,49 @@ pub mod __private {
 
 #[cfg(test)]
 mod tests {
+    use super::plain::NaiveStore;
+
     mod suite {
         use super::super::plain::PlainStore;
 
         crate::conformance!(store = || async { PlainStore::default() });
+    }
+
+    /// A store that reads and writes whole records, leaves no tombstones and keeps no applications apart breaks these
+    /// promises.
+    #[test]
+    fn a_naive_store_is_found_out() {
+        macro_rules! broken {
+            ($($promise:ident)+) => { [$((stringify!($promise), fails(|| {
+                super::__private::run(async {
+                    super::$promise(&NaiveStore::default(), session_core::SystemClock).await;
+                });
+            }))),+] };
+        }
+        let found = broken! {
+            an_end_is_known_for_a_minute
+            a_rename_leaves_a_tombstone
+            a_tombstone_is_no_session
+            several_records_are_looked_up_at_once
+            a_sweep_takes_what_has_expired
+            a_sweep_takes_tombstones
+            creating_twice_keeps_the_first
+            an_id_lives_under_one_key
+            a_list_has_a_limit_and_a_count_has_none
+            owners_of_two_applications_do_not_meet
+            some_sessions_of_an_owner_can_be_spared
+            the_greater_ids_are_spared_of_one_second
+            an_applications_sessions_end_together
+            nothing_comes_back_after_the_end
+            nothing_comes_back_under_the_old_key
+            a_rename_does_not_escape_the_end_of_all
+        };
+        let unnoticed: Vec<_> = found.iter().filter(|(_, is_found)| !is_found).map(|(promise, _)| promise).collect();
+        assert!(unnoticed.is_empty(), "{unnoticed:?}");
+    }
+
+    fn fails(case: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+        std::panic::catch_unwind(case).is_err()
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Engine {
         matches!(self, Self::Store(_) | Self::RevocableCookie(_))
     }
 
+    /// Returns whether the engine keeps labels.
+    pub(crate) const fn keeps_labels(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+
     /// Returns whether the end of a session also ends copies of its cookie.
     pub(crate) const fn ends_copies(&self) -> bool {
         matches!(self, Self::Store(_) | Self::RevocableCookie(_))

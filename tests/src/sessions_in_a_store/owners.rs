@@ -123,6 +123,20 @@ async fn an_owner_without_a_store_changes_nothing_and_is_said_once() {
 }
 
 #[tokio::test]
+async fn a_label_without_a_store_changes_nothing() {
+    async fn label(session: Session) -> Result<(), Error> {
+        session.set_label("Firefox")
+    }
+    let layer = SessionLayer::signed(keys()).revocations(MemoryStore::new());
+    let client = Client::new(Router::new().route("/", get(label)).layer(layer));
+    let (logs, _guard) = crate::support::logs::Logs::capture();
+    for _ in 0..3 {
+        assert_eq!(client.get("/").await.set_cookies(), [""; 0]);
+    }
+    assert_eq!(logs.take().iter().filter(|line| line.contains("no session store to keep it")).count(), 1);
+}
+
+#[tokio::test]
 async fn every_engine_refuses_the_same_owners_and_labels() {
     async fn refused(session: Session) -> String {
         let long = "x".repeat(256);
