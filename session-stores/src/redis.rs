@@ -3,6 +3,7 @@
 mod connection;
 mod error;
 mod indexes;
+mod primary;
 mod schema;
 mod scripts;
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{
-    Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value, aio::ConnectionManager,
     io::tcp::TcpSettings,
 };
 #[cfg(feature = "redis-cluster")]
@@ -19,9 +18,12 @@ use ::redis::{
 use session_core::store::StoreError;
 use tokio::time::timeout;
 
-use super::error::{store_error, url_error};
 #[cfg(feature = "redis-cluster")]
 use super::scripts::unexpected;
+use super::{
+    error::{store_error, url_error},
+    primary::Primary,
+};
 
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -32,7 +34,7 @@ pub(super) struct Connection {
 
 #[derive(Clone)]
 enum Link {
-    Server(ConnectionManager),
+    Server(Arc<Primary>),
     #[cfg(feature = "redis-cluster")]
     Cluster(ClusterConnection),
 }
@@ -52,13 +54,8 @@ impl Connection {
         let info = connection_info(url)?;
         let place: Arc<str> = format!("Redis at {}", info.addr()).into();
         let client = Client::open(info).map_err(|error| url_error(&error))?;
-        let settings = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_connection_timeout(Some(CONNECTION_LIMIT))
-            .set_response_timeout(Some(RESPONSE_LIMIT));
-        let manager = ConnectionManager::new_with_config(client, settings).await;
-        let manager = manager.map_err(|error| store_error(&error, &place))?;
-        Ok(Self { link: Link::Server(manager), place })
+        let primary = Primary::connect(client).await.map_err(|error| store_error(&error, &place))?;
+        Ok(Self { link: Link::Server(Arc::new(primary)), place })
     }
 
     #[cfg(feature = "redis-cluster")]
@@ -83,7 +80,7 @@ impl Connection {
     /// Wraps a connection that the application made. The `redis` crate does not reveal the address of such a
     /// connection.
     pub(super) fn of_application(manager: ConnectionManager) -> Self {
-        Self { link: Link::Server(manager), place: "Redis".into() }
+        Self { link: Link::Server(Arc::new(Primary::of_application(manager))), place: "Redis".into() }
     }
 
     /// Returns whether all keys are on one machine, so that a script may use any of them.
@@ -110,7 +107,7 @@ impl Connection {
 
     async fn ask_once(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.link {
-            Link::Server(manager) => command.query_async(&mut manager.clone()).await,
+            Link::Server(primary) => primary.ask(command).await,
             #[cfg(feature = "redis-cluster")]
             Link::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
         }
@@ -180,5 +177,5 @@ fn tcp_settings() -> TcpSettings {
 
 /// The longest wait for a reply, including the second attempt.
 const LIMIT: Duration = Duration::from_secs(2);
-const CONNECTION_LIMIT: Duration = Duration::from_millis(900);
-const RESPONSE_LIMIT: Duration = Duration::from_millis(1_800);
+pub(super) const CONNECTION_LIMIT: Duration = Duration::from_millis(900);
+pub(super) const RESPONSE_LIMIT: Duration = Duration::from_millis(1_800);

@@ -112,6 +112,57 @@ async fn a_redis_that_is_away_is_unavailable_and_works_when_it_is_back() {
     }
 }
 
+/// The former primary goes on as a replica and keeps its connections open. Its address leads to the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_the_new_primary_is_asked_within_five_seconds() {
+    let (old, new) = (Server::start(&[]), Server::start(&[]));
+    let proxy = Proxy::before(old.port).await;
+    let store = connect(&format!("redis://127.0.0.1:{}", proxy.port), "session").await;
+    let (key, changes) = (fresh_key(), set("a", "1"));
+    create(&store, &key, &changes).await;
+    assert_eq!(new.ask(&format!("REPLICAOF 127.0.0.1 {}", old.port)).unwrap(), "+OK");
+    let begun = Instant::now();
+    while new.ask("DBSIZE").unwrap() == ":0" {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(new.ask("REPLICAOF NO ONE").unwrap(), "+OK");
+    proxy.lead_to(new.port);
+    assert_eq!(old.ask(&format!("REPLICAOF 127.0.0.1 {}", new.port)).unwrap(), "+OK");
+
+    let begun = Instant::now();
+    let read = load(&store, &key).await;
+    store.update(&key, write(&set("b", "2"), Some(&read))).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    warm_up(&store).await;
+
+    // Reads alone notice it too: the former primary would answer them without an error.
+    proxy.lead_to(old.port);
+    assert_eq!(old.ask("REPLICAOF NO ONE").unwrap(), "+OK");
+    let mut redis = redis::Client::open(old.url()).unwrap().get_connection().unwrap();
+    redis::cmd("DEL").arg(name_of("session", &key)).exec(&mut redis).unwrap();
+    assert_eq!(new.ask(&format!("REPLICAOF 127.0.0.1 {}", old.port)).unwrap(), "+OK");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(store.load(&key, NOW).await.unwrap().live().is_none(), "the new primary has no such session");
+}
+
+/// No primary is there yet: it is an error, and not what the replica has.
+#[tokio::test]
+async fn a_replica_is_not_read() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url(), "session").await;
+    let key = fresh_key();
+    create(&store, &key, &set("a", "1")).await;
+    assert_eq!(server.ask("REPLICAOF 127.0.0.1 1").unwrap(), "+OK");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for _ in 0..3 {
+        expect_error(StoreErrorKind::Unavailable, store.load(&key, NOW)).await;
+    }
+    assert_eq!(server.ask("REPLICAOF NO ONE").unwrap(), "+OK");
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    load(&store, &key).await;
+}
+
 #[tokio::test]
 async fn a_connection_that_the_application_has_comes_back_too() {
     let server = Server::start(&[]);

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
 };
 
 use tokio::{
@@ -14,6 +14,7 @@ use tokio::{
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     pub(crate) port: u16,
+    server: Arc<AtomicU16>,
     wire: Arc<Wire>,
 }
 
@@ -27,14 +28,20 @@ struct Wire {
 impl Proxy {
     pub(crate) async fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Self { port: listener.local_addr().unwrap().port(), wire: Arc::default() };
-        let wire = Arc::clone(&proxy.wire);
+        let port = listener.local_addr().unwrap().port();
+        let proxy = Self { port, server: Arc::new(AtomicU16::new(server)), wire: Arc::default() };
+        let Self { server, wire, .. } = proxy.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(Arc::clone(&wire).join(client, server));
+                tokio::spawn(Arc::clone(&wire).join(client, server.load(Ordering::SeqCst)));
             }
         });
         proxy
+    }
+
+    /// Leads new connections to another server. Those that are open stay where they are.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
     }
 
     /// How often a question followed an answer since the last call.

@@ -1,0 +1,119 @@
+//! The connection to one server, which must be a primary.
+//!
+//! After a failover the former primary may go on as a replica and keep its connections open. Its address then leads new
+//! connections to the new primary. So the connection is made anew when the server turns out to be a replica.
+
+use std::{
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use ::redis::{
+    Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    cmd,
+};
+use tokio::sync::Mutex;
+
+use super::connection::{CONNECTION_LIMIT, RESPONSE_LIMIT};
+
+pub(super) struct Primary {
+    manager: RwLock<ConnectionManager>,
+    /// Makes new connections; `None` if the application made the connection.
+    client: Option<Client>,
+    began: Instant,
+    /// When the server's role is asked for next, in milliseconds since `began`.
+    next_check: AtomicU64,
+    /// When the connection was made last.
+    made: Mutex<Instant>,
+}
+
+impl Primary {
+    pub(super) async fn connect(client: Client) -> Result<Self, RedisError> {
+        let manager = connect(&client).await?;
+        Ok(Self { client: Some(client), ..Self::of_application(manager) })
+    }
+
+    pub(super) fn of_application(manager: ConnectionManager) -> Self {
+        Self {
+            manager: RwLock::new(manager),
+            client: None,
+            began: Instant::now(),
+            next_check: AtomicU64::new(0),
+            made: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Sends a command to the primary.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let asked_at = Instant::now();
+        match self.ask_once(command).await {
+            Err(error) if is_replicas(&error) && self.make_anew(asked_at).await? => self.ask_once(command).await,
+            reply => reply,
+        }
+    }
+
+    /// Sends a command. Once a second, the server's role is asked for at the same time, because a replica answers a read
+    /// without an error, with data that may be old.
+    async fn ask_once(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let mut manager = self.manager.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if !self.is_check_due() {
+            return command.query_async(&mut manager).await;
+        }
+        let mut for_role = manager.clone();
+        let role = cmd("ROLE");
+        let (reply, role) = tokio::join!(command.query_async(&mut manager), role.query_async::<Value>(&mut for_role));
+        match role {
+            Ok(Value::Array(role)) if role.first() != Some(&Value::BulkString(b"master".to_vec())) => {
+                self.next_check.store(0, Relaxed);
+                Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica").into())
+            }
+            // A user without the right to ask is told by the first write.
+            _ => reply,
+        }
+    }
+
+    fn is_check_due(&self) -> bool {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let next = self.next_check.load(Relaxed);
+        now >= next && self.next_check.compare_exchange(next, now + CHECK_EVERY, Relaxed, Relaxed).is_ok()
+    }
+
+    /// Makes the connection anew, unless that was done after `asked_at`. Returns whether the command can be sent again.
+    async fn make_anew(&self, asked_at: Instant) -> Result<bool, RedisError> {
+        let Some(client) = &self.client else { return Ok(false) };
+        let mut made = self.made.lock().await;
+        if *made < asked_at {
+            if made.elapsed() < PAUSE {
+                return Ok(false);
+            }
+            let manager = connect(client).await?;
+            *self.manager.write().unwrap_or_else(PoisonError::into_inner) = manager;
+            *made = Instant::now();
+            tracing::warn!("Redis has become a replica: the connection was made anew");
+        }
+        Ok(true)
+    }
+}
+
+/// Returns whether a replica gave this answer.
+fn is_replicas(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::Moved))
+}
+
+async fn connect(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let settings = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_connection_timeout(Some(CONNECTION_LIMIT))
+        .set_response_timeout(Some(RESPONSE_LIMIT));
+    ConnectionManager::new_with_config(client.clone(), settings).await
+}
+
+/// How often the server's role is asked for, in milliseconds.
+const CHECK_EVERY: u64 = 1_000;
+
+/// The shortest time between two new connections, while the address still leads to a replica.
+const PAUSE: Duration = Duration::from_millis(200);
