@@ -1,6 +1,6 @@
 //! A layer's settings. They are checked once, and the layer, its services and all requests share them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use axum_core::response::Response;
 use session_core::{
@@ -11,7 +11,7 @@ use session_core::{
 };
 
 use crate::{
-    engine::{Context, Engine},
+    engine::{Context, Engine, StoreSettings},
     error::Error,
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
@@ -77,9 +77,8 @@ impl Settings {
 
     /// Returns the name of a setting that cannot have an effect, and where it has one.
     pub(crate) fn without_effect(&self) -> Option<(&'static str, &'static str)> {
-        let Config { store, engine, partitions_in_vain, .. } = &self.config;
-        let partitioned = partitions_in_vain.then_some(("partitioned", "Secure cookies"));
-        store.without_effect(engine).or(partitioned)
+        let partitioned = self.config.partitions_in_vain.then_some(("partitioned", "Secure cookies"));
+        self.config.without_effect().or(partitioned)
     }
 
     /// Returns the time now, in seconds since 1970.
@@ -185,88 +184,29 @@ impl Config {
         }
     }
 
-    fn ring(&self, purpose: Purpose, cookie_name: &str) -> Option<Ring> {
-        let Sealing { keys, protection } = self.sealing.as_ref()?;
-        Some(keys.ring(*protection, purpose, cookie_name, &self.application))
-    }
-}
-
-/// The settings of the layer's store, or of its list of revocations, as far as the application gave them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StoreSettings {
-    timeout: Option<Duration>,
-    sweep: Option<Sweep>,
-    sessions_per_owner: Option<u64>,
-    /// Whether a session is accepted while the list of revocations cannot be read.
-    trusts_when_unavailable: bool,
-    /// Whether a list of revocations was given to a layer that cannot use it.
-    ignores_revocations: bool,
-}
-
-/// When the layer removes expired records.
-#[derive(Clone, Copy, Debug)]
-enum Sweep {
-    Never,
-    Every(Duration),
-}
-
-impl StoreSettings {
-    pub(crate) const fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = Some(timeout);
-    }
-
-    /// Sets how often expired records are removed; `None` if this layer does not remove them.
-    pub(crate) fn set_sweep(&mut self, interval: Option<Duration>) {
-        self.sweep = Some(interval.map_or(Sweep::Never, Sweep::Every));
-    }
-
-    pub(crate) const fn set_sessions_per_owner(&mut self, most: u64) {
-        self.sessions_per_owner = Some(most);
-    }
-
-    pub(crate) const fn trust_when_unavailable(&mut self) {
-        self.trusts_when_unavailable = true;
-    }
-
-    pub(crate) const fn ignore_revocations(&mut self) {
-        self.ignores_revocations = true;
-    }
-
-    /// Returns how long one operation may wait.
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout.unwrap_or(Duration::from_secs(2))
-    }
-
-    /// Returns how often expired records are removed; `None` if this layer does not remove them.
-    pub(crate) fn sweep_every(&self) -> Option<Duration> {
-        match self.sweep.unwrap_or(Sweep::Every(Duration::from_secs(5 * 60))) {
-            Sweep::Never => None,
-            Sweep::Every(interval) => Some(interval),
-        }
-    }
-
-    /// Returns the largest number of sessions of one owner; `None` without a limit.
-    pub(crate) const fn sessions_per_owner(&self) -> Option<u64> {
-        self.sessions_per_owner
-    }
-
     /// Returns the name of a setting that cannot have an effect with this engine, and where it has one.
-    fn without_effect(&self, engine: &Engine) -> Option<(&'static str, &'static str)> {
+    fn without_effect(&self) -> Option<(&'static str, &'static str)> {
+        let Self { engine, store, .. } = self;
         let has_store = matches!(engine, Engine::Store(_) | Engine::RevocableCookie(_));
         let (stored, either) = ("`SessionLayer::stored`", "`SessionLayer::stored` or `SessionLayer::revocations`");
         [
-            (self.ignores_revocations, "revocations", "`SessionLayer::signed` or `SessionLayer::encrypted`"),
-            (self.timeout.is_some() && !has_store, "store_timeout", either),
-            (self.sweep.is_some() && !has_store, "sweep_every", either),
-            (self.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
+            (store.ignores_revocations, "revocations", "`SessionLayer::signed` or `SessionLayer::encrypted`"),
+            (store.timeout.is_some() && !has_store, "store_timeout", either),
+            (store.sweep.is_some() && !has_store, "sweep_every", either),
+            (store.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
             (
-                self.trusts_when_unavailable && engine.revocations().is_none(),
+                store.trusts_when_unavailable && engine.revocations().is_none(),
                 "insecure_trust_when_unavailable",
                 "`SessionLayer::revocations`",
             ),
         ]
         .into_iter()
         .find_map(|(is_idle, setting, remedy)| is_idle.then_some((setting, remedy)))
+    }
+
+    fn ring(&self, purpose: Purpose, cookie_name: &str) -> Option<Ring> {
+        let Sealing { keys, protection } = self.sealing.as_ref()?;
+        Some(keys.ring(*protection, purpose, cookie_name, &self.application))
     }
 }
 

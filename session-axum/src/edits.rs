@@ -14,7 +14,7 @@ use session_core::{
 
 use crate::{
     error::Error,
-    flash::Message,
+    flash::messages::Message,
     pairs::IntoPairs,
     request::LoadedRequest,
     state::{flash_changes::FlashChanges, staged::Staged},

@@ -298,4 +298,10 @@ const CALM: &str = "Something went wrong with your session. Please try again.";
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Error);
 
+/// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
+/// handler.
+pub(crate) fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
 const TOO_MANY_WRITES: &str = "other requests kept changing this session until the store's timeout was over";

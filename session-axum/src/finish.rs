@@ -11,7 +11,7 @@ use crate::{
     config::{FlashMode, Settings},
     edits::{Edit, EditList, ResponseEdits},
     engine::CarriedOut,
-    error::{Chain, Error, Failure},
+    error::{Chain, Error, Failure, is_failure},
     request::{Closed, Request, SessionState},
     state::{
         flash_changes::{Consumed, FlashChanges},
@@ -232,12 +232,6 @@ impl Attempt {
         tracing::info!("a session ended while its request ran, and what the request changed is dropped");
         Ok(Vec::new())
     }
-}
-
-/// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
-/// handler.
-pub(crate) fn is_failure(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
 fn shows_messages(request: &Request, response: &Response) -> bool {

@@ -13,8 +13,7 @@ use session_core::{
 use crate::{
     config::FlashMode,
     edits::ResponseEdits,
-    error::Error,
-    finish::is_failure,
+    error::{Error, is_failure},
     form::{self, Choice, FormValues, IntoErrors},
     pairs::{self, IntoKeys},
     rejection::{MissingLayer, request_of},
@@ -36,7 +35,7 @@ macro_rules! debug_shows_nothing {
 use debug_shows_nothing;
 
 mod filled;
-mod messages;
+pub(crate) mod messages;
 mod pending;
 mod values;
 

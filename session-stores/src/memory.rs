@@ -1,5 +1,6 @@
 //! Sessions in the memory of this process.
 
+mod by_id;
 mod owners;
 mod pressure;
 mod shard;
@@ -22,9 +23,10 @@ use session_core::{
 use tokio::task::yield_now;
 
 use self::{
+    by_id::ById,
     owners::Owners,
     pressure::Pressure,
-    shard::{ById, Copied, Shard, Slot},
+    shard::{Copied, Shard, Slot},
     stored::LONGEST_TEXT,
 };
 

@@ -9,7 +9,7 @@ mod scripts;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -29,8 +29,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use self::{
     connection::{Connection, Node},
     indexes::Unreadable,
-    schema::{Info, Names, OwnerText, Packed, application_text, digits, hex, info, lookup, tombstone, whole_tombstone},
-    scripts::{Answer, CONVERT, CREATE, Call, DELETE, FORGET, INFO, NOTE, TOUCH, UPDATE, bytes_of, unexpected},
+    schema::{Names, OwnerText, Packed, digits, hex, lookup, whole_tombstone},
+    scripts::{Answer, CONVERT, CREATE, Call, NOTE, TOUCH, UPDATE, bytes_of, unexpected},
 };
 
 /// Keeps sessions in Redis 7 or later, or in Valkey.

@@ -5,6 +5,7 @@ mod cookie;
 mod ends;
 mod revocations;
 mod store_client;
+mod store_settings;
 mod stored;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(crate) use context::{CarriedOut, Context, Saved};
 pub(crate) use ends::Ends;
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
+pub(crate) use store_settings::StoreSettings;
 pub(crate) use stored::ExactWrite;
 
 /// The place where sessions are kept.

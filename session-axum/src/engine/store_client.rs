@@ -19,10 +19,8 @@ use session_core::{
 };
 use tokio::time::{Instant, interval_at, sleep, timeout, timeout_at};
 
-use crate::{
-    config::StoreSettings,
-    error::{Chain, Error},
-};
+use super::store_settings::StoreSettings;
+use crate::error::{Chain, Error};
 
 /// A client of a session store. Its clones use the same store.
 #[derive(Clone)]

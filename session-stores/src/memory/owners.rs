@@ -8,7 +8,7 @@ use std::{
 
 use session_core::{SessionId, store::Owner};
 
-use super::{lock, shard::ById};
+use super::{by_id::ById, lock};
 
 /// The ids of each owner's sessions. It is only changed under the lock of the session's shard, so that the index and
 /// the shard always agree.

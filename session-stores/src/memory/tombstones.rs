@@ -7,7 +7,7 @@ use session_core::{
     store::{End, RecordKey},
 };
 
-use super::shard::ById;
+use super::by_id::ById;
 
 /// Tombstones by their public id. A search also compares the other half of the key, the hash of the secret.
 #[derive(Default)]

@@ -18,11 +18,14 @@ use ::redis::{
 use session_core::store::StoreError;
 use tokio::time::timeout;
 
-#[cfg(feature = "redis-cluster")]
-use super::scripts::unexpected;
 use super::{
     error::{store_error, url_error},
     primary::Primary,
+};
+#[cfg(feature = "redis-cluster")]
+use super::{
+    primary::{CONNECTION_LIMIT, RESPONSE_LIMIT},
+    scripts::unexpected,
 };
 
 #[derive(Clone)]
@@ -177,5 +180,3 @@ fn tcp_settings() -> TcpSettings {
 
 /// The longest wait for a reply, including the second attempt.
 const LIMIT: Duration = Duration::from_secs(2);
-pub(super) const CONNECTION_LIMIT: Duration = Duration::from_millis(900);
-pub(super) const RESPONSE_LIMIT: Duration = Duration::from_millis(1_800);

@@ -1,6 +1,20 @@
 //! Operations on many sessions: those of an owner, by the owner's indexes, and all, by a scan.
 
-use super::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use ::redis::{Value, cmd};
+use futures_util::future::try_join_all;
+use session_core::{
+    SessionId,
+    store::{Cursor, End, Owner, Page, RecordKey, SessionInfo, Spared, StoreError},
+};
+
+use super::{
+    FIRST, Meant, RedisStore,
+    connection::Node,
+    schema::{Info, OwnerText, application_text, digits, hex, id_of_hex, info, tombstone},
+    scripts::{Answer, Call, DELETE, FORGET, INFO, bytes_of, unexpected},
+};
 
 impl RedisStore {
     /// Returns the newest sessions of an owner.
@@ -294,7 +308,7 @@ pub(super) enum Unreadable {
 
 fn ids_of(value: Value) -> Result<Vec<SessionId>, StoreError> {
     let Value::Array(members) = value else { return Err(unexpected()) };
-    let ids = members.into_iter().map(|member| Ok(schema::id_of_hex(&bytes_of(member)?)));
+    let ids = members.into_iter().map(|member| Ok(id_of_hex(&bytes_of(member)?)));
     Ok(ids.collect::<Result<Vec<_>, StoreError>>()?.into_iter().flatten().collect())
 }
 

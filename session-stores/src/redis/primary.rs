@@ -18,8 +18,6 @@ use ::redis::{
 };
 use tokio::sync::Mutex;
 
-use super::connection::{CONNECTION_LIMIT, RESPONSE_LIMIT};
-
 pub(super) struct Primary {
     manager: RwLock<ConnectionManager>,
     /// Makes new connections; `None` if the application made the connection.
@@ -117,3 +115,6 @@ const CHECK_EVERY: u64 = 1_000;
 
 /// The shortest time between two new connections, while the address still leads to a replica.
 const PAUSE: Duration = Duration::from_millis(200);
+
+pub(super) const CONNECTION_LIMIT: Duration = Duration::from_millis(900);
+pub(super) const RESPONSE_LIMIT: Duration = Duration::from_millis(1_800);
