@@ -332,6 +332,36 @@ async fn with_the_id_from_before_a_rotation_a_log_out_is_a_log_out() {
 }
 
 #[tokio::test]
+async fn a_log_out_ends_a_session_that_was_rotated_after_it_was_read() {
+    for rotations in [1, 3] {
+        for mut site in Site::each().await {
+            site.get("/login").await;
+            let log_out = site.begin("/logout").await;
+            for _ in 0..rotations {
+                site.get("/rotate").await;
+            }
+            let rotated = site.browser.header();
+            site.end(log_out).await;
+            assert_eq!(site.send("/me", &rotated).await.0, "nobody", "{rotations} rotations, {}", site.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_renews_a_session_that_was_rotated_after_it_was_read() {
+    for mut site in Site::each().await {
+        let log_in = site.begin("/login").await;
+        site.get("/rotate").await;
+        let rotated = site.browser.header();
+        let (text, set_cookies) = site.end(log_in).await;
+        assert!(!set_cookies.is_empty(), "{}: {text}", site.engine);
+        site.browser.apply(&set_cookies);
+        assert_eq!(site.get("/keys").await, "cart user", "{}", site.engine);
+        assert_eq!(site.send("/keys", &rotated).await.0, "", "{}", site.engine);
+    }
+}
+
+#[tokio::test]
 async fn with_the_id_from_before_a_rotation_a_log_in_renews_the_session() {
     for mut site in Site::each().await {
         let before = site.browser.header();

@@ -5,6 +5,8 @@ mod attacks;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod caching_proxy;
+#[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
 mod cookies;
@@ -26,6 +28,8 @@ mod late_requests;
 mod lifetimes;
 #[cfg(test)]
 mod manuals;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]

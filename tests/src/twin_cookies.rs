@@ -147,6 +147,33 @@ async fn a_session_in_pieces_survives_responses_that_cross() {
 }
 
 #[tokio::test]
+async fn a_session_in_pieces_stays_through_changed_attributes_and_no_piece_is_left() {
+    for change in CHANGES {
+        let (layer, _) = chunked(4);
+        let layer = layer.name("sid").unwrap();
+        let (old, new) = (app(layer.clone()), app(change(layer)));
+        for first in ["/write", "/login"] {
+            let mut jar = Jar::default();
+            jar.get(&old, "/big/5000").await;
+            jar.get(&new, first).await;
+            assert_eq!(jar.get(&new, "/me").await, "alice", "{first}");
+            jar.get(&new, "/login").await;
+            assert_eq!(jar.get(&new, "/me").await, "alice", "{first}");
+            // One response removes at most twelve cookies.
+            jar.get(&new, "/big/5001").await;
+            assert_eq!(jar.names(), ["sid.1", "sid.2"]);
+            jar.get(&new, "/logout").await;
+            assert_eq!(jar.get(&new, "/me").await, "nobody", "{first}");
+        }
+        let mut jar = Jar::default();
+        jar.get(&old, "/big/5000").await;
+        jar.get(&new, "/logout").await;
+        jar.get(&new, "/logout").await;
+        assert_eq!(jar.names(), [""; 0]);
+    }
+}
+
+#[tokio::test]
 async fn pieces_that_are_no_longer_allowed_are_not_read_and_go() {
     let (layer, _) = chunked(4);
     let (pieces, whole) = (app(layer.clone()), app(layer.chunked(1)));

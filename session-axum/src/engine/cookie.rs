@@ -103,18 +103,28 @@ pub(super) fn carry_out(
     next_id: &mut NextId,
     context: Context<'_>,
 ) -> Result<CarriedOut, Error> {
-    if let Some(end) = plan.continued().and_then(|live| ends.find(live.frame.id, context.now)) {
+    let found = plan.continued().and_then(|live| ends.find(live.frame.id, context.now));
+    if let Some(end) = found.filter(|end| stops(plan, *end)) {
         return Ok(CarriedOut::EndedElsewhere(end));
     }
     let cookies = cookies(plan, next_id, context)?;
     for (id, end) in ending(plan, next_id)? {
         if end == End::Deleted && ends.find(id, context.now) == Some(End::Renewed) {
             log_out_met_a_renewal();
-        } else {
-            ends.note(id, end, context.now);
+            continue;
         }
+        for successor in ends.successors(id, context.now) {
+            ends.note(successor, end, context.now);
+        }
+        ends.note(id, end, context.now);
     }
     Ok(CarriedOut::Done(cookies))
+}
+
+/// Returns whether a session that has ended since the request read it stops the plan. After a rotation a renewal goes
+/// on: it acts on the successor.
+pub(super) fn stops(plan: Plan<'_>, end: End) -> bool {
+    !(matches!(end, End::Rotated { .. }) && plan.changes.begins_anew())
 }
 
 /// Returns the ids that end with this plan, and how.

@@ -49,22 +49,38 @@ impl Ends {
     /// Returns how a session ended, if this process has ended it in the last minute. A session that was rotated ends
     /// with its successor.
     pub(super) fn find(&self, id: SessionId, now: u64) -> Option<End> {
+        let mut found = None;
+        self.follow(id, now, |end| found = Some(end));
+        found
+    }
+
+    /// Returns the ids that a session has got from rotations in the last minute.
+    pub(super) fn successors(&self, id: SessionId, now: u64) -> Vec<SessionId> {
+        let mut successors = Vec::new();
+        self.follow(id, now, |end| {
+            if let End::Rotated { successor } = end {
+                successors.push(successor.id());
+            }
+        });
+        successors
+    }
+
+    /// Calls `visit` with the end of the session, and then with the end of each successor.
+    fn follow(&self, mut id: SessionId, now: u64, mut visit: impl FnMut(End)) {
         let last = self.0.last.load(Relaxed);
         if last == 0 || !End::is_known(last, now) {
-            return None;
+            return;
         }
         let ring = self.ring();
-        let (mut id, mut found) = (id, None);
         for _ in 0..MOST_ROTATIONS {
             let Some((end, ended_at)) = ring.by_id.get(&id) else { break };
             if !End::is_known(*ended_at, now) {
                 break;
             }
-            found = Some(*end);
+            visit(*end);
             let End::Rotated { successor } = end else { break };
             id = successor.id();
         }
-        found
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {

@@ -140,6 +140,7 @@ impl Revocations {
     ) -> Result<CarriedOut, Error> {
         if let Some(live) = plan.continued()
             && let [Verdict::Ended(end, _)] = self.verdicts(std::slice::from_ref(live), context.now).await?[..]
+            && cookie::stops(plan, end)
         {
             return Ok(CarriedOut::EndedElsewhere(end));
         }
@@ -148,6 +149,9 @@ impl Revocations {
         let cookies = cookie::cookies(plan, next_id, context)?;
         for (id, end) in cookie::ending(plan, next_id)? {
             self.revoke(id, end, context.now).await?;
+            if plan.changes.begins_anew() || plan.changes.destroys() {
+                self.revoke_successors(id, end, context.now).await?;
+            }
         }
         if let (Outcome::Removed, Some(live), false) = (plan.outcome, plan.loaded.session(), plan.changes.destroys()) {
             self.note(live.frame.id, Some(CLEARED.to_owned()), context.now).await?;
@@ -187,6 +191,18 @@ impl Revocations {
             End::Rotated { successor } => Some(format!("\"{}\"", successor.id())),
         };
         self.note(id, end, now).await
+    }
+
+    /// Ends the sessions that a session became by rotations since the request read it. The list keeps the first entry of
+    /// an id.
+    async fn revoke_successors(&self, mut id: SessionId, end: End, now: u64) -> Result<(), Error> {
+        for _ in 0..MOST_ROTATIONS {
+            let entry = self.list.load(&RecordKey::of_revocation(id), now).await?.live();
+            let Some(End::Rotated { successor }) = entry.as_ref().map(end_of) else { break };
+            id = successor.id();
+            self.revoke(id, end, now).await?;
+        }
+        Ok(())
     }
 
     async fn note(&self, id: SessionId, end: Option<String>, now: u64) -> Result<(), Error> {

@@ -60,12 +60,13 @@ impl SessionCookie {
         }
         let mut valid = candidates.iter().filter_map(|(_, token)| accept(self.clocks.open(&token, ring, now)?));
         let (first, second) = (valid.next(), valid.next());
-        let in_pieces = self.find_in_pieces(cookies, ring, now).and_then(&accept);
-        match (first, second, in_pieces) {
-            (None, _, None) => Came::Nothing,
-            (None, _, Some(only)) | (Some(only), None, None) => Came::One(only),
-            (Some(first), second, in_pieces) => {
-                Came::Several([first].into_iter().chain(second).chain(valid).chain(in_pieces).collect())
+        let mut in_pieces = self.find_in_pieces(cookies, ring, now).into_iter().flatten().filter_map(&accept);
+        let (piece, other) = (in_pieces.next(), in_pieces.next());
+        match (first, second, piece, other) {
+            (None, _, None, _) => Came::Nothing,
+            (None, _, Some(only), None) | (Some(only), None, None, _) => Came::One(only),
+            (first, second, piece, other) => {
+                Came::Several(first.into_iter().chain(second).chain(valid).chain(piece).chain(other).collect())
             }
         }
     }
@@ -74,13 +75,23 @@ impl SessionCookie {
         cookies.find(&self.spec).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value)
     }
 
-    /// Finds the token that came in pieces under numbered names. Pieces of an older, longer token may still be there:
-    /// the longest run is tried first, then shorter ones.
-    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> Option<Verified> {
+    /// Finds the tokens that came in pieces under numbered names. Former settings may have left a second cookie under each
+    /// name. A browser sends the two in the same order for all names, so the first ones and the last ones belong together.
+    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> [Option<Verified>; 2] {
         if self.most_pieces < 2 {
-            return None;
+            return [None, None];
         }
-        let pieces: Vec<_> = (1..=self.most_pieces).map_while(|number| self.piece(cookies, number)).collect();
+        let pieces = |at: Which| -> Vec<_> {
+            (1..=self.most_pieces).map_while(|number| self.piece(cookies, number, at)).collect()
+        };
+        let (first, last) = (pieces(Which::First), pieces(Which::Last));
+        let twin = (first != last).then(|| self.longest(&first, ring, now)).flatten();
+        [twin, self.longest(&last, ring, now)]
+    }
+
+    /// Opens a token that came in pieces. Pieces of an older, longer token may still be there: the longest run is tried
+    /// first, then shorter ones.
+    fn longest(&self, pieces: &[&[u8]], ring: &Ring, now: u64) -> Option<Verified> {
         (1..=pieces.len()).rev().find_map(|count| {
             let text = pieces[..count].concat();
             self.clocks.open(&candidate(&text, ring)?, ring, now)
@@ -117,11 +128,8 @@ impl SessionCookie {
         };
         let pieces = if is_whole { 0 } else { set.len() };
         let beside = self.beside(cookies);
-        if beside.whole > 1 || (begins && spec.may_have_twins()) {
-            set.extend(spec.clear_twins(""));
-        }
         set.extend((!is_whole && beside.whole > 0).then(|| spec.clear("")));
-        set.extend(self.remove_pieces(pieces, &beside, cookies));
+        set.extend(self.remove_twins_and_pieces(pieces, begins, &beside, cookies));
         set.truncate(pieces.max(1) + MOST_REMOVED);
         Ok(set)
     }
@@ -133,10 +141,7 @@ impl SessionCookie {
         }
         let beside = self.beside(cookies);
         let mut removed: Vec<_> = (beside.whole > 0).then(|| self.spec.clear("")).into_iter().collect();
-        if beside.whole > 1 || self.spec.may_have_twins() {
-            removed.extend(self.spec.clear_twins(""));
-        }
-        removed.extend(self.remove_pieces(0, &beside, cookies));
+        removed.extend(self.remove_twins_and_pieces(0, true, &beside, cookies));
         removed.truncate(MOST_REMOVED);
         removed
     }
@@ -156,14 +161,12 @@ impl SessionCookie {
         self.ring.as_ref().map_or(0, |ring| self.spec.name().len() + ring.protection().token_len_of_payload(payload))
     }
 
-    /// Returns the value of a piece. If two different values came, it is unknown which one is ours, and the result is
-    /// `None`.
-    fn piece<'a>(&'a self, cookies: &'a RequestCookies, number: usize) -> Option<&'a [u8]> {
+    /// Returns the first or the last value of a piece.
+    fn piece<'a>(&'a self, cookies: &'a RequestCookies, number: usize, at: Which) -> Option<&'a [u8]> {
         let wanted = format!(".{number}");
-        let came = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == wanted.as_bytes());
-        let mut values = came.map(|(_, value)| value);
-        let first = values.next()?;
-        values.all(|value| value == first).then_some(first)
+        let mut came = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == wanted.as_bytes());
+        let (_, value) = if at == Which::First { came.next() } else { came.last() }?;
+        Some(value)
     }
 
     fn set_pieces(&self, token: &str, room: usize, max_age: Option<u64>) -> Result<Vec<String>, TooLarge> {
@@ -174,19 +177,42 @@ impl SessionCookie {
         (1..=token.len().div_ceil(room)).map(piece).collect()
     }
 
-    /// Removes the pieces that came with the request and are numbered above `last`, even if they are no longer allowed.
-    fn remove_pieces(&self, last: usize, beside: &Beside, cookies: &RequestCookies) -> Vec<String> {
-        let mut removed = Vec::new();
-        for number in (last + 1..=HIGHEST_PIECE).take_while(|_| beside.has_pieces) {
+    /// Removes the pieces that came with the request and are numbered above `last`, even if they are no longer allowed,
+    /// and the twins of our cookies. One response may not remove everything: cookies that came twice are removed first,
+    /// and those that did not come last. With `changes_id`, the session begins or ends.
+    fn remove_twins_and_pieces(
+        &self,
+        last: usize,
+        changes_id: bool,
+        beside: &Beside,
+        cookies: &RequestCookies,
+    ) -> Vec<String> {
+        let pieces = (1..=HIGHEST_PIECE).take_while(|_| beside.has_pieces).map(|number| {
             let suffix = format!(".{number}");
             let count = cookies.find(&self.spec).filter(|(came, _)| *came == suffix.as_bytes()).count();
-            removed.extend((count > 0).then(|| self.spec.clear(&suffix)));
-            if count > 1 {
-                removed.extend(self.spec.clear_twins(&suffix));
-            }
+            (number, suffix, count)
+        });
+        let pieces: Vec<_> = pieces.filter(|(.., count)| *count > 0).collect();
+        let mut removed: Vec<_> =
+            pieces.iter().filter(|(number, ..)| *number > last).map(|(_, suffix, _)| self.spec.clear(suffix)).collect();
+
+        let whole = (String::new(), beside.whole);
+        let mut names: Vec<_> = pieces.into_iter().map(|(_, suffix, count)| (suffix, count)).collect();
+        names.insert(if beside.whole == 0 { names.len() } else { 0 }, whole);
+        names.sort_by_key(|(_, count)| *count < 2);
+        let may_be_there = changes_id && self.spec.may_have_twins();
+        for (suffix, _) in names.iter().filter(|(_, count)| *count > 1 || may_be_there) {
+            removed.extend(self.spec.clear_twins(suffix));
         }
         removed
     }
+}
+
+/// Which of several cookies of one name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    First,
+    Last,
 }
 
 /// The cookies that came under the session's name: the number of whole cookies, and whether there were pieces.
