@@ -139,6 +139,11 @@ impl EditList {
         self.first.iter().chain(&self.others)
     }
 
+    /// Returns whether a helper flashes a message for the next page.
+    pub(crate) fn flashes(&self) -> bool {
+        self.iter().any(|edit| matches!(edit, Edit::Flash(batch) if !batch.messages.is_empty()))
+    }
+
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut Edit> {
         self.first.iter_mut().chain(&mut self.others)
     }

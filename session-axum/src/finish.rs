@@ -68,6 +68,9 @@ impl Finish {
             response = answer(&request, error);
             edits.extend(ResponseEdits::take(&mut response));
         }
+        if cfg!(debug_assertions) && edits.flashes() && shows_page(&response) {
+            request.settings.setup_warnings.flashing_on_a_page(response.status());
+        }
         let failed = failure.is_some() || is_failure(response.status());
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.

@@ -336,6 +336,11 @@ impl SessionLayer {
 
     /// Sets the name of the flash cookies: `__Host-flash` by default. Each cookie's name is this name, a dot and an id.
     ///
+    /// Each layer has its own messages. What a handler below an inner layer flashes, a page outside of that layer does not
+    /// show, and two nested layers cannot share a name. Two areas of a site that have sessions of their own can still share
+    /// their messages: add the layers side by side, each around its own routes, with the same keys and the same
+    /// `flash_name`.
+    ///
     /// # Errors
     ///
     /// Returns an error in the same cases as [`SessionLayer::name`].
@@ -352,6 +357,26 @@ impl SessionLayer {
     /// let client = Client::new(Router::new().route("/", get(save)).layer(layer));
     /// client.get("/").await;
     /// assert!(client.cookie_names()[0].starts_with("__Host-notes."));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A log-out in the administration whose message the shop shows:
+    ///
+    /// ```
+    /// # use axum::{Router, response::{IntoResponse, Redirect}, routing::get};
+    /// # use session_axum::{Flash, Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # async fn home(flash: Flash) -> String { flash.get("info").unwrap_or_default().to_owned() }
+    /// # async fn log_out() -> impl IntoResponse { Redirect::to("/").with_new_session().flashing(("info", "Bye!")) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let keys = Keys::generate();
+    /// let area = |name: &str| SessionLayer::signed(keys.clone()).name(name)?.flash_name("__Host-notes");
+    /// let admin = Router::new().route("/admin/log-out", get(log_out)).layer(area("__Host-admin")?);
+    /// let shop = Router::new().route("/", get(home)).layer(area("__Host-shop")?);
+    /// let client = Client::new(shop.merge(admin));
+    /// client.get("/admin/log-out").await;
+    /// assert_eq!(client.get("/").await.text(), "Bye!");
     /// # Ok(())
     /// # }
     /// ```

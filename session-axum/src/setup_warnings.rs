@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 
 /// The warnings that one layer has already logged, and what it has counted for them.
 #[derive(Debug, Default)]
@@ -12,6 +12,7 @@ pub(crate) struct SetupWarnings {
     never_back: Once,
     owner_without_store: Once,
     without_effect: Once,
+    flashing_on_a_page: Once,
     rivals: OncePerMinute,
     foreign: OncePerMinute,
     clock_ahead: OncePerMinute,
@@ -57,6 +58,17 @@ impl SetupWarnings {
         let Some((setting, place)) = idle else { return };
         self.without_effect.run(|| {
             tracing::error!(setting, "a setting of the session layer has no effect: use it with {place}, or remove it");
+        });
+    }
+
+    /// Warns about `.flashing(..)` on a response that is a page itself.
+    pub(crate) fn flashing_on_a_page(&self, status: StatusCode) {
+        self.flashing_on_a_page.run(|| {
+            tracing::warn!(
+                %status,
+                "a response that is a page flashed a message, and only the next page shows it: flash on a redirect, or \
+                 show the message on this page with `flash.now(..)`"
+            );
         });
     }
 

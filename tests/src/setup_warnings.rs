@@ -7,6 +7,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{StatusCode, header},
+    response::Redirect,
     routing::get,
 };
 use session_axum::{
@@ -320,4 +321,34 @@ async fn the_order_of_the_settings_does_not_matter() {
     let began = tokio::time::Instant::now();
     assert_eq!(client.get("/").await.status(), 503);
     assert_eq!(began.elapsed(), Duration::from_millis(100));
+}
+
+#[tokio::test]
+#[cfg(debug_assertions)]
+async fn flashing_on_a_page_is_a_warning_once() {
+    let app = Router::new()
+        .route("/page", get(|| async { "saved".flashing(("info", "saved")) }))
+        .route("/refused", get(|| async { (StatusCode::UNPROCESSABLE_ENTITY, "no").flashing(("info", "no")) }))
+        .route("/redirect", get(|| async { Redirect::to("/").flashing(("info", "saved")) }))
+        .route("/htmx", get(|| async { ([("hx-redirect", "/")], "").flashing(("info", "saved")) }))
+        .route("/empty", get(|| async { StatusCode::NO_CONTENT.flashing(("info", "saved")) }))
+        .route("/nothing", get(|| async { "page".flashing(None::<(&str, &str)>) }))
+        .route("/now", get(|mut flash: Flash| async move { flash.now("info", "saved") }))
+        .route(
+            "/toast",
+            get(async |flash: Flash| {
+                let mut page = "saved".flashing(("info", "saved"));
+                drop(flash.take_pending(&mut page));
+                page
+            }),
+        );
+    for (path, lines) in
+        [("/redirect", 0), ("/htmx", 0), ("/empty", 0), ("/nothing", 0), ("/toast", 0), ("/page", 1), ("/refused", 1)]
+    {
+        let client = client(app.clone().layer(layer()));
+        let (logs, _guard) = Logs::capture();
+        client.get(path).await;
+        client.get(path).await;
+        assert_eq!(lines_with(&logs, "a response that is a page flashed a message"), lines, "{path}");
+    }
 }
