@@ -485,7 +485,8 @@ impl SessionLayer {
     /// A response to a request that called [`Session::destroy`](crate::Session::destroy), or that has
     /// [`.with_new_session()`](crate::SessionResponseExt::with_new_session), then says `Clear-Site-Data: "cache"`. Without
     /// it, the back button can show a page from before the log-out, unless the page said `Cache-Control: no-store`.
-    /// Browsers ignore the header over plain HTTP, except on localhost, and some take seconds to obey it.
+    /// Browsers ignore the header over plain HTTP, except on localhost, and some take seconds to obey it. Chromium may
+    /// still show the page from which the log-out was sent.
     ///
     /// # Examples
     ///

@@ -86,7 +86,7 @@ pub(super) async fn shrink(mut play: Vec<Step>, fails: impl AsyncFn(&[Step]) -> 
     play
 }
 
-/// A small generator of random numbers (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+/// A small generator of random numbers (`SplitMix64`, <https://prng.di.unimi.it/splitmix64.c>).
 struct Random(u64);
 
 impl Random {
