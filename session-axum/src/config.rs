@@ -136,6 +136,8 @@ pub(crate) struct Config {
     /// The largest number of cookies that one session may use.
     pub(crate) most_pieces: usize,
     pub(crate) save_on_server_error: bool,
+    /// Whether a response that ends the session tells the browser to drop its cached pages.
+    pub(crate) clears_site_data: bool,
     pub(crate) on_error: OnError,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -158,6 +160,7 @@ impl Config {
             is_persistent: false,
             most_pieces: 1,
             save_on_server_error: false,
+            clears_site_data: false,
             on_error: Arc::new(Error::calm_response),
             clock: Arc::new(SystemClock),
         }

@@ -20,7 +20,7 @@ use crate::{
         staged::Staged,
     },
     wire::{
-        headers::{add_cookies, mark_read},
+        headers::{add_cookies, clear_cache, mark_read},
         page_view::shows_page,
     },
 };
@@ -76,10 +76,17 @@ impl Finish {
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
         let attempt = Attempt { shows_messages: shows_messages(&request, &response), saves, finishes_saves: may_ask };
+        let mut logs_out = edits.iter().any(Edit::is_end) || closed.ends();
         let cookies = match attempt.run(&request, &mut closed, edits).await {
             Ok(cookies) => cookies,
-            Err(failed) => finish_failed(&request, &mut closed, failed, &mut response).await,
+            Err(failed) => {
+                logs_out &= !failed.error.is_about_the_store();
+                finish_failed(&request, &mut closed, failed, &mut response).await
+            }
         };
+        if logs_out && request.settings.config.clears_site_data {
+            clear_cache(response.headers_mut());
+        }
         if !cookies.is_empty() {
             add_cookies(response.headers_mut(), cookies);
         } else if was_read || closed.session_was_asked_for() {

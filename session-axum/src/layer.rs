@@ -505,6 +505,32 @@ impl SessionLayer {
         })
     }
 
+    /// Sets whether a log-out also makes the browser drop its cached pages of this site: no by default.
+    ///
+    /// A response to a request that called [`Session::destroy`](crate::Session::destroy), or that has
+    /// [`.with_new_session()`](crate::SessionResponseExt::with_new_session), then says `Clear-Site-Data: "cache"`. Without
+    /// it, the back button can show a page from before the log-out, unless the page said `Cache-Control: no-store`.
+    /// Browsers ignore the header over plain HTTP, except on localhost, and some take seconds to obey it. Chromium may
+    /// still show the page from which the log-out was sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, SessionLayer, SessionResponseExt, testing::Client};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).clear_site_data(true);
+    /// let app = Router::new().route("/logout", get(|| async { "Bye".with_new_session() })).layer(layer);
+    /// let response = Client::new(app).get("/logout").await;
+    /// assert_eq!(response.headers()["clear-site-data"], "\"cache\"");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn clear_site_data(self, clear: bool) -> Self {
+        self.with_safe(|config| config.clears_site_data = clear)
+    }
+
     /// Sends the cookies over plain HTTP too, for development without HTTPS. The log warns about it.
     ///
     /// An attacker on the network can then take over a session. The cookies lose the attribute Secure and the prefix of

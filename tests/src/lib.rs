@@ -5,6 +5,8 @@ mod attacks;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod browser_races;
+#[cfg(test)]
 mod caching_proxy;
 #[cfg(test)]
 mod compile_fail;

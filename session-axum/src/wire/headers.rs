@@ -45,6 +45,14 @@ pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
     }
 }
 
+/// Tells the browser to drop the pages of this site from its cache (W3C, Clear Site Data).
+pub(crate) fn clear_cache(headers: &mut HeaderMap) {
+    let clears = |directive: &[u8]| directive == b"\"cache\"" || directive == b"\"*\"";
+    if !headers.get_all(CLEAR_SITE_DATA).iter().flat_map(list).any(clears) {
+        headers.append(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
+    }
+}
+
 /// Adds `Vary: Cookie`, unless it is there.
 fn add_vary(headers: &mut HeaderMap) {
     let cookie = HeaderValue::from_static("Cookie");
@@ -117,5 +125,6 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -272,10 +272,8 @@ impl Rules {
         let (now, browser) = (request.answered_at(), request.browser);
         let met = || self.others(number).filter(|it| it.begins_session() && it.overlaps(request));
         let is_crossed = request.deployment != self.deployments || self.browsers[browser].is_crossed;
-        // After a minute nothing leads from the former id of a rotation to the session.
-        let is_out_of_reach = |it: &Request| it.action == Action::Rotate && it.sets && now > it.answered_at() + MINUTE;
         let overlapping = || self.others(number).filter(|it| it.overlaps(request) && it.answered.is_some());
-        let expected = if overlapping().any(is_out_of_reach) || met().any(|it| it.arrived.is_some()) {
+        let expected = if overlapping().any(|it| it.is_out_of_reach(request)) || met().any(|it| it.arrived.is_some()) {
             Expected::Anything
         } else if !request.saw_user && (request.came_with_stale_cookie || !request.is_alone) {
             // It came with a session that was over: it ended nothing, and its answer leaves the cookie.
@@ -367,7 +365,10 @@ impl Rules {
     fn is_beside_log_in(&self, number: usize) -> bool {
         let request = &self.requests[number];
         let mut log_ins = self.others(number).filter(|it| it.begins_session() && it.overlaps(request));
-        log_ins.any(|log_in| self.have_other_sessions(log_in, request))
+        log_ins.any(|log_in| {
+            let mut rotations = self.others(number).filter(|it| it.sets && it.overlaps(log_in));
+            self.have_other_sessions(log_in, request) || rotations.any(|it| it.is_out_of_reach(log_in))
+        })
     }
 
     /// Returns whether another session may have come into the jar between the sendings of two requests.
@@ -473,6 +474,14 @@ impl Request {
     fn gives_or_ends_id(&self) -> bool {
         let gives = self.sets && matches!(self.action, Action::LogIn | Action::Renew | Action::Rotate);
         gives || (self.succeeded && self.action == Action::LogOut)
+    }
+
+    /// Returns whether this is a rotation that was over for more than a minute when the other request was answered:
+    /// nothing leads from the former id to the session any more.
+    fn is_out_of_reach(&self, other: &Self) -> bool {
+        let both = self.answered.zip(other.answered);
+        let is_rotation = self.action == Action::Rotate && self.sets;
+        is_rotation && both.is_some_and(|(own, at)| at.seconds > own.seconds + MINUTE)
     }
 
     /// Returns whether both were under way at the same time.
