@@ -15,7 +15,12 @@ use crate::{
     error::Error,
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
-    wire::{flash_cookies::FlashCookie, request_cookies::RequestCookies, session_cookie::SessionCookie},
+    wire::{
+        flash_cookies::FlashCookie,
+        request_cookies::RequestCookies,
+        return_cookie::{RETURN_SUFFIX, ReturnCookie},
+        session_cookie::SessionCookie,
+    },
 };
 
 /// The checked settings, and what is derived from them for requests.
@@ -24,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) session_cookie: SessionCookie,
     pub(crate) flash_cookie: FlashCookie,
+    pub(crate) return_cookie: ReturnCookie,
     pub(crate) setup_warnings: Arc<SetupWarnings>,
 }
 
@@ -38,12 +44,17 @@ impl Settings {
             spec: session,
             most_pieces: config.most_pieces,
         };
+        let return_cookie = ReturnCookie {
+            ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
+            spec: flash.clone(),
+            lifetime: config.flash_lifetime,
+        };
         let flash_cookie = FlashCookie {
             ring: config.ring(Purpose::Flash, flash.name()),
             spec: flash,
             lifetime: config.flash_lifetime,
         };
-        Ok(Self { config, session_cookie, flash_cookie, setup_warnings: Arc::default() })
+        Ok(Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings: Arc::default() })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {

@@ -168,12 +168,14 @@ impl Attempt {
     }
 
     fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
-        let is_unchanged = flash.added.is_empty() && !flash.removes_unread();
+        let is_unchanged = flash.added.is_empty() && !flash.removes_unread() && !flash.changes_return_page();
         if is_unchanged && !request.flash_was_read() && !drops_flash(request) {
             return Ok(Vec::new());
         }
-        let Settings { flash_cookie, .. } = &*request.settings;
-        flash_cookie.write(request.incoming(), flash, self.consumed(request), request.settings.now())
+        let (Settings { flash_cookie, return_cookie, .. }, now) = (&*request.settings, request.settings.now());
+        let mut cookies = flash_cookie.write(request.incoming(), flash, self.consumed(request), now)?;
+        cookies.extend(return_cookie.write(&flash.return_page, &request.cookies, now)?);
+        Ok(cookies)
     }
 
     /// Returns which messages of the request this response removes.

@@ -91,6 +91,7 @@ mod finish;
 pub mod flash;
 pub mod form;
 mod future;
+mod guard;
 mod layer;
 mod pairs;
 mod rejection;
@@ -120,6 +121,7 @@ pub use devices::{LiveSession, Sessions};
 pub use error::{Error, ErrorKind};
 #[doc(inline)]
 pub use flash::{Flash, Message};
+pub use guard::Refusal;
 pub use layer::SessionLayer;
 pub use rejection::{MissingLayer, SessionRejection};
 #[doc(inline)]

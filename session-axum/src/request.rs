@@ -414,6 +414,12 @@ impl LoadedRequest {
         })
     }
 
+    /// Returns the page that the visitor wanted before a guard sent them elsewhere.
+    pub(crate) fn return_page(&self) -> Option<String> {
+        let Request { settings, cookies, .. } = &*self.0;
+        settings.return_cookie.read(cookies, settings.now())
+    }
+
     /// Fails the response.
     pub(crate) fn fail(&self, error: Error) {
         self.0.fail(error);

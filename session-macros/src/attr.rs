@@ -22,6 +22,8 @@ pub(crate) struct ContainerOptions {
     pub(crate) prefix: Option<LitStr>,
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) redirect: Option<LitStr>,
+    pub(crate) return_to: Option<Ident>,
+    pub(crate) confirmed_within: Option<LitStr>,
     pub(crate) krate: Option<LitStr>,
 }
 
@@ -35,17 +37,19 @@ pub(crate) struct FieldOptions {
 }
 
 impl ContainerOptions {
-    pub(crate) const NAMES: [&'static str; 4] = ["prefix", "rename_all", "redirect", "crate"];
+    pub(crate) const NAMES: [&'static str; 6] =
+        ["prefix", "rename_all", "redirect", "return_to", "confirmed_within", "crate"];
 
     pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
         for given in given(attributes, Place::Struct, mistakes) {
-            let value = given.text(mistakes);
             match given.name.to_string().as_str() {
-                "prefix" => options.prefix = value,
-                "rename_all" => options.rename_all = value,
-                "redirect" => options.redirect = value,
-                _ => options.krate = value,
+                "prefix" => options.prefix = given.text(mistakes),
+                "rename_all" => options.rename_all = given.text(mistakes),
+                "redirect" => options.redirect = given.text(mistakes),
+                "return_to" => options.return_to = given.flag(mistakes),
+                "confirmed_within" => options.confirmed_within = given.text(mistakes),
+                _ => options.krate = given.text(mistakes),
             }
         }
         options

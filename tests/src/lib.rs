@@ -21,9 +21,13 @@ mod forms;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod late_requests;
 #[cfg(test)]
 mod lifetimes;
+#[cfg(test)]
+mod log_in_examples;
 #[cfg(test)]
 mod manuals;
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use session_core::flash::{Batch, MessageLists};
 
+use crate::wire::return_cookie::ReturnPage;
+
 /// The changes of a request to the flash: the keys that were read, and the messages that were added.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
@@ -17,6 +19,8 @@ pub(crate) struct FlashChanges {
     removed: Vec<String>,
     /// The messages and the form for the next page.
     pub(crate) added: Batch,
+    /// What the response does with the page that the visitor wanted before a guard sent them elsewhere.
+    pub(crate) return_page: ReturnPage,
 }
 
 /// The decision of a handler about all messages that came with the request. The last decision counts.
@@ -73,7 +77,8 @@ impl FlashChanges {
 
     /// Removes everything: what came with the request, and what was added so far.
     pub(crate) fn begin_anew(&mut self) {
-        *self = Self { fate: Fate::Discarded, ..Self::default() };
+        let return_page = std::mem::take(&mut self.return_page);
+        *self = Self { fate: Fate::Discarded, return_page, ..Self::default() };
     }
 
     /// Removes the messages under these keys: those that came with the request, and those added so far.
@@ -85,6 +90,11 @@ impl FlashChanges {
     /// Returns whether the changes remove something that came with the request, even if no handler has read it.
     pub(crate) fn removes_unread(&self) -> bool {
         self.drops_forms || !self.removed.is_empty() || matches!(self.fate, Fate::KeptOnly(_) | Fate::Discarded)
+    }
+
+    /// Returns whether the response sets or removes the page that the visitor wanted.
+    pub(crate) const fn changes_return_page(&self) -> bool {
+        !matches!(self.return_page, ReturnPage::Unchanged)
     }
 
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
