@@ -9,7 +9,7 @@ use session_core::{
     store::{StoreError, StoreErrorKind},
 };
 pub use session_core::{
-    InvalidId, KeyError, KeyErrorKind,
+    InvalidId, KeyError, KeyErrorKind, SealError, SealErrorKind,
     cookie::{SettingsError, TooLarge},
 };
 
@@ -77,6 +77,8 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
+    /// A value could not be sealed by a [`Sealer`](crate::Sealer).
+    Seal(SealErrorKind),
     /// An owner or a label is empty, has more than 255 bytes, or contains a NUL.
     InvalidName,
 }
@@ -206,6 +208,12 @@ impl From<RandomError> for Error {
     }
 }
 
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self { kind: ErrorKind::Seal(error.kind()), source: Some(Arc::new(error)) }
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self { kind: ErrorKind::Store(error.kind()), source: Some(Arc::new(error)) }
@@ -242,6 +250,7 @@ impl fmt::Display for Error {
                 Some(error) => error.fmt(f),
                 None => f.write_str("the session store failed"),
             },
+            ErrorKind::Seal(_) => f.write_str("a value could not be sealed"),
             ErrorKind::Gone => f.write_str(
                 "the session ended while its request ran, so its changes are lost: ask the visitor to start again",
             ),

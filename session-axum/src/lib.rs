@@ -131,6 +131,6 @@ pub use session::Untyped;
 pub use session::{Destroyed, Session};
 #[doc(hidden)]
 pub use session_core::__private;
-pub use session_core::{Clock, KeyError, Keys, SessionData, SessionId, SystemClock, cookie::SettingsError};
+pub use session_core::{Clock, KeyError, Keys, Sealer, SessionData, SessionId, SystemClock, cookie::SettingsError};
 pub use session_macros::SessionData;
 pub use state::loaded::Ended;

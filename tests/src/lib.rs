@@ -45,6 +45,8 @@ mod saved_values;
 #[cfg(test)]
 mod saving;
 #[cfg(test)]
+mod sealed_values;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod services;
