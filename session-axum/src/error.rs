@@ -77,6 +77,8 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
+    /// The cookie of a [`Ticket`](crate::Ticket) cannot be set: it has the name of the layer's own cookies.
+    Ticket,
     /// A value could not be sealed by a [`Sealer`](crate::Sealer).
     Seal(SealErrorKind),
     /// An owner or a label is empty, has more than 255 bytes, or contains a NUL.
@@ -208,6 +210,12 @@ impl From<RandomError> for Error {
     }
 }
 
+impl From<SettingsError> for Error {
+    fn from(error: SettingsError) -> Self {
+        Self { kind: ErrorKind::Ticket, source: Some(Arc::new(error)) }
+    }
+}
+
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         Self { kind: ErrorKind::Seal(error.kind()), source: Some(Arc::new(error)) }
@@ -250,6 +258,10 @@ impl fmt::Display for Error {
                 Some(error) => error.fmt(f),
                 None => f.write_str("the session store failed"),
             },
+            ErrorKind::Ticket => f.write_str(
+                "the cookie of a ticket cannot be set: give the ticket another name, which does not begin with the name of \
+                 the session's or the flash's cookie",
+            ),
             ErrorKind::Seal(_) => f.write_str("a value could not be sealed"),
             ErrorKind::Gone => f.write_str(
                 "the session ended while its request ran, so its changes are lost: ask the visitor to start again",

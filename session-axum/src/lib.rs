@@ -104,6 +104,7 @@ mod state;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod ticket;
 mod wire;
 
 /// The trait of session stores, and its errors.
@@ -132,5 +133,8 @@ pub use session::{Destroyed, Session};
 #[doc(hidden)]
 pub use session_core::__private;
 pub use session_core::{Clock, KeyError, Keys, Sealer, SessionData, SessionId, SystemClock, cookie::SettingsError};
-pub use session_macros::SessionData;
+pub use session_macros::{SessionData, TicketData};
 pub use state::loaded::Ended;
+#[doc(hidden)]
+pub use ticket::TicketValue;
+pub use ticket::{Ticket, TicketData};

@@ -42,6 +42,8 @@ pub struct Sealer {
     keys: Keys,
     protection: Protection,
     purpose: String,
+    /// The name of the cookie that the values are in; empty if they are in none.
+    cookie_name: String,
     application: String,
     clock: Arc<dyn Clock>,
 }
@@ -64,9 +66,27 @@ impl Keys {
     /// ```
     #[must_use]
     pub fn sealer(&self, purpose: &str) -> Sealer {
-        let (protection, purpose, application) = (Protection::Signed, format!("value/{purpose}"), String::new());
-        let ring = self.ring_of(protection, purpose.as_bytes(), "", &application);
-        Sealer { ring, keys: self.clone(), protection, purpose, application, clock: Arc::new(SystemClock) }
+        self.sealer_of(Protection::Signed, purpose, "", "")
+    }
+
+    /// Creates a sealer for the tickets in a cookie.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn ticket_sealer(&self, protection: Protection, cookie_name: &str, application: &str) -> Sealer {
+        self.sealer_of(protection, "ticket", cookie_name, application)
+    }
+
+    fn sealer_of(&self, protection: Protection, purpose: &str, cookie_name: &str, application: &str) -> Sealer {
+        let purpose = format!("value/{purpose}");
+        Sealer {
+            ring: self.ring_of(protection, purpose.as_bytes(), cookie_name, application),
+            keys: self.clone(),
+            protection,
+            purpose,
+            cookie_name: cookie_name.to_owned(),
+            application: application.to_owned(),
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 
@@ -156,7 +176,12 @@ impl Sealer {
     /// assert_eq!(sealer.seal(&"x".repeat(4_096), hour).unwrap_err().kind(), SealErrorKind::TooLong);
     /// ```
     pub fn seal<T: Serialize + ?Sized>(&self, value: &T, time_to_live: Duration) -> Result<String, SealError> {
-        let (text, now) = (encode(value)?, self.now());
+        self.seal_text(&encode(value)?, time_to_live, self.now())
+    }
+
+    /// Does the same as [`seal`](Self::seal) for a JSON text, at `now` in seconds since 1970.
+    #[doc(hidden)]
+    pub fn seal_text(&self, text: &str, time_to_live: Duration, now: u64) -> Result<String, SealError> {
         let frame = Frame { id: SessionId::random()?, created_at: now, issued_at: now };
         let mut body = frame.begin_body(EXPIRY + text.len());
         body.extend_from_slice(&now.saturating_add(time_to_live.as_secs()).to_be_bytes());
@@ -185,11 +210,18 @@ impl Sealer {
     /// ```
     #[must_use]
     pub fn open<T: DeserializeOwned>(&self, text: &str) -> Option<T> {
+        self.open_at(text, self.now())
+    }
+
+    /// Does the same as [`open`](Self::open), at `now` in seconds since 1970.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn open_at<T: DeserializeOwned>(&self, text: &str, now: u64) -> Option<T> {
         if text.len() > LONGEST {
             return None;
         }
         let verified = self.ring.open(&Token::parse(text.as_bytes(), self.protection)?)?;
-        decode(value_at(&verified, self.now())?).ok()
+        decode(value_at(&verified, now)?).ok()
     }
 
     fn now(&self) -> u64 {
@@ -197,8 +229,8 @@ impl Sealer {
     }
 
     fn with_ring(self) -> Self {
-        let Self { keys, protection, purpose, application, .. } = &self;
-        let ring = keys.ring_of(*protection, purpose.as_bytes(), "", application);
+        let Self { keys, protection, purpose, cookie_name, application, .. } = &self;
+        let ring = keys.ring_of(*protection, purpose.as_bytes(), cookie_name, application);
         Self { ring, ..self }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Data as Shape, DeriveInput, Fields, Ident, LitStr, Path, Type, TypeReference, ext::IdentExt};
+use syn::{Data as Shape, DeriveInput, Fields, Ident, LitStr, Path, Type, TypeReference, ext::IdentExt, parse_quote};
 
 use crate::{
     ast::{Case, Data, Default, Field, Key, Role},
@@ -239,13 +239,16 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 fn private(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> TokenStream {
-    let default = quote!(::session_axum::__private);
+    let path = path_of(krate, mistakes);
+    quote!(#path::__private)
+}
+
+/// Returns the path of session-axum.
+pub(crate) fn path_of(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> Path {
+    let default = parse_quote!(::session_axum);
     let Some(literal) = krate else { return default };
-    literal.parse_with(Path::parse_mod_style).map_or_else(
-        |_| {
-            mistakes.add(literal, "`crate` needs the path of session-axum, like \"::my_framework::session\"");
-            default
-        },
-        |path| quote!(#path::__private),
-    )
+    literal.parse_with(Path::parse_mod_style).unwrap_or_else(|_| {
+        mistakes.add(literal, "`crate` needs the path of session-axum, like \"::my_framework::session\"");
+        default
+    })
 }

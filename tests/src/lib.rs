@@ -61,6 +61,8 @@ mod template_examples;
 #[cfg(test)]
 mod templates;
 #[cfg(test)]
+mod tickets;
+#[cfg(test)]
 mod twin_cookies;
 #[cfg(test)]
 mod typed;

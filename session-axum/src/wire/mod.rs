@@ -9,3 +9,4 @@ pub(crate) mod page_view;
 pub(crate) mod request_cookies;
 pub(crate) mod return_cookie;
 pub(crate) mod session_cookie;
+pub(crate) mod ticket_cookie;
