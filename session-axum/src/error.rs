@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+pub use crate::session_config::ConfigError;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use session_core::{

@@ -99,6 +99,7 @@ mod request;
 pub mod response;
 pub mod service;
 mod session;
+mod session_config;
 mod setup_warnings;
 mod state;
 mod template;
@@ -130,6 +131,7 @@ pub use response::SessionResponseExt;
 #[doc(hidden)]
 pub use session::Untyped;
 pub use session::{Destroyed, Session};
+pub use session_config::{CookieEngine, SessionConfig};
 #[doc(hidden)]
 pub use session_core::__private;
 pub use session_core::{Clock, KeyError, Keys, Sealer, SessionData, SessionId, SystemClock, cookie::SettingsError};

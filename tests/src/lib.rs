@@ -7,6 +7,8 @@ mod browser;
 #[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod derive;
