@@ -13,6 +13,7 @@ use axum::{
 };
 use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+use tower_http::csrf::CsrfLayer;
 
 /// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page. The page that they
 /// wanted is kept.
@@ -61,6 +62,7 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
         .route("/login", get(login_page).post(login))
         .route("/logout", post(logout))
         .layer(layer)
+        .layer(CsrfLayer::new()) // outside: refuses forms that other sites send, log-ins too
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use session_axum::{Error, Keys, Session, SessionId, SessionLayer, Ticket, TicketData};
+use tower_http::csrf::CsrfLayer;
 
 /// What the application remembers until the visitor comes back. `cross_site`: the browser sends it with a POST too.
 #[derive(Serialize, Deserialize, TicketData)]
@@ -105,6 +106,8 @@ pub(crate) fn app(layer: SessionLayer, sites: Sites) -> Router {
         .route("/callback", get(by_get).post(by_post))
         .route("/welcome", get(welcome))
         .layer(layer)
+        // The provider's POST is let through to this one path. There the ticket protects, and nothing touches the session.
+        .layer(CsrfLayer::new().with_insecure_bypass(|_, uri| uri.path() == "/callback"))
         .with_state(sites)
 }
 

@@ -59,6 +59,7 @@
 //!   [`Keys::with_fallback`], so that sessions continue.
 //! - Browsers send the cookies over HTTPS only. For development without HTTPS, use
 //!   [`SessionLayer::insecure_over_http`].
+//! - Refuse forms that other sites send: put tower-http's `CsrfLayer` outside the session layer.
 //! - Call [`Session::renew`] when a visitor logs in or gets more rights.
 //! - A copy of a signed or encrypted cookie still works after a log-out, until the session would have ended: see
 //!   [`Destroyed`]. [`SessionLayer::revocations`] and [`SessionLayer::stored`] end the copies too. With a store,

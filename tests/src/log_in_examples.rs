@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
 use session_axum::testing::{Client, TestResponse};
 
 use crate::support::{
@@ -132,4 +135,46 @@ async fn log_in_elsewhere(browser: &Browser, way: &str, host: &str) -> Outcome {
     browser.open(&format!("{}/callback?code=x&state=forged", sites.shop)).await?;
     assert!(browser.source().await?.contains("This log-in was not begun here."));
     Ok(())
+}
+
+/// Sends a form as a browser does from a page of `origin`.
+async fn post_from(client: &Client, path: &str, origin: &str, site: Option<&str>, form: &str) -> TestResponse {
+    let request = Request::post(path)
+        .header(header::HOST, "shop.example")
+        .header(header::ORIGIN, origin)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = site.into_iter().fold(request, |request, site| request.header("sec-fetch-site", site));
+    client.send(request.body(Body::from(form.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_log_in_from_another_site_is_refused_and_sets_no_cookie() {
+    let evil = "https://evil.example";
+    for (app, form) in
+        [(login::app(layer()), "user=mallory"), (session_examples::app(layer()), "user=mallory&password=x")]
+    {
+        let client = client(app);
+        for site in [Some("cross-site"), Some("same-site"), None] {
+            let refused = post_from(&client, "/login", evil, site, form).await;
+            assert_eq!((refused.status(), refused.set_cookies()), (StatusCode::FORBIDDEN, vec![]), "{site:?}");
+        }
+        for site in [Some("same-origin"), None] {
+            let accepted = post_from(&client, "/login", "https://shop.example", site, form).await;
+            assert_eq!(accepted.status(), StatusCode::SEE_OTHER, "{site:?}");
+        }
+        let session = client.cookie("__Host-session");
+        let refused = post_from(&client, "/logout", evil, Some("cross-site"), "").await;
+        assert_eq!((refused.status(), client.cookie("__Host-session")), (StatusCode::FORBIDDEN, session));
+    }
+}
+
+#[tokio::test]
+async fn a_callback_from_the_provider_passes_and_no_other_path() {
+    let client = client(oauth::app(layer(), sites("https://shop.example", "https://id.example")));
+    let [(_, code), (_, state)] = authorize(&client, "form_post").await;
+    let (form, provider) = (format!("code={code}&state={state}"), "https://id.example");
+    let answer = async |path| post_from(&client, path, provider, Some("cross-site"), &form).await.status();
+    assert_eq!(answer("/welcome").await, StatusCode::FORBIDDEN);
+    assert_eq!(answer("/callback").await, StatusCode::SEE_OTHER);
+    assert_eq!(answer("/callback").await, StatusCode::BAD_REQUEST);
 }
