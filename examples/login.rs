@@ -8,18 +8,17 @@
 
 use axum::{
     Form, Router,
-    extract::Request,
-    http::header,
-    middleware::{self, Next},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Redirect},
     routing::{get, post},
 };
 use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+use tower_http::csrf::CsrfLayer;
 
-/// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page.
+/// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page. The page that they
+/// wanted is kept.
 #[derive(SessionData)]
-#[session(redirect = "/login")]
+#[session(redirect = "/login", return_to)]
 struct Member {
     user: String,
 }
@@ -38,26 +37,14 @@ async fn orders(member: Session<Member>, flash: Flash) -> Html<String> {
     Html(format!("{} {}, no orders yet.", flash.get("success").unwrap_or_default(), escape(&member.user)))
 }
 
-/// Remembers the page that the visitor wanted when the guard redirects to the log-in page. The path belongs to this site,
-/// because a route has matched.
-async fn remember_the_way(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
-    if response.headers().get(header::LOCATION).is_some_and(|location| location == "/login") {
-        return response.adding_to_session([("return_to", path)]);
-    }
-    response
-}
-
 async fn login_page() -> Html<&'static str> {
     Html("<form method=post><label>Name <input name=user required></label> <button>Log in</button></form>")
 }
 
 async fn login(session: Session, Form(login): Form<Login>) -> Result<impl IntoResponse, Error> {
-    let back = session.take::<String>("return_to")?;
     session.renew(); // a new session id whenever the visitor gets more rights
     session.insert("user", &login.user)?;
-    Ok(Redirect::to(back.as_deref().unwrap_or("/account")).flashing(("success", "Welcome back,")))
+    Ok(session.return_to("/account").flashing(("success", "Welcome back,")))
 }
 
 async fn logout() -> impl IntoResponse {
@@ -68,19 +55,21 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+pub(crate) fn app(layer: SessionLayer) -> Router {
+    Router::new()
+        .route("/account", get(account))
+        .route("/orders", get(orders))
+        .route("/login", get(login_page).post(login))
+        .route("/logout", post(logout))
+        .layer(layer)
+        .layer(CsrfLayer::new()) // outside: refuses forms that other sites send, log-ins too
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let app = Router::new()
-        .route("/account", get(account))
-        .route("/orders", get(orders))
-        .route_layer(middleware::from_fn(remember_the_way))
-        .route("/login", get(login_page).post(login))
-        .route("/logout", post(logout))
-        .layer(layer);
-
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("The members' page is at http://{}/account", listener.local_addr()?);
-    axum::serve(listener, app).await
+    axum::serve(listener, app(layer)).await
 }

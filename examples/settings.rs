@@ -22,6 +22,7 @@ use minijinja::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use session_axum::{Error, Flash, Session, SessionData, SessionLayer, SessionResponseExt};
+use tower_http::csrf::CsrfLayer;
 
 pub mod profile;
 
@@ -36,6 +37,7 @@ pub fn app(layer: SessionLayer) -> Router {
         .fallback(async || sorry(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || sorry(StatusCode::METHOD_NOT_ALLOWED))
         .layer(layer.on_error(|error| sorry(error.status())))
+        .layer(CsrfLayer::new()) // outside: refuses forms that other sites send, log-ins too
 }
 
 /// The session as a struct: each field is a key.

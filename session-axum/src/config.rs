@@ -16,7 +16,11 @@ use crate::{
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
     wire::{
-        candidates::Clocks, flash_cookies::FlashCookie, request_cookies::RequestCookies, session_cookie::SessionCookie,
+        candidates::Clocks,
+        flash_cookies::FlashCookie,
+        request_cookies::RequestCookies,
+        return_cookie::{RETURN_SUFFIX, ReturnCookie},
+        session_cookie::SessionCookie,
     },
 };
 
@@ -26,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     pub(crate) session_cookie: SessionCookie,
     pub(crate) flash_cookie: FlashCookie,
+    pub(crate) return_cookie: ReturnCookie,
     pub(crate) setup_warnings: Arc<SetupWarnings>,
 }
 
@@ -43,13 +48,19 @@ impl Settings {
             most_pieces: config.most_pieces,
             clocks: clocks.clone(),
         };
+        let return_cookie = ReturnCookie {
+            ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
+            spec: flash.clone(),
+            lifetime: config.flash_lifetime,
+            clocks: clocks.clone(),
+        };
         let flash_cookie = FlashCookie {
             ring: config.ring(Purpose::Flash, flash.name()),
             spec: flash,
             lifetime: config.flash_lifetime,
             clocks,
         };
-        Ok(Self { config, session_cookie, flash_cookie, setup_warnings })
+        Ok(Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {

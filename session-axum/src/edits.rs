@@ -18,6 +18,7 @@ use crate::{
     pairs::IntoPairs,
     request::LoadedRequest,
     state::{flash_changes::FlashChanges, staged::Staged},
+    wire::{return_cookie::ReturnPage, ticket_cookie::TicketChange},
 };
 
 /// The change that one helper makes to the session or the flash.
@@ -39,6 +40,10 @@ pub(crate) enum Edit {
     NewFlash,
     /// Removes the messages under these keys: those that came with the request, and those added so far.
     RemoveFromFlash(Vec<String>),
+    /// Keeps the page that the visitor wanted before a guard sent them elsewhere; with `None`, forgets it.
+    ReturnTo(Option<String>),
+    /// Sets or removes a ticket.
+    Ticket(TicketChange),
     /// Fails the response, because the helper got a value that cannot be saved.
     Fail(Error),
 }
@@ -106,7 +111,7 @@ impl Edit {
                 let reserved = |key: &String| key.starts_with(RESERVED_PREFIX);
                 keys.iter().filter(|key| !reserved(key)).for_each(|key| staged.changes.remove(key));
             }
-            Self::Flash(_) | Self::NewFlash | Self::RemoveFromFlash(_) => {}
+            Self::Flash(_) | Self::NewFlash | Self::RemoveFromFlash(_) | Self::ReturnTo(_) | Self::Ticket(_) => {}
             Self::Fail(error) => return Err(error),
         }
         Ok(())
@@ -171,6 +176,10 @@ impl EditList {
                     flash.to_mut().added.extend(batch);
                 }
                 Edit::NewFlash => flash.to_mut().begin_anew(),
+                Edit::ReturnTo(page) => {
+                    flash.to_mut().return_page = page.map_or(ReturnPage::Forget, ReturnPage::Set);
+                }
+                Edit::Ticket(change) => flash.to_mut().change_ticket(change),
                 Edit::RemoveFromFlash(keys) => flash.to_mut().remove(keys),
                 edit => {
                     if edit.is_end() {

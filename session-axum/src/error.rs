@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+pub use crate::session_config::ConfigError;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use session_core::{
@@ -9,7 +10,7 @@ use session_core::{
     store::{StoreError, StoreErrorKind},
 };
 pub use session_core::{
-    InvalidId, KeyError, KeyErrorKind,
+    InvalidId, KeyError, KeyErrorKind, SealError, SealErrorKind,
     cookie::{SettingsError, TooLarge},
 };
 
@@ -77,6 +78,10 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
+    /// The cookie of a [`Ticket`](crate::Ticket) cannot be set: it has the name of the layer's own cookies.
+    Ticket,
+    /// A value could not be sealed by a [`Sealer`](crate::Sealer).
+    Seal(SealErrorKind),
     /// An owner or a label is empty, has more than 255 bytes, or contains a NUL.
     InvalidName,
 }
@@ -206,6 +211,18 @@ impl From<RandomError> for Error {
     }
 }
 
+impl From<SettingsError> for Error {
+    fn from(error: SettingsError) -> Self {
+        Self { kind: ErrorKind::Ticket, source: Some(Arc::new(error)) }
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self { kind: ErrorKind::Seal(error.kind()), source: Some(Arc::new(error)) }
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self { kind: ErrorKind::Store(error.kind()), source: Some(Arc::new(error)) }
@@ -242,6 +259,11 @@ impl fmt::Display for Error {
                 Some(error) => error.fmt(f),
                 None => f.write_str("the session store failed"),
             },
+            ErrorKind::Ticket => f.write_str(
+                "the cookie of a ticket cannot be set: give the ticket another name, which does not begin with the name of \
+                 the session's or the flash's cookie",
+            ),
+            ErrorKind::Seal(_) => f.write_str("a value could not be sealed"),
             ErrorKind::Gone => f.write_str(
                 "the session ended while its request ran, so its changes are lost: ask the visitor to start again",
             ),

@@ -161,7 +161,7 @@ impl Attempt {
         if let (true, Some(error)) = (self.saves, &closed.error) {
             return Err((**error).clone());
         }
-        let mut flash = if self.saves { Cow::Borrowed(&closed.flash) } else { Cow::default() };
+        let mut flash = if self.saves { Cow::Borrowed(&closed.flash) } else { Cow::Owned(closed.flash.rolled_back()) };
         let edits = edits.apply_to_flash(&mut flash)?;
         // The flash comes before the session: its cookies can fail, and a session's write cannot be taken back.
         let flash_cookies = self.flash_cookies(request, &flash)?;
@@ -178,12 +178,17 @@ impl Attempt {
     }
 
     fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
-        let is_unchanged = flash.added.is_empty() && !flash.removes_unread();
+        let is_unchanged = flash.added.is_empty() && !flash.removes_unread() && !flash.changes_other_cookies();
         if is_unchanged && !request.flash_was_read() && !drops_flash(request) {
             return Ok(Vec::new());
         }
-        let Settings { flash_cookie, .. } = &*request.settings;
-        flash_cookie.write(request.incoming(), flash, self.consumed(request), request.settings.now())
+        let (Settings { flash_cookie, return_cookie, .. }, now) = (&*request.settings, request.settings.now());
+        let mut cookies = flash_cookie.write(request.incoming(), flash, self.consumed(request), now)?;
+        cookies.extend(return_cookie.write(&flash.return_page, &request.cookies, now)?);
+        for ticket in &flash.tickets {
+            cookies.extend(ticket.write(&request.settings)?);
+        }
+        Ok(cookies)
     }
 
     /// Returns which messages of the request this response removes.

@@ -900,7 +900,6 @@ impl SessionLayer {
         self.with_safe(|config| config.clock = Arc::new(clock))
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) const fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }

@@ -59,6 +59,7 @@
 //!   [`Keys::with_fallback`], so that sessions continue.
 //! - Browsers send the cookies over HTTPS only. For development without HTTPS, use
 //!   [`SessionLayer::insecure_over_http`].
+//! - Refuse forms that other sites send: put tower-http's `CsrfLayer` outside the session layer.
 //! - Call [`Session::renew`] when a visitor logs in or gets more rights.
 //! - A copy of a signed or encrypted cookie still works after a log-out, until the session would have ended: see
 //!   [`Destroyed`]. [`SessionLayer::revocations`] and [`SessionLayer::stored`] end the copies too. With a store,
@@ -91,6 +92,7 @@ mod finish;
 pub mod flash;
 pub mod form;
 mod future;
+mod guard;
 mod layer;
 mod pairs;
 mod rejection;
@@ -98,11 +100,13 @@ mod request;
 pub mod response;
 pub mod service;
 mod session;
+mod session_config;
 mod setup_warnings;
 mod state;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod ticket;
 mod unattended;
 mod wire;
 
@@ -121,6 +125,7 @@ pub use devices::{LiveSession, Sessions};
 pub use error::{Error, ErrorKind};
 #[doc(inline)]
 pub use flash::{Flash, Message};
+pub use guard::Refusal;
 pub use layer::SessionLayer;
 pub use rejection::{MissingLayer, SessionRejection};
 #[doc(inline)]
@@ -128,9 +133,13 @@ pub use response::SessionResponseExt;
 #[doc(hidden)]
 pub use session::Untyped;
 pub use session::{Destroyed, Session};
+pub use session_config::{CookieEngine, SessionConfig};
 #[doc(hidden)]
 pub use session_core::__private;
-pub use session_core::{Clock, KeyError, Keys, SessionData, SessionId, SystemClock, cookie::SettingsError};
-pub use session_macros::SessionData;
+pub use session_core::{Clock, KeyError, Keys, Sealer, SessionData, SessionId, SystemClock, cookie::SettingsError};
+pub use session_macros::{SessionData, TicketData};
 pub use state::loaded::Ended;
+#[doc(hidden)]
+pub use ticket::TicketValue;
+pub use ticket::{Ticket, TicketData};
 pub use unattended::Unattended;

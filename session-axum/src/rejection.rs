@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use axum_core::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{StatusCode, request::Parts};
 
-use crate::{error::Error, request::Request};
+use crate::{error::Error, guard::Refusal, request::Request};
 
 /// The rejection of a route that has no usable [`SessionLayer`](crate::SessionLayer): a 500.
 ///
@@ -112,6 +112,16 @@ pub enum SessionRejection {
         key: &'static str,
         /// The path of the struct's `#[session(redirect = "..")]`, if it has one.
         redirect: Option<&'static str>,
+        /// The response.
+        refusal: Refusal,
+    },
+    /// The visitor has not [confirmed](crate::Session::confirm) who they are within the time that the struct requires. The
+    /// response is a 403, or the struct's redirect.
+    NotConfirmed {
+        /// The path of the struct's `#[session(redirect = "..")]`, if it has one.
+        redirect: Option<&'static str>,
+        /// The response.
+        refusal: Refusal,
     },
     /// The session could not be read. [`on_error`](crate::SessionLayer::on_error) makes the response.
     Failed(Error),
@@ -124,6 +134,7 @@ impl fmt::Display for SessionRejection {
             Self::MissingField { key, .. } => {
                 write!(f, "the session has no readable value for the required field `{key}`")
             }
+            Self::NotConfirmed { .. } => f.write_str("the visitor has not confirmed who they are lately"),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -132,7 +143,7 @@ impl fmt::Display for SessionRejection {
 impl std::error::Error for SessionRejection {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::MissingLayer(_) | Self::MissingField { .. } => None,
+            Self::MissingLayer(_) | Self::MissingField { .. } | Self::NotConfirmed { .. } => None,
             Self::Failed(error) => std::error::Error::source(error),
         }
     }
@@ -142,12 +153,7 @@ impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
         match self {
             Self::MissingLayer(error) => error.into_response(),
-            Self::MissingField { redirect: Some(location), .. } => {
-                (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static(location))]).into_response()
-            }
-            Self::MissingField { redirect: None, .. } => {
-                (StatusCode::UNAUTHORIZED, "Please log in first.").into_response()
-            }
+            Self::MissingField { refusal, .. } | Self::NotConfirmed { refusal, .. } => refusal.into_response(),
             Self::Failed(error) => error.into_response(),
         }
     }

@@ -55,8 +55,20 @@ struct State {
     flash: FlashChanges,
     /// A change that could not be staged, and so fails the response.
     error: Option<Box<Error>>,
+    /// Whether a handler has asked for a ticket, and whether one came.
+    ticket: TicketRead,
     /// Whether the response has been sent, so that nothing can be staged any more.
     is_closed: bool,
+}
+
+/// Whether a handler has asked for a ticket.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum TicketRead {
+    #[default]
+    Unread,
+    Read,
+    /// A valid ticket came.
+    Came,
 }
 
 #[derive(Clone, Default)]
@@ -203,14 +215,14 @@ impl Request {
 
     /// Returns whether the response may depend on a cookie of ours.
     pub(crate) fn was_read(&self) -> bool {
-        self.session_was_asked_for() || self.flash_was_read()
+        self.session_was_asked_for() || self.flash_was_read() || self.state().ticket != TicketRead::Unread
     }
 
     /// Returns whether the handlers have used a session or a message that came with the request. Also returns true if
     /// the session could not be loaded, because a session may have come.
     pub(crate) fn cookie_was_used(&self) -> bool {
         let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
-        has_flash || self.state().session.came()
+        has_flash || self.state().came()
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
@@ -242,6 +254,12 @@ impl Request {
         Ok(())
     }
 
+    /// Notes that a handler has asked for a ticket, and whether one came.
+    pub(crate) fn note_ticket(&self, came: bool) {
+        let mut state = self.state();
+        state.ticket = state.ticket.max(if came { TicketRead::Came } else { TicketRead::Read });
+    }
+
     /// Fails the response, unless it has been sent.
     pub(crate) fn fail(&self, error: Error) {
         let mut state = self.state();
@@ -264,11 +282,11 @@ impl Request {
             Slot::NotLoaded | Slot::Failed(_) => true,
             Slot::Loaded(session) => session.is_settled(),
         };
-        if !session_is_settled || state.error.is_some() || !state.flash.added.is_empty() {
+        if !session_is_settled || state.error.is_some() || state.flash.adds_cookies() {
             return None;
         }
         state.is_closed = true;
-        Some(state.session.came())
+        Some(state.came())
     }
 
     /// Closes the request: from now on nothing can be staged.
@@ -309,7 +327,7 @@ impl Request {
 
 impl Closed {
     fn of(state: State) -> Self {
-        let State { session, flash, error, is_closed: _ } = state;
+        let State { session, flash, error, ticket: _, is_closed: _ } = state;
         Self { session, flash, error }
     }
 
@@ -357,7 +375,7 @@ impl Closed {
         if let Slot::Loaded(session) = &mut self.session {
             session.staged = Staged::default();
         }
-        self.flash = FlashChanges::default();
+        self.flash = self.flash.rolled_back();
         self.error = None;
     }
 }
@@ -435,6 +453,12 @@ impl LoadedRequest {
         })
     }
 
+    /// Returns the page that the visitor wanted before a guard sent them elsewhere.
+    pub(crate) fn return_page(&self) -> Option<String> {
+        let Request { settings, cookies, .. } = &*self.0;
+        settings.return_cookie.read(cookies, settings.now())
+    }
+
     /// Fails the response.
     pub(crate) fn fail(&self, error: Error) {
         self.0.fail(error);
@@ -447,6 +471,11 @@ impl LoadedRequest {
 }
 
 impl State {
+    /// Returns whether a session or a ticket came with the request.
+    fn came(&self) -> bool {
+        self.session.came() || self.ticket == TicketRead::Came
+    }
+
     fn session(&mut self) -> &mut SessionState {
         match &mut self.session {
             Slot::Loaded(session) => session,

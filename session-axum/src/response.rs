@@ -1,6 +1,7 @@
 //! Response helpers: they change the session and the flash on a response, as methods and as parts.
 
 use axum_core::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use session_core::{
     SessionData,
@@ -669,6 +670,27 @@ impl WithErrors {
     /// ```
     pub fn new<Kind>(errors: impl IntoErrors<Kind>) -> Self {
         Self(form::lists(errors))
+    }
+}
+
+/// The redirect (303) of [`Session::return_to`](crate::Session::return_to).
+#[derive(Debug)]
+pub struct ReturnTo(HeaderValue);
+
+impl ReturnTo {
+    pub(crate) fn new(page: &str) -> Self {
+        Self(HeaderValue::try_from(page).unwrap_or_else(|_| {
+            tracing::error!("the page for `Session::return_to` cannot be sent as a header: percent-encode it");
+            HeaderValue::from_static("/")
+        }))
+    }
+}
+
+impl IntoResponse for ReturnTo {
+    fn into_response(self) -> Response {
+        let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, self.0)]).into_response();
+        ResponseEdits::of(response.extensions_mut()).push(Edit::ReturnTo(None));
+        response
     }
 }
 

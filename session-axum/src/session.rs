@@ -20,8 +20,10 @@ use session_core::{
 use crate::{
     engine::Engine,
     error::Error,
+    guard::{Reason, Refusal},
     rejection::{SessionRejection, request_of},
     request::{LoadedRequest, SessionState},
+    response::ReturnTo,
     state::{loaded::Ended, outcome::Plan},
     template::JsonText,
 };
@@ -37,7 +39,9 @@ use crate::{
 ///
 /// `Session` never rejects a request because of what the client sent: with a missing, forged or expired cookie the
 /// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
-/// required field is missing. An `Option<Session<T>>` is then `None`.
+/// required field is missing, and with 403 or the redirect if `#[session(confirmed_within = "10m")]` misses a
+/// [confirmation](Session::confirm). An `Option<Session<T>>` is then `None`. The redirect is for browsers: htmx gets
+/// `HX-Redirect`, and a client that prefers JSON gets the status.
 ///
 /// ```
 /// # use axum::{Router, routing::{get, post}};
@@ -383,7 +387,7 @@ impl Session {
         Ok(value)
     }
 
-    /// Removes all values, the owner and the label.
+    /// Removes all values, the owner, the label and the confirmation.
     ///
     /// The session keeps its id if values are added afterwards. If it stays empty, it ends: the browser drops its
     /// cookie.
@@ -703,6 +707,94 @@ impl Session {
         });
     }
 
+    /// Notes that the visitor has just proved who they are, for [`Session::confirmed_within`].
+    ///
+    /// Call it at a log-in, together with [`renew`](Self::renew), and when the visitor enters the password once more. A
+    /// later `renew` forgets the confirmation, and [`rotate`](Self::rotate) keeps it. A confirmation alone is no
+    /// session.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use std::time::Duration;
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn log_in(session: Session) -> Result<(), Error> {
+    ///     session.renew();
+    ///     session.confirm();
+    ///     assert!(session.confirmed_within(Duration::from_secs(10 * 60)));
+    ///     session.insert("user", "ada")
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/login", post(log_in)).layer(SessionLayer::signed(Keys::generate()));
+    /// # assert_eq!(Client::new(app).post("/login").await.status(), 200);
+    /// # });
+    /// ```
+    pub fn confirm(&self) {
+        let now = self.request.settings().now();
+        self.request.stage_or_log(|session| session.staged.changes.confirm(now));
+    }
+
+    /// Returns whether the visitor has proved who they are within `time`, by [`Session::confirm`]. The last second
+    /// counts.
+    ///
+    /// A handler that takes a struct with `#[session(confirmed_within = "10m")]` needs no such check.
+    ///
+    /// ```
+    /// # use axum::{Router, http::StatusCode, routing::post};
+    /// # use std::time::Duration;
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::Client};
+    /// async fn delete_account(session: Session) -> StatusCode {
+    ///     if session.confirmed_within(Duration::from_secs(10 * 60)) {
+    ///         StatusCode::OK
+    ///     } else {
+    ///         StatusCode::FORBIDDEN
+    ///     }
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/delete", post(delete_account)).layer(SessionLayer::signed(Keys::generate()));
+    /// # let client = Client::new(app);
+    /// assert_eq!(client.post("/delete").await.status(), StatusCode::FORBIDDEN);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn confirmed_within(&self, time: Duration) -> bool {
+        confirmed_within(&self.request, time)
+    }
+
+    /// Makes the redirect (303) after a log-in: to the page that the visitor wanted when a guard with
+    /// `#[session(redirect = "/login", return_to)]` sent them away, and otherwise to `default`.
+    ///
+    /// The page is used once: the response removes it. It is a path and query of this site, and is kept as long as a
+    /// [flash message](crate::SessionLayer::flash_lifetime), also through [`renew`](Self::renew) and
+    /// [`rotate`](Self::rotate). If there were several pages, the last one counts.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::{get, post}};
+    /// # use session_axum::{Error, Keys, Session, SessionData, SessionLayer, response::ReturnTo, testing::Client};
+    /// #[derive(SessionData)]
+    /// #[session(redirect = "/login", return_to)]
+    /// struct Member {
+    ///     user: String,
+    /// }
+    ///
+    /// async fn log_in(session: Session) -> Result<ReturnTo, Error> {
+    ///     session.renew();
+    ///     session.insert("user", "ada")?;
+    ///     Ok(session.return_to("/"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let app = Router::new().route("/orders", get(|_: Session<Member>| async {})).route("/login", post(log_in));
+    /// # let client = Client::new(app.layer(SessionLayer::signed(Keys::generate())));
+    /// assert_eq!(client.get("/orders?page=2").await.headers()["location"], "/login");
+    /// assert_eq!(client.post("/login").await.headers()["location"], "/orders?page=2");
+    /// assert_eq!(client.post("/login").await.headers()["location"], "/");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn return_to(&self, default: &str) -> ReturnTo {
+        ReturnTo::new(self.request.return_page().as_deref().unwrap_or(default))
+    }
+
     /// Returns the size that the session's cookie would have if the response were sent now: name and value, in bytes; 0
     /// if the session is empty.
     ///
@@ -884,7 +976,8 @@ impl Session {
 }
 
 impl<T: SessionData> Session<T> {
-    /// Gives the session a new id and a new creation time, and keeps its values.
+    /// Gives the session a new id and a new creation time, and keeps its values. An earlier confirmation is forgotten,
+    /// unless the same request calls [`Session::confirm`].
     ///
     /// Call it whenever a visitor gets more or fewer rights, above all at a log-in. An attacker who planted a session
     /// id in the browser before the log-in (session fixation) then has an id that is worth nothing.
@@ -1015,6 +1108,13 @@ impl<T: SessionData> Session<T> {
         }
         drop(unstaged);
         Session::of(&this.request)
+    }
+
+    /// Reads the struct, unless the session lacks a required field or a confirmation.
+    fn pass(request: &LoadedRequest) -> Result<Self, Lack> {
+        let session = Self::read(request).map_err(|error| Lack::Field(error.key()))?;
+        let is_confirmed = T::CONFIRMED_WITHIN.is_none_or(|time| confirmed_within(request, time));
+        if is_confirmed { Ok(session) } else { Err(Lack::Confirmation) }
     }
 
     fn read(request: &LoadedRequest) -> Result<Self, MissingField> {
@@ -1150,7 +1250,7 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
         let request = load(parts).await?;
-        Self::read(&request).map_err(|error| SessionRejection::MissingField { key: error.key(), redirect: T::REDIRECT })
+        Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts))
     }
 }
 
@@ -1159,8 +1259,35 @@ impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> 
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
         let request = load(parts).await?;
-        Ok(Self::read(&request).ok())
+        Ok(Self::pass(&request).ok())
     }
+}
+
+/// What a session lacks for the guard of a route.
+enum Lack {
+    /// The required field with this key.
+    Field(&'static str),
+    Confirmation,
+}
+
+impl Lack {
+    fn into_rejection<T: SessionData>(self, parts: &Parts) -> SessionRejection {
+        let redirect = T::REDIRECT;
+        match self {
+            Self::Field(key) => {
+                SessionRejection::MissingField { key, redirect, refusal: Refusal::new::<T>(Reason::Field, parts) }
+            }
+            Self::Confirmation => {
+                SessionRejection::NotConfirmed { redirect, refusal: Refusal::new::<T>(Reason::Confirmation, parts) }
+            }
+        }
+    }
+}
+
+fn confirmed_within(request: &LoadedRequest, time: Duration) -> bool {
+    let now = request.settings().now();
+    let confirmed_at = request.with(|session| session.staged.changes.confirmed_at(session.loaded.entries()));
+    confirmed_at.is_some_and(|second| now.saturating_sub(second) <= time.as_secs())
 }
 
 async fn load(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {

@@ -3,8 +3,10 @@
 pub use core::{
     default::Default,
     option::Option::{self, Some},
+    primitive::bool,
     primitive::str,
     result::Result::{self, Ok},
+    time::Duration,
 };
 
 use std::ops::Deref;
@@ -108,6 +110,21 @@ impl Unwritable {
     pub fn fields(&self, _: &mut Writer) {
         unreachable!("`read` does not compile for this type");
     }
+}
+
+/// Returns the shortest of the times, for a struct and the structs that it flattens.
+#[must_use]
+pub const fn shortest(times: &[Option<Duration>]) -> Option<Duration> {
+    let (mut shortest, mut at) = (None, 0);
+    while at < times.len() {
+        shortest = match (shortest, times[at]) {
+            (Some(one), Some(other)) => Some(if other.as_secs() < one.as_secs() { other } else { one }),
+            (Some(only), None) | (None, Some(only)) => Some(only),
+            (None, None) => None,
+        };
+        at += 1;
+    }
+    shortest
 }
 
 /// Checks that no key of a flattened struct is also a key of one of `others`. In a constant, a key that occurs twice is

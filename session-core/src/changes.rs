@@ -43,6 +43,7 @@ pub struct Changes {
     owner: Option<String>,
     label: Option<String>,
     id_was_asked: bool,
+    confirmation: Confirmation,
     turns: Turns,
 }
 
@@ -67,6 +68,16 @@ enum IdChange {
     Rotated,
     /// Another id and another creation time.
     Renewed,
+}
+
+/// What the changes do to the time at which the visitor confirmed who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Confirmation {
+    #[default]
+    Kept,
+    Forgotten,
+    /// The visitor confirmed it at this time, in seconds since 1970.
+    At(u64),
 }
 
 /// How often each method was called. [`Changes::since`] compares the counts to find the calls after a save.
@@ -104,6 +115,7 @@ impl Changes {
         owner: None,
         label: None,
         id_was_asked: false,
+        confirmation: Confirmation::Kept,
         turns: Turns { destroyed: 0, cleared: 0, renewed: 0, rotated: 0 },
     };
 
@@ -160,8 +172,8 @@ impl Changes {
 
     /// Removes all entries, the owner and the label.
     ///
-    /// The session keeps its id, its creation time and its metadata. One part of the metadata is removed too: the mark
-    /// that keeps a session without entries alive after the application asked for its id.
+    /// The session keeps its id, its creation time and its metadata. Two parts of the metadata are removed too: the
+    /// confirmation, and the mark that keeps a session without entries alive after the application asked for its id.
     ///
     /// # Examples
     ///
@@ -186,10 +198,12 @@ impl Changes {
         if self.metadata(loaded).id_was_asked {
             self.change_metadata(loaded, |metadata| metadata.id_was_asked = false);
         }
+        self.confirmation = Confirmation::Forgotten;
         self.turns.cleared += 1;
     }
 
-    /// Gives the session a new id and a new creation time, and keeps its entries.
+    /// Gives the session a new id and a new creation time, and keeps its entries. An earlier confirmation is forgotten,
+    /// unless these changes have a [`confirm`](Self::confirm).
     ///
     /// # Examples
     ///
@@ -203,6 +217,9 @@ impl Changes {
     /// ```
     pub const fn renew(&mut self) {
         self.id = IdChange::Renewed;
+        if let Confirmation::Kept = self.confirmation {
+            self.confirmation = Confirmation::Forgotten;
+        }
         self.turns.renewed += 1;
     }
 
@@ -247,8 +264,8 @@ impl Changes {
         *self = Self { basis: Basis::New, turns, ..Self::default() };
     }
 
-    /// Ends the session, and begins a new one. The new session gets the owner, the label and the limits that these changes
-    /// have set.
+    /// Ends the session, and begins a new one. The new session gets the owner, the label, the limits and the
+    /// confirmation that these changes have set.
     ///
     /// # Examples
     ///
@@ -264,9 +281,9 @@ impl Changes {
     /// ```
     pub fn replace(&mut self) {
         let limits = self.metadata.as_ref().map(|metadata| Box::new(metadata.limits()));
-        let (owner, label) = (self.owner.take(), self.label.take());
+        let (owner, label, confirmation) = (self.owner.take(), self.label.take(), self.confirmation);
         self.destroy();
-        (self.metadata, self.owner, self.label) = (limits, owner, label);
+        (self.metadata, self.owner, self.label, self.confirmation) = (limits, owner, label, confirmation);
     }
 
     /// Replaces the session's metadata.
@@ -334,6 +351,22 @@ impl Changes {
     /// ```
     pub fn set_label(&mut self, label: String) {
         self.label = Some(label);
+    }
+
+    /// Records that the visitor has confirmed who they are, at `now` in seconds since 1970.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Base, Changes, Entries};
+    ///
+    /// let mut changes = Changes::default();
+    /// changes.confirm(100);
+    /// assert_eq!(changes.confirmed_at(&Entries::NONE), Some(100));
+    /// assert!(changes.leave_nothing(Base::NOTHING)); // a confirmation alone is no session
+    /// ```
+    pub const fn confirm(&mut self, now: u64) {
+        self.confirmation = Confirmation::At(now);
     }
 
     /// Records that the application asked for the session's id. The session then exists even without entries.
@@ -449,6 +482,8 @@ impl Changes {
             label: self.label.clone().filter(|label| saved.label.as_ref() != Some(label)),
             // The caller that asked for the id relies on it for the rest of the request.
             id_was_asked: self.id_was_asked,
+            // A `renew` after the save does not forget a confirmation of the same request.
+            confirmation: self.confirmation,
             turns: self.turns,
         }
     }
@@ -567,7 +602,9 @@ impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let entries = self.basis == Basis::Loaded && self.edits.is_empty() && self.metadata.is_none();
-        entries && !self.needs_new_id() && self.owner.is_none() && self.label.is_none() && !self.id_was_asked
+        let confirms = matches!(self.confirmation, Confirmation::At(_));
+        let names = self.owner.is_some() || self.label.is_some();
+        entries && !self.needs_new_id() && !names && !self.id_was_asked && !confirms
     }
 
     /// Returns the JSON text of the value of `key` after the changes; `None` if there is none.
@@ -632,6 +669,30 @@ impl Changes {
             Some(metadata) => metadata,
             None if self.destroys() => &metadata::NONE,
             None => loaded.metadata(),
+        }
+    }
+
+    /// Returns when the visitor last confirmed who they are, after the changes, in seconds since 1970.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::store::{Changes, Entries};
+    ///
+    /// let loaded = Entries::parse(br#"{"$":{"confirmed":100},"user":"ada"}"#.to_vec())?;
+    /// let mut changes = Changes::default();
+    /// changes.rotate();
+    /// assert_eq!(changes.confirmed_at(&loaded), Some(100));
+    /// changes.renew();
+    /// assert_eq!(changes.confirmed_at(&loaded), None);
+    /// # Ok::<(), session_core::Malformed>(())
+    /// ```
+    #[must_use]
+    pub fn confirmed_at(&self, loaded: &Entries) -> Option<u64> {
+        match self.confirmation {
+            Confirmation::At(second) => Some(second),
+            Confirmation::Kept if !self.destroys() => loaded.metadata().confirmed,
+            Confirmation::Kept | Confirmation::Forgotten => None,
         }
     }
 
@@ -834,8 +895,7 @@ impl Changes {
     /// # Ok::<(), session_core::Malformed>(())
     /// ```
     pub fn field_edits<'a>(&'a self, loaded: &'a Entries) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> {
-        let is_changed = self.metadata.is_some() || self.destroys() || self.is_held_by_id(loaded);
-        let metadata = is_changed.then(|| (RESERVED_KEY, self.metadata_text(loaded)));
+        let metadata = self.change_metadata_text(loaded).then(|| (RESERVED_KEY, self.metadata_text(loaded)));
         let edits = self.edits.iter().map(|(key, text)| (key.as_str(), text.as_deref().map(Cow::Borrowed)));
         metadata.into_iter().chain(edits)
     }
@@ -869,6 +929,7 @@ impl Changes {
         self.needs_new_id()
             || entries_differ()
             || self.metadata.as_ref().is_some_and(|metadata| **metadata != *base.entries.metadata())
+            || self.confirmed_at(base.entries) != base.entries.metadata().confirmed
             || self.owner_after(base) != base.owner
             || self.label_after(base) != base.label
     }
@@ -895,16 +956,19 @@ impl Changes {
 
     /// Returns the JSON text to write under `$`. Unchanged metadata is copied byte for byte.
     fn metadata_text<'a>(&'a self, loaded: &'a Entries) -> Option<Cow<'a, str>> {
-        if self.is_held_by_id(loaded) {
-            let mut held = self.metadata(loaded).clone();
-            held.id_was_asked = true;
-            return held.to_json().map(Cow::Owned);
+        if !self.change_metadata_text(loaded) {
+            return loaded.metadata_text().map(Cow::Borrowed);
         }
-        match &self.metadata {
-            Some(metadata) => metadata.to_json().map(Cow::Owned),
-            None if self.destroys() => None,
-            None => loaded.metadata_text().map(Cow::Borrowed),
-        }
+        let mut metadata = self.metadata(loaded).clone();
+        metadata.id_was_asked |= self.is_held_by_id(loaded);
+        metadata.confirmed = self.confirmed_at(loaded);
+        metadata.to_json().map(Cow::Owned)
+    }
+
+    /// Returns whether the text under the reserved key may be another one after the changes.
+    fn change_metadata_text(&self, loaded: &Entries) -> bool {
+        let confirms = self.confirmed_at(loaded) != loaded.metadata().confirmed;
+        self.metadata.is_some() || self.destroys() || self.is_held_by_id(loaded) || confirms
     }
 
     /// Returns whether the metadata needs the mark that keeps this session: the application asked for its id, and it
@@ -1116,6 +1180,49 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmation_stays_through_a_rotation_and_no_renewal() {
+        let loaded = entries(r#"{"$":{"confirmed":5},"a":1}"#);
+        let written = |change: fn(&mut Changes)| {
+            let mut changes = Changes::default();
+            change(&mut changes);
+            written(&changes, &loaded)
+        };
+        assert_eq!(written(Changes::rotate), r#"{"$":{"confirmed":5},"a":1}"#);
+        assert_eq!(written(Changes::renew), r#"{"a":1}"#);
+        assert_eq!(
+            written(|changes| {
+                changes.confirm(7);
+                changes.renew();
+            }),
+            r#"{"$":{"confirmed":7},"a":1}"#
+        );
+        assert_eq!(
+            written(|changes| {
+                changes.renew();
+                changes.confirm(7);
+            }),
+            r#"{"$":{"confirmed":7},"a":1}"#
+        );
+        assert_eq!(
+            written(|changes| {
+                changes.confirm(7);
+                changes.replace();
+            }),
+            r#"{"$":{"confirmed":7}}"#
+        );
+        assert_eq!(
+            written(|changes| {
+                changes.confirm(7);
+                changes.destroy();
+            }),
+            "{}"
+        );
+        let mut cleared = Changes::default();
+        cleared.clear(&loaded);
+        assert_eq!(cleared.confirmed_at(&loaded), None);
+    }
+
+    #[test]
     fn an_empty_object_is_written_as_one() {
         assert_eq!(written(&Changes::default(), &entries("{}")), "{}");
     }
@@ -1124,11 +1231,11 @@ mod tests {
         /// Each step is a pair of numbers: the method to call, and the key or value to call it with.
         #[test]
         fn a_save_in_between_changes_nothing_of_what_a_session_becomes(
-            steps in proptest::collection::vec((0..9_u8, 0..3_u8), 0..12),
+            steps in proptest::collection::vec((0..10_u8, 0..3_u8), 0..12),
             save in 0..12_usize,
             metadata in any::<bool>(),
         ) {
-            let loaded = entries(if metadata { r#"{"$":{"id":true,"until":7},"a":0,"b":0}"# } else { r#"{"a":0,"b":0}"# });
+            let loaded = entries(if metadata { r#"{"$":{"confirmed":9,"id":true,"until":7},"a":0,"b":0}"# } else { r#"{"a":0,"b":0}"# });
             let before = Base { entries: &loaded, owner: Some("ada"), label: Some("desk") };
             let (mut changes, mut saved) = (Changes::default(), None);
             for (index, (step, which)) in steps.into_iter().enumerate() {
@@ -1144,6 +1251,7 @@ mod tests {
                     5 => changes.destroy(),
                     6 => changes.set_owner(key.into()),
                     7 => changes.ask_id(),
+                    8 => changes.confirm(u64::from(which)),
                     _ => changes.change_metadata(&loaded, |metadata| metadata.until = Some(u64::from(which))),
                 }
             }
@@ -1153,6 +1261,7 @@ mod tests {
             let rest = changes.since(&saved);
             let (view, whole) = (rest.view(&between), changes.view(&loaded));
             prop_assert_eq!(view.collect::<Vec<_>>(), whole.collect::<Vec<_>>());
+            prop_assert_eq!(rest.confirmed_at(&between), changes.confirmed_at(&loaded));
             prop_assert_eq!(rest.metadata(&between).until, changes.metadata(&loaded).until);
             prop_assert_eq!(rest.owner_after(base), changes.owner_after(before));
             prop_assert_eq!(rest.label_after(base), changes.label_after(before));

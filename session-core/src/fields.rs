@@ -1,6 +1,6 @@
 //! The trait of structs that have session keys as fields, which the derive macro implements.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, fmt, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -55,9 +55,15 @@ pub trait SessionData: Sized {
     /// With them, `.removing_from_session(T::KEYS)` also removes what a field was once stored as.
     const KEYS: &'static [&'static str];
 
-    /// The path to which a request is redirected if its session lacks a required field. With `None` the response is a
-    /// 401.
+    /// The path to which a request is redirected if its session lacks a required field or a confirmation. With `None` the
+    /// response is a 401, or a 403 without a confirmation.
     const REDIRECT: Option<&'static str> = None;
+
+    /// The longest time since the visitor confirmed who they are. With `None`, no confirmation is needed.
+    const CONFIRMED_WITHIN: Option<Duration> = None;
+
+    /// Whether the redirect keeps the page that the visitor wanted, for `Session::return_to`.
+    const RETURN_TO: bool = false;
 
     /// Whether a handle shows the whole session instead of the fields of this struct.
     #[doc(hidden)]

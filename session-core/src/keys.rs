@@ -146,13 +146,18 @@ impl Keys {
     /// ```
     #[must_use]
     pub fn ring(&self, protection: Protection, purpose: Purpose, cookie_name: &str, application: &str) -> Ring {
+        self.ring_of(protection, purpose.label(), cookie_name, application)
+    }
+
+    /// Derives the keys of one purpose, by its label.
+    pub(crate) fn ring_of(&self, protection: Protection, purpose: &[u8], cookie_name: &str, application: &str) -> Ring {
         let label: &[u8] = match protection {
             Protection::Signed => b"mac",
             #[cfg(feature = "encrypted")]
             Protection::Encrypted => b"enc",
         };
         let version = [protection.version()];
-        let context = [label, &version, purpose.label(), cookie_name.as_bytes(), application.as_bytes()];
+        let context = [label, &version, purpose, cookie_name.as_bytes(), application.as_bytes()];
         let keys =
             self.secrets.iter().map(|secret| SealingKey::new(protection, secret.kid(), &secret.derive(&context)));
         Ring::new(protection, keys.collect())

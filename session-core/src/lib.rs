@@ -94,6 +94,7 @@ mod metadata;
 mod nulls;
 mod record;
 mod seal;
+mod sealer;
 mod store_error;
 mod write;
 
@@ -143,6 +144,7 @@ pub use clock::{Clock, SystemClock};
 pub use fields::{MissingField, SessionData};
 pub use id::{InvalidId, RandomError, SessionId};
 pub use keys::{KeyError, KeyErrorKind, Keys};
+pub use sealer::{SealError, SealErrorKind, Sealer};
 
 // For the crates of this workspace.
 #[doc(hidden)]

@@ -28,6 +28,8 @@ pub struct Metadata {
     /// Whether the application asked for the session's id while there were no entries. Such a session is kept although
     /// it is empty.
     pub id_was_asked: bool,
+    /// The time at which the visitor last confirmed who they are, in seconds since 1970.
+    pub confirmed: Option<u64>,
     /// The owner of a session that is kept in a cookie. A store keeps the owner beside the entries.
     owned: Option<Owned>,
     /// Other members, which a later version may have written, as their JSON texts.
@@ -48,6 +50,7 @@ impl Metadata {
         idle: None,
         browser_session: false,
         id_was_asked: false,
+        confirmed: None,
         owned: None,
         others: BTreeMap::new(),
     };
@@ -72,6 +75,7 @@ impl Metadata {
             idle: take("idle").and_then(|value| value.get().parse().ok()),
             browser_session: take("browser").is_some_and(|value| value.get() == "true"),
             id_was_asked: take("id").is_some_and(|value| value.get() == "true"),
+            confirmed: take("confirmed").and_then(|value| value.get().parse().ok()),
             owned: take("owner").and_then(|value| Owned::of_json(value.get())),
             others,
         }
@@ -97,6 +101,7 @@ impl Metadata {
         members.extend(self.idle.map(|seconds| ("idle", seconds.to_string())));
         members.extend(self.browser_session.then(|| ("browser", "true".to_owned())));
         members.extend(self.id_was_asked.then(|| ("id", "true".to_owned())));
+        members.extend(self.confirmed.map(|second| ("confirmed", second.to_string())));
         members.extend(self.owned.as_ref().map(|owned| ("owner", owned.to_json())));
         if members.is_empty() {
             return None;
@@ -158,12 +163,12 @@ pub(crate) static NONE: Metadata = Metadata::NONE;
 
 impl PartialEq for Metadata {
     fn eq(&self, other: &Self) -> bool {
-        let Self { until, idle, browser_session, id_was_asked, owned, others } = self;
+        let Self { until, idle, browser_session, id_was_asked, confirmed, owned, others } = self;
         let text = |others: &BTreeMap<String, Box<RawValue>>| -> Vec<(String, String)> {
             others.iter().map(|(name, value)| (name.clone(), value.get().to_owned())).collect()
         };
-        (*until, *idle, *browser_session, *id_was_asked, owned)
-            == (other.until, other.idle, other.browser_session, other.id_was_asked, &other.owned)
+        (*until, *idle, *browser_session, *id_was_asked, *confirmed, owned)
+            == (other.until, other.idle, other.browser_session, other.id_was_asked, other.confirmed, &other.owned)
             && text(others) == text(&other.others)
     }
 }
@@ -172,12 +177,13 @@ impl Eq for Metadata {}
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { until, idle, browser_session, id_was_asked, owned: _, others: _ } = self;
+        let Self { until, idle, browser_session, id_was_asked, confirmed, owned: _, others: _ } = self;
         f.debug_struct("Metadata")
             .field("until", until)
             .field("idle", idle)
             .field("browser_session", browser_session)
             .field("id_was_asked", id_was_asked)
+            .field("confirmed", confirmed)
             .finish_non_exhaustive()
     }
 }
@@ -193,7 +199,7 @@ mod tests {
 
     #[test]
     fn metadata_round_trips_and_keeps_what_a_later_version_added() {
-        let text = r#"{"browser":true,"id":true,"idle":9,"new":[1, 1e3, 123456789012345678901234567890],"owner":["a\"b",8],"until":7}"#;
+        let text = r#"{"browser":true,"confirmed":5,"id":true,"idle":9,"new":[1, 1e3, 123456789012345678901234567890],"owner":["a\"b",8],"until":7}"#;
         assert_eq!(Metadata::from_json(text).to_json().as_deref(), Some(text));
         assert_eq!(Metadata::NONE.to_json(), None);
     }
@@ -209,6 +215,7 @@ mod tests {
             r#"{"browser":1}"#,
             r#"{"owner":"ada"}"#,
             r#"{"idle":-1}"#,
+            r#"{"confirmed":"now"}"#,
         ] {
             assert_eq!(Metadata::from_json(text), Metadata::NONE, "{text}");
         }

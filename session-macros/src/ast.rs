@@ -9,6 +9,9 @@ pub(crate) struct Data<'a> {
     /// The path of the hidden module that the generated code refers to.
     pub(crate) private: TokenStream,
     pub(crate) redirect: Option<LitStr>,
+    pub(crate) returns: bool,
+    /// The longest time since a confirmation, in seconds.
+    pub(crate) confirmed_within: Option<u64>,
     pub(crate) fields: Vec<Field<'a>>,
 }
 

@@ -1,4 +1,4 @@
-//! Parses `#[session(..)]` attributes into options. Each option keeps its span for error messages.
+//! Parses `#[session(..)]` and `#[ticket(..)]` attributes into options. Each option keeps its span for error messages.
 
 use quote::ToTokens;
 use syn::{
@@ -22,6 +22,17 @@ pub(crate) struct ContainerOptions {
     pub(crate) prefix: Option<LitStr>,
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) redirect: Option<LitStr>,
+    pub(crate) return_to: Option<Ident>,
+    pub(crate) confirmed_within: Option<LitStr>,
+    pub(crate) krate: Option<LitStr>,
+}
+
+#[derive(Default)]
+pub(crate) struct TicketOptions {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) path: Option<LitStr>,
+    pub(crate) lifetime: Option<LitStr>,
+    pub(crate) cross_site: Option<Ident>,
     pub(crate) krate: Option<LitStr>,
 }
 
@@ -35,17 +46,19 @@ pub(crate) struct FieldOptions {
 }
 
 impl ContainerOptions {
-    pub(crate) const NAMES: [&'static str; 4] = ["prefix", "rename_all", "redirect", "crate"];
+    pub(crate) const NAMES: [&'static str; 6] =
+        ["prefix", "rename_all", "redirect", "return_to", "confirmed_within", "crate"];
 
     pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
         for given in given(attributes, Place::Struct, mistakes) {
-            let value = given.text(mistakes);
             match given.name.to_string().as_str() {
-                "prefix" => options.prefix = value,
-                "rename_all" => options.rename_all = value,
-                "redirect" => options.redirect = value,
-                _ => options.krate = value,
+                "prefix" => options.prefix = given.text(mistakes),
+                "rename_all" => options.rename_all = given.text(mistakes),
+                "redirect" => options.redirect = given.text(mistakes),
+                "return_to" => options.return_to = given.flag("session", mistakes),
+                "confirmed_within" => options.confirmed_within = given.text(mistakes),
+                _ => options.krate = given.text(mistakes),
             }
         }
         options
@@ -62,8 +75,26 @@ impl FieldOptions {
                 "rename" => options.rename = given.text(mistakes).map(|text| (given.name, text)),
                 "alias" => options.aliases.extend(given.text(mistakes).map(|text| (given.name, text))),
                 "default" => options.default = Some(given),
-                "skip" => options.skip = given.flag(mistakes),
-                _ => options.flatten = given.flag(mistakes),
+                "skip" => options.skip = given.flag("session", mistakes),
+                _ => options.flatten = given.flag("session", mistakes),
+            }
+        }
+        options
+    }
+}
+
+impl TicketOptions {
+    pub(crate) const NAMES: [&'static str; 5] = ["name", "path", "lifetime", "cross_site", "crate"];
+
+    pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
+        let mut options = Self::default();
+        for given in given(attributes, Place::Ticket, mistakes) {
+            match given.name.to_string().as_str() {
+                "name" => options.name = given.text(mistakes),
+                "path" => options.path = given.text(mistakes),
+                "lifetime" => options.lifetime = given.text(mistakes),
+                "cross_site" => options.cross_site = given.flag("ticket", mistakes),
+                _ => options.krate = given.text(mistakes),
             }
         }
         options
@@ -81,11 +112,11 @@ impl Given {
         None
     }
 
-    fn flag(self, mistakes: &mut Mistakes) -> Option<Ident> {
+    fn flag(self, attribute: &str, mistakes: &mut Mistakes) -> Option<Ident> {
         match self.value {
             None => Some(self.name),
             Some(value) => {
-                mistakes.add(value, format!("`{0}` takes no value: write `#[session({0})]`", self.name));
+                mistakes.add(value, format!("`{0}` takes no value: write `#[{attribute}({0})]`", self.name));
                 None
             }
         }
@@ -121,6 +152,7 @@ impl Parse for Given {
 enum Place {
     Struct,
     Field,
+    Ticket,
 }
 
 impl Place {
@@ -128,6 +160,15 @@ impl Place {
         match self {
             Self::Struct => &ContainerOptions::NAMES,
             Self::Field => &FieldOptions::NAMES,
+            Self::Ticket => &TicketOptions::NAMES,
+        }
+    }
+
+    /// Returns the name of the attribute.
+    const fn attribute(self) -> &'static str {
+        match self {
+            Self::Struct | Self::Field => "session",
+            Self::Ticket => "ticket",
         }
     }
 
@@ -141,16 +182,17 @@ impl Place {
             Self::Field if Self::Struct.knows(name) => format!("`{name}` belongs on the struct, not on a field"),
             Self::Struct => unknown("option", &name.to_string(), "a struct", self.known()),
             Self::Field => unknown("option", &name.to_string(), "a field", self.known()),
+            Self::Ticket => unknown("option", &name.to_string(), "a ticket", self.known()),
         }
     }
 }
 
-/// Returns the options of all `#[session(..)]` attributes. Notes options that are unknown, in the wrong place, or given
+/// Returns the options of all attributes of the place. Notes options that are unknown, in the wrong place, or given
 /// twice; only `alias` may be repeated.
 fn given(attributes: &[Attribute], place: Place, mistakes: &mut Mistakes) -> Vec<Given> {
     let mut accepted: Vec<Given> = Vec::new();
-    for option in attributes.iter().filter(|attribute| attribute.path().is_ident("session")) {
-        for given in list(option, mistakes) {
+    for option in attributes.iter().filter(|attribute| attribute.path().is_ident(place.attribute())) {
+        for given in list(option, place.attribute(), mistakes) {
             if !place.knows(&given.name) {
                 mistakes.add(&given.name, place.why_not(&given.name));
             } else if given.name != "alias" && accepted.iter().any(|earlier| earlier.name == given.name) {
@@ -163,9 +205,9 @@ fn given(attributes: &[Attribute], place: Place, mistakes: &mut Mistakes) -> Vec
     accepted
 }
 
-fn list(attribute: &Attribute, mistakes: &mut Mistakes) -> Vec<Given> {
+fn list(attribute: &Attribute, name: &str, mistakes: &mut Mistakes) -> Vec<Given> {
     let Ok(list) = attribute.meta.require_list() else {
-        mistakes.add(attribute.meta.to_token_stream(), "write the options in parentheses: `#[session(..)]`");
+        mistakes.add(attribute.meta.to_token_stream(), format!("write the options in parentheses: `#[{name}(..)]`"));
         return Vec::new();
     };
     match list.parse_args_with(Punctuated::<Given, Token![,]>::parse_terminated) {

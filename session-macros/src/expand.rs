@@ -10,13 +10,13 @@ pub(crate) fn expand(data: &Data<'_>) -> TokenStream {
     let Data { generics, private, .. } = data;
     let (parameters, arguments, _) = generics.split_for_impl();
     let (ident, bounds) = (named(data.ident), bounds(data));
-    let (keys, redirect, read, write) = (keys(data), redirect(data), read(data), write(data));
+    let (keys, guard, read, write) = (keys(data), guard(data), read(data), write(data));
     let assertions = assertions(data);
     quote! {
         #[automatically_derived]
         impl #parameters #private::SessionData for #ident #arguments #bounds {
             #keys
-            #redirect
+            #guard
             #read
             #write
         }
@@ -34,10 +34,26 @@ fn keys(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
     quote!(const KEYS: &'static [&'static #private::str] = &[#(#all),*];)
 }
 
-fn redirect(Data { private, redirect, .. }: &Data<'_>) -> Option<TokenStream> {
-    let page = redirect.as_ref()?;
-    Some(quote! {
-        const REDIRECT: #private::Option<&'static #private::str> = #private::Some(#page);
+fn guard(data: &Data<'_>) -> TokenStream {
+    let Data { private, redirect, returns, .. } = data;
+    let confirmed_within = confirmed_within(data);
+    let redirect = redirect
+        .as_ref()
+        .map(|page| quote!(const REDIRECT: #private::Option<&'static #private::str> = #private::Some(#page);));
+    let returns = returns.then(|| quote!(const RETURN_TO: #private::bool = true;));
+    quote!(#redirect #returns #confirmed_within)
+}
+
+/// Returns the constant for the shortest time of this struct and of the structs that it flattens.
+fn confirmed_within(Data { private, confirmed_within, fields, .. }: &Data<'_>) -> Option<TokenStream> {
+    let own = confirmed_within.map(|seconds| quote!(#private::Some(#private::Duration::from_secs(#seconds))));
+    let flattened = fields.iter().filter(|field| matches!(field.role, Role::Flattened));
+    let flattened = flattened.map(|Field { ty, .. }| quote!(<#ty as #private::SessionData>::CONFIRMED_WITHIN));
+    let times: Vec<_> = own.into_iter().chain(flattened).collect();
+    (!times.is_empty()).then(|| {
+        quote! {
+            const CONFIRMED_WITHIN: #private::Option<#private::Duration> = #private::shortest(&[#(#times),*]);
+        }
     })
 }
 

@@ -23,6 +23,10 @@ impl Mistakes {
         self.0.is_empty()
     }
 
+    pub(crate) fn to_compile_errors(&self) -> TokenStream {
+        self.0.iter().map(Error::to_compile_error).collect()
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
@@ -31,9 +35,9 @@ impl Mistakes {
 pub(crate) fn fallback(data: &Data<'_>, mistakes: &Mistakes) -> TokenStream {
     let Data { ident, generics, private, .. } = data;
     let (parameters, arguments, bounds) = generics.split_for_impl();
-    let mistakes = mistakes.0.iter().map(Error::to_compile_error);
+    let mistakes = mistakes.to_compile_errors();
     quote! {
-        #(#mistakes)*
+        #mistakes
 
         #[automatically_derived]
         impl #parameters #private::SessionData for #ident #arguments #bounds {

@@ -1,7 +1,7 @@
-//! The derive macro of `session-axum`: a struct's fields become keys of the session.
+//! The derive macros of `session-axum`: a struct's fields become keys of the session, or a struct the value of a ticket.
 //!
-//! Depend on `session-axum`, which exports the macro together with the trait of the same name. The options are
-//! described at [`SessionData`](derive@SessionData).
+//! Depend on `session-axum`, which exports each macro together with the trait of the same name. The options are
+//! described at [`SessionData`](derive@SessionData) and [`TicketData`](derive@TicketData).
 //!
 //! Each mistake is a compile error at its place in the source. All mistakes of a struct are reported together.
 
@@ -9,6 +9,7 @@ mod ast;
 mod attr;
 mod expand;
 mod fallback;
+mod ticket;
 mod valid;
 
 use proc_macro::TokenStream;
@@ -31,6 +32,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `prefix = "cart."` | begins every key with this text, also after `rename` |
 /// | `rename_all = "camelCase"` | changes the case of the keys: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case`, `SCREAMING-KEBAB-CASE` |
 /// | `redirect = "/login"` | redirects a visitor without a required field, instead of the response 401: a path, or an `http` or `https` URL |
+/// | `return_to` | with `redirect`: keeps the page that the visitor wanted, for `session.return_to("/")` after the log-in |
+/// | `confirmed_within = "10m"` | lets only visitors in who have confirmed who they are within this time, by `session.confirm()`; others get the redirect, or the response 403. Durations are `90s`, `10m`, `1h`, `30d` |
 /// | `crate = "my_framework::session"` | names the path of `session-axum`, for a crate that re-exports it |
 ///
 /// # Options of a field
@@ -65,4 +68,19 @@ pub fn derive_session_data(input: TokenStream) -> TokenStream {
     let data = valid::understand(&input, &mut mistakes);
     let output = if mistakes.is_empty() { expand::expand(&data) } else { fallback::fallback(&data, &mistakes) };
     output.into()
+}
+
+/// Implements `TicketData` for a struct, so that it can be the value of a `Ticket`. The struct also needs serde's
+/// `Serialize` and `Deserialize`.
+///
+/// | `#[ticket(..)]` | effect |
+/// |---|---|
+/// | `name = "oauth"` | names the cookie, after the prefix `__Host-` or `__Secure-`. Required |
+/// | `path = "/callback"` | sends the cookie only to this path and below it: `/` by default |
+/// | `lifetime = "10m"` | limits how long the ticket is valid, the default: `90s`, `10m`, `1h`, `30d` |
+/// | `cross_site` | lets the browser send the ticket with a POST from another site too: `SameSite=None; Secure` |
+/// | `crate = "my_framework::session"` | names the path of `session-axum`, for a crate that re-exports it |
+#[proc_macro_derive(TicketData, attributes(ticket))]
+pub fn derive_ticket_data(input: TokenStream) -> TokenStream {
+    ticket::derive(&parse_macro_input!(input as DeriveInput)).into()
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Data as Shape, DeriveInput, Fields, Ident, LitStr, Path, Type, TypeReference, ext::IdentExt};
+use syn::{Data as Shape, DeriveInput, Fields, Ident, LitStr, Path, Type, TypeReference, ext::IdentExt, parse_quote};
 
 use crate::{
     ast::{Case, Data, Default, Field, Key, Role},
@@ -16,6 +16,9 @@ pub(crate) fn understand<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) ->
     let options = ContainerOptions::parse(&input.attrs, mistakes);
     refuse_lifetimes(input, mistakes);
     let naming = Naming::new(&options, mistakes);
+    refuse_nowhere_to_return(&options, mistakes);
+    let (returns, confirmed_within) = (options.return_to.is_some(), options.confirmed_within);
+    let confirmed_within = confirmed_within.and_then(|text| duration(&text, "confirmed_within", mistakes));
     let redirect = options.redirect.inspect(|page| check_redirect(page, mistakes));
     let private = private(options.krate.as_ref(), mistakes);
     let mut fields = Vec::new();
@@ -24,7 +27,7 @@ pub(crate) fn understand<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) ->
     }
     refuse_equal_keys(&fields, mistakes);
     refuse_equal_structs(&fields, mistakes);
-    Data { ident: &input.ident, generics: &input.generics, private, redirect, fields }
+    Data { ident: &input.ident, generics: &input.generics, private, redirect, returns, confirmed_within, fields }
 }
 
 fn named_fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<&'a syn::Field> {
@@ -205,14 +208,47 @@ fn check_redirect(page: &LitStr, mistakes: &mut Mistakes) {
     }
 }
 
+fn refuse_nowhere_to_return(options: &ContainerOptions, mistakes: &mut Mistakes) {
+    if let (Some(name), None) = (&options.return_to, &options.redirect) {
+        mistakes.add(name, "`return_to` needs a page to redirect to: add `redirect = \"/login\"`");
+    }
+}
+
+/// Returns a duration such as "10m" in seconds.
+pub(crate) fn duration(literal: &LitStr, option: &str, mistakes: &mut Mistakes) -> Option<u64> {
+    let seconds = seconds(&literal.value());
+    if seconds.is_none() {
+        let forms = "write a whole number and a unit, like \"90s\", \"10m\", \"1h\" or \"30d\"";
+        mistakes.add(literal, format!("`{option}` needs a duration of a second or more: {forms}"));
+    }
+    seconds
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|number| digits && *number > 0)?;
+    number.checked_mul(unit)
+}
+
 fn private(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> TokenStream {
-    let default = quote!(::session_axum::__private);
+    let path = path_of(krate, mistakes);
+    quote!(#path::__private)
+}
+
+/// Returns the path of session-axum.
+pub(crate) fn path_of(krate: Option<&LitStr>, mistakes: &mut Mistakes) -> Path {
+    let default = parse_quote!(::session_axum);
     let Some(literal) = krate else { return default };
-    literal.parse_with(Path::parse_mod_style).map_or_else(
-        |_| {
-            mistakes.add(literal, "`crate` needs the path of session-axum, like \"::my_framework::session\"");
-            default
-        },
-        |path| quote!(#path::__private),
-    )
+    literal.parse_with(Path::parse_mod_style).unwrap_or_else(|_| {
+        mistakes.add(literal, "`crate` needs the path of session-axum, like \"::my_framework::session\"");
+        default
+    })
 }

@@ -17,6 +17,12 @@ use session_axum::{
 };
 use session_core::store::SessionStore;
 
+pub(crate) use crate::guards::{
+    a_confirmation_alone_is_no_session, a_confirmation_counts_for_its_time_and_its_last_second,
+    a_guard_tells_no_log_in_from_no_confirmation, a_log_in_leads_back_to_the_page_that_was_wanted,
+    a_renewal_forgets_a_confirmation_and_a_rotation_keeps_it, the_page_stays_through_renewals_until_it_is_used,
+    the_whole_path_is_kept_under_nest,
+};
 use crate::support::{
     app::{NOW, OLD_SECRET, SECRET},
     backends::Backend,
@@ -509,6 +515,13 @@ macro_rules! suite {
             a_remembered_session_outlives_browser_and_limits
             a_session_that_is_not_remembered_any_more_ends_with_the_browser
             keys_rotate_and_visitors_stay
+            a_confirmation_counts_for_its_time_and_its_last_second
+            a_guard_tells_no_log_in_from_no_confirmation
+            a_renewal_forgets_a_confirmation_and_a_rotation_keeps_it
+            a_confirmation_alone_is_no_session
+            a_log_in_leads_back_to_the_page_that_was_wanted
+            the_page_stays_through_renewals_until_it_is_used
+            the_whole_path_is_kept_under_nest
         );
     };
     ($engine:expr => $($promise:ident)*) => {$(

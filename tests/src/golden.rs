@@ -1,8 +1,9 @@
 //! The golden tokens: two implementations, one text.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+use session_axum::testing::ManualClock;
 use session_core::{
     Keys, SessionId, cookie,
     flash::{Batch, Message},
@@ -79,6 +80,41 @@ fn a_message_with_data_makes_the_golden_token() {
 
 /// The payload of a batch with a plain message and one with data.
 pub(crate) const WITH_DATA: &str = r#"{"success":["Saved",{"text":"Deleted","data":{"undo":"/undo/7"}}]}"#;
+
+#[test]
+fn the_golden_values_open_by_both_implementations() {
+    let clock = ManualClock::at(CORPUS.fixtures.now_unix);
+    let sealer = keys().sealer("confirm-email").application(&CORPUS.fixtures.app_id).clock(clock);
+    assert_eq!(sealer.open(SEALED_VALUE), Some("ada@example.com".to_owned()));
+    assert_eq!(sealer.clone().encrypted().open(ENCRYPTED_VALUE), Some("ada@example.com".to_owned()));
+
+    let key = |label, version| value_binding(label, version).key(&CORPUS.fixtures.key("k_current"));
+    let ours = sealer.seal("ada", Duration::from_secs(60)).unwrap();
+    let (bound, _) = ours.rsplit_once('.').unwrap();
+    let body = bound.rsplit_once('.').unwrap().1;
+    assert_eq!(reference::sign(key("mac", "1"), "1", "6mjM", body.as_bytes()), ours.as_bytes());
+    let ours = sealer.encrypted().seal("ada", Duration::from_secs(60)).unwrap();
+    let body = reference::decrypt(key("enc", "2"), &ours).unwrap();
+    let now = CORPUS.fixtures.now_unix.to_be_bytes();
+    assert_eq!((&body[..8], &body[8..16]), (now.as_slice(), now.as_slice()));
+    assert_eq!(body[32..], [&(CORPUS.fixtures.now_unix + 60).to_be_bytes(), br#""ada""#.as_slice()].concat());
+}
+
+/// The binding of the golden values.
+pub(crate) fn value_binding<'a>(label: &'a str, version: &'a str) -> Binding<'a> {
+    Binding { label, version, purpose: "value/confirm-email", cookie_name: "", application: &CORPUS.fixtures.app_id }
+}
+
+/// The content of the golden values: sealed a minute ago, for an hour.
+pub(crate) fn value_body() -> Vec<u8> {
+    let sealed_at = CORPUS.fixtures.now_unix - 60;
+    let payload = [&(sealed_at + 3_600).to_be_bytes(), br#""ada@example.com""#.as_slice()].concat();
+    reference::body(sealed_at, sealed_at, CORPUS.fixtures.sid(), &payload)
+}
+
+pub(crate) const SEALED_VALUE: &str = "1.6mjM.AAAAAHDb2EQAAAAAcNvYRAABAgMEBQYHCAkKCwwNDg8AAAAAcNvmVCJhZGFAZXhhbXBsZS5jb20i.9jSpiqR1xEqB_EOzt0tfT02V-zq3GNoXlM3E0un-_6M";
+/// The nonce is the bytes 0 to 23.
+pub(crate) const ENCRYPTED_VALUE: &str = "2.6mjM.AAECAwQFBgcICQoLDA0ODxAREhMUFRYX8WvjvSkte4UeEx1wagEZefOHlUqg-SG67k6zI5Ekfso03EojTdRv2jlNOnMKpBFNwP0lLs9tSDmmCEaKhi8jkBIN0MIp-gSq2A";
 
 #[test]
 fn what_the_previous_key_sealed_says_so() {

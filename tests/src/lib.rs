@@ -11,6 +11,8 @@ mod caching_proxy;
 #[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod derive;
@@ -25,9 +27,13 @@ mod forms;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod late_requests;
 #[cfg(test)]
 mod lifetimes;
+#[cfg(test)]
+mod log_in_examples;
 #[cfg(test)]
 mod manuals;
 #[cfg(test)]
@@ -47,6 +53,8 @@ mod saved_values;
 #[cfg(test)]
 mod saving;
 #[cfg(test)]
+mod sealed_values;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod services;
@@ -60,6 +68,8 @@ mod support;
 mod template_examples;
 #[cfg(test)]
 mod templates;
+#[cfg(test)]
+mod tickets;
 #[cfg(test)]
 mod twin_cookies;
 #[cfg(test)]

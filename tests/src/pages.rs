@@ -3,6 +3,9 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+#[doc = include_str!("../../docs/configuration.md")]
+struct Configuration;
+
 #[doc = include_str!("../../docs/forms.md")]
 struct Forms;
 

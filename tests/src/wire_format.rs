@@ -114,6 +114,21 @@ fn the_page_encrypts_a_session() {
 }
 
 #[test]
+fn the_page_seals_a_value() {
+    let (signed, encrypted) = (golden::value_binding("mac", "1"), golden::value_binding("enc", "2"));
+    let (body, key_id) = (golden::value_body(), reference::key_id(&master()));
+    let token = reference::sign(signed.key(&master()), "1", &key_id, base64url(&body).as_bytes());
+    assert_line(&hex(&signed.info()));
+    assert_line(&hex(&body));
+    assert_line(std::str::from_utf8(&token).unwrap());
+    assert_eq!(token, golden::SEALED_VALUE.as_bytes());
+    let nonce = std::array::from_fn(|index| u8::try_from(index).unwrap());
+    let sealed = reference::encrypt(encrypted.key(&master()), "2", &key_id, nonce, &body);
+    assert_line(golden::ENCRYPTED_VALUE);
+    assert_eq!(golden::ENCRYPTED_VALUE, format!("2.{key_id}.{sealed}"));
+}
+
+#[test]
 fn the_page_states_the_limits_of_the_code() {
     let rows = [
         format!("| {} bytes, for reading and for writing |", session_core::cookie::MAX_SIZE),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use session_core::flash::{Batch, MessageLists};
 
+use crate::wire::{return_cookie::ReturnPage, ticket_cookie::TicketChange};
+
 /// The changes of a request to the flash: the keys that were read, and the messages that were added.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
@@ -17,6 +19,10 @@ pub(crate) struct FlashChanges {
     removed: Vec<String>,
     /// The messages and the form for the next page.
     pub(crate) added: Batch,
+    /// What the response does with the page that the visitor wanted before a guard sent them elsewhere.
+    pub(crate) return_page: ReturnPage,
+    /// The tickets that the response sets or removes.
+    pub(crate) tickets: Vec<TicketChange>,
 }
 
 /// The decision of a handler about all messages that came with the request. The last decision counts.
@@ -73,7 +79,8 @@ impl FlashChanges {
 
     /// Removes everything: what came with the request, and what was added so far.
     pub(crate) fn begin_anew(&mut self) {
-        *self = Self { fate: Fate::Discarded, ..Self::default() };
+        let Self { return_page, tickets, .. } = std::mem::take(self);
+        *self = Self { fate: Fate::Discarded, return_page, tickets, ..Self::default() };
     }
 
     /// Removes the messages under these keys: those that came with the request, and those added so far.
@@ -85,6 +92,27 @@ impl FlashChanges {
     /// Returns whether the changes remove something that came with the request, even if no handler has read it.
     pub(crate) fn removes_unread(&self) -> bool {
         self.drops_forms || !self.removed.is_empty() || matches!(self.fate, Fate::KeptOnly(_) | Fate::Discarded)
+    }
+
+    /// Returns whether the response sets or removes cookies, whatever came with the request.
+    pub(crate) fn adds_cookies(&self) -> bool {
+        !self.added.is_empty() || self.changes_other_cookies()
+    }
+
+    /// Returns whether the response sets or removes a cookie that has no messages.
+    pub(crate) const fn changes_other_cookies(&self) -> bool {
+        !matches!(self.return_page, ReturnPage::Unchanged) || !self.tickets.is_empty()
+    }
+
+    /// Sets or removes a ticket, instead of an earlier change of it.
+    pub(crate) fn change_ticket(&mut self, change: TicketChange) {
+        self.tickets.retain(|known| known.cookie.name != change.cookie.name);
+        self.tickets.push(change);
+    }
+
+    /// Returns the part of the changes that still counts after a server error: a ticket works only once.
+    pub(crate) fn rolled_back(&self) -> Self {
+        Self { tickets: self.tickets.clone(), ..Self::default() }
     }
 
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.

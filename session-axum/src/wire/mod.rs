@@ -7,4 +7,6 @@ pub(crate) mod flash_fit;
 pub(crate) mod headers;
 pub(crate) mod page_view;
 pub(crate) mod request_cookies;
+pub(crate) mod return_cookie;
 pub(crate) mod session_cookie;
+pub(crate) mod ticket_cookie;

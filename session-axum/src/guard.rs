@@ -1,0 +1,186 @@
+//! The guard of a typed session: the response to a request whose session lacks a required field or a confirmation.
+
+use axum::extract::OriginalUri;
+use axum_core::response::{IntoResponse, Response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{self, ACCEPT},
+    request::Parts,
+};
+use session_core::SessionData;
+
+use crate::{
+    edits::{Edit, ResponseEdits},
+    wire::{page_view::is_prefetch, return_cookie::is_own_page},
+};
+
+/// The response of the guard of a [`Session<T>`](crate::Session). It is made from the options of `T` and from the
+/// request: a browser is redirected, htmx gets `HX-Redirect`, and a client that prefers JSON gets the plain status.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    reason: Reason,
+    redirect: Option<Redirect>,
+}
+
+/// What the session lacks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reason {
+    Field,
+    Confirmation,
+}
+
+#[derive(Clone, Debug)]
+struct Redirect {
+    page: &'static str,
+    client: Client,
+    edit: Option<Edit>,
+}
+
+/// What kind of client sent the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Browser,
+    Htmx,
+    Json,
+}
+
+impl Refusal {
+    pub(crate) fn new<T: SessionData>(reason: Reason, parts: &Parts) -> Self {
+        let redirect = T::REDIRECT.map(|page| {
+            let client = Client::of(&parts.headers);
+            let keeps_page = T::RETURN_TO && client != Client::Json && asks_for_page(parts);
+            Redirect { page, client, edit: keeps_page.then(|| Edit::ReturnTo(wanted_page(parts))) }
+        });
+        Self { reason, redirect }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Some(Redirect { page, client, edit }) = self.redirect else { return self.reason.into_response() };
+        let location = HeaderValue::from_static(page);
+        let mut response = match client {
+            Client::Browser => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+            Client::Htmx => [(HX_REDIRECT, location)].into_response(),
+            Client::Json => self.reason.into_response(),
+        };
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Cookie"));
+        response.headers_mut().append(header::VARY, client.vary());
+        if let Some(edit) = edit {
+            ResponseEdits::of(response.extensions_mut()).push(edit);
+        }
+        response
+    }
+}
+
+impl IntoResponse for Reason {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Field => (StatusCode::UNAUTHORIZED, "Please log in first."),
+            Self::Confirmation => (StatusCode::FORBIDDEN, "Please confirm who you are first."),
+        }
+        .into_response()
+    }
+}
+
+impl Client {
+    fn of(headers: &HeaderMap) -> Self {
+        if headers.get(HX_REQUEST).is_some_and(|value| value == "true") {
+            Self::Htmx
+        } else if prefers_json(headers) {
+            Self::Json
+        } else {
+            Self::Browser
+        }
+    }
+
+    /// Returns the names of the headers that [`of`](Self::of) has looked at.
+    const fn vary(self) -> HeaderValue {
+        match self {
+            Self::Htmx => HeaderValue::from_static("HX-Request"),
+            Self::Browser | Self::Json => HeaderValue::from_static("HX-Request, Accept"),
+        }
+    }
+}
+
+/// Returns whether the visitor will see the response as a page that they asked for. An image on a page is none, and
+/// neither is a page that the browser only prepares.
+fn asks_for_page(Parts { method, headers, .. }: &Parts) -> bool {
+    let is_page = |dest: &HeaderValue| dest == "document" || headers.contains_key(HX_REQUEST);
+    *method == Method::GET && !is_prefetch(headers) && headers.get(SEC_FETCH_DEST).is_none_or(is_page)
+}
+
+/// Returns the path and the query of the request, also under `nest`. Returns `None` if no redirect may lead there.
+fn wanted_page(parts: &Parts) -> Option<String> {
+    let uri: &Uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    let page = uri.path_and_query()?.as_str();
+    is_own_page(page).then(|| page.to_owned())
+}
+
+/// Returns whether the client wants JSON rather than a page (RFC 9110, section 12.5.1). If both are equally welcome,
+/// the more specific range counts, and a page comes first.
+fn prefers_json(headers: &HeaderMap) -> bool {
+    let (mut json, mut page, mut any) = (None, None, None);
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for range in ranges.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(weight).unwrap_or(1.0);
+        let best = match name.as_str() {
+            "text/html" | "application/xhtml+xml" => &mut page,
+            "*/*" | "text/*" => &mut any,
+            name if is_json(name) => &mut json,
+            _ => continue,
+        };
+        *best = Some(best.map_or(weight, |known: f32| known.max(weight)));
+    }
+    let Some(json) = json.filter(|weight| *weight > 0.0) else { return false };
+    match page {
+        Some(page) => json > page,
+        None => any.is_none_or(|any| json >= any),
+    }
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// Returns the weight of a media range, from 0 to 1, if the parameter is one.
+fn weight(parameter: &str) -> Option<f32> {
+    let (name, value) = parameter.split_once('=')?;
+    let weight = value.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight));
+    name.trim().eq_ignore_ascii_case("q").then(|| weight.unwrap_or(0.0))
+}
+
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_prefers_json_if_it_says_so() {
+        for (accept, expected) in [
+            ("application/json", true),
+            ("application/problem+json", true),
+            ("application/json, text/plain, */*", true),
+            ("APPLICATION/JSON;charset=utf-8", true),
+            ("text/html;q=0.5, application/json", true),
+            ("", false),
+            ("*/*", false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false),
+            ("application/json, text/html", false),
+            ("application/json;q=0.1, */*", false),
+            ("application/json;q=0", false),
+            ("application/json;q=nan", false),
+            ("application/*", false),
+            ("image/avif,image/webp,*/*;q=0.8", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(prefers_json(&headers), expected, "{accept}");
+        }
+        assert!(!prefers_json(&HeaderMap::new()));
+    }
+}
