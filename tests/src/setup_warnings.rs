@@ -7,7 +7,6 @@ use axum::{
     body::Body,
     extract::Request,
     http::{StatusCode, header},
-    response::Redirect,
     routing::get,
 };
 use session_axum::{
@@ -326,6 +325,8 @@ async fn the_order_of_the_settings_does_not_matter() {
 #[tokio::test]
 #[cfg(debug_assertions)]
 async fn flashing_on_a_page_is_a_warning_once() {
+    use axum::response::Redirect;
+
     let app = Router::new()
         .route("/page", get(|| async { "saved".flashing(("info", "saved")) }))
         .route("/refused", get(|| async { (StatusCode::UNPROCESSABLE_ENTITY, "no").flashing(("info", "no")) }))

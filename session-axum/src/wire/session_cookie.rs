@@ -187,6 +187,10 @@ impl SessionCookie {
         beside: &Beside,
         cookies: &RequestCookies,
     ) -> Vec<String> {
+        let may_be_there = changes_id && self.spec.may_have_twins();
+        if !beside.has_pieces && beside.whole < 2 && !may_be_there {
+            return Vec::new();
+        }
         let pieces = (1..=HIGHEST_PIECE).take_while(|_| beside.has_pieces).map(|number| {
             let suffix = format!(".{number}");
             let count = cookies.find(&self.spec).filter(|(came, _)| *came == suffix.as_bytes()).count();
@@ -200,7 +204,6 @@ impl SessionCookie {
         let mut names: Vec<_> = pieces.into_iter().map(|(_, suffix, count)| (suffix, count)).collect();
         names.insert(if beside.whole == 0 { names.len() } else { 0 }, whole);
         names.sort_by_key(|(_, count)| *count < 2);
-        let may_be_there = changes_id && self.spec.may_have_twins();
         for (suffix, _) in names.iter().filter(|(_, count)| *count > 1 || may_be_there) {
             removed.extend(self.spec.clear_twins(suffix));
         }
