@@ -377,6 +377,20 @@ async fn with_the_id_from_before_a_rotation_a_log_in_renews_the_session() {
 }
 
 #[tokio::test]
+async fn cookies_from_before_two_rotations_are_one_session() {
+    for mut site in Site::each().await {
+        let first = site.browser.header();
+        site.get("/rotate").await;
+        let both = format!("{first}; {}", site.browser.header());
+        site.get("/rotate").await;
+        let (text, set_cookies) = site.send("/keys", &both).await;
+        assert_eq!((text.as_str(), set_cookies.len()), ("cart", 0), "{}", site.engine);
+        site.send("/logout", &both).await;
+        assert_eq!(site.get("/keys").await, "", "{}", site.engine);
+    }
+}
+
+#[tokio::test]
 async fn six_requests_over_a_rotation_keep_the_visitor_logged_in() {
     for mut site in Site::each().await {
         site.get("/login").await;

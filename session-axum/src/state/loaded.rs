@@ -122,14 +122,15 @@ impl Loaded {
 
     /// Creates the answer for the sessions of several cookies. If all cookies belong to one session, the newest cookie
     /// counts; of equally new cookies, the last one counts. Sessions with different ids are rivals: the request gets
-    /// none of them. A cookie from before a rotation does not count beside the cookie of a session.
+    /// none of them. A cookie from before a rotation does not count beside the cookie of a session, and cookies from before
+    /// several rotations of one session are cookies of this session.
     pub(crate) fn newest(mut lives: Vec<Live>) -> Self {
         if lives.iter().any(|live| !live.is_late) {
             lives.retain(|live| !live.is_late);
         }
         let mut newest: Vec<Live> = Vec::new();
         for live in lives {
-            match newest.iter_mut().find(|known| known.frame.id == live.frame.id) {
+            match newest.iter_mut().find(|known| known.id_now() == live.id_now()) {
                 Some(known) if known.frame.issued_at > live.frame.issued_at => {}
                 Some(known) => *known = live,
                 None => newest.push(live),
@@ -238,6 +239,11 @@ impl Live {
     pub(crate) const fn make_late(&mut self, successor: Option<SessionId>) {
         (self.is_late, self.is_due, self.sealed_by_old_key) = (true, false, false);
         self.successor = successor;
+    }
+
+    /// Returns the id that the session has now, as far as it is known.
+    fn id_now(&self) -> SessionId {
+        self.successor.unwrap_or(self.frame.id)
     }
 
     pub(crate) fn base(&self) -> Base<'_> {
