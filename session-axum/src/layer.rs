@@ -659,7 +659,8 @@ impl SessionLayer {
 
     /// Sets how far the clocks of two instances may differ: 60 seconds by default, 0 seconds to 1 hour, in whole seconds.
     ///
-    /// A cookie that was made further in the future is refused, and a warning is logged, at most once a minute.
+    /// A session or flash cookie that was made further in the future is refused, and a warning is logged, at most once a
+    /// minute. For a [`Ticket`](crate::Ticket) and a [`Sealer`](crate::Sealer) the limit is always 60 seconds.
     ///
     /// # Examples
     ///
