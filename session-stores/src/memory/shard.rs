@@ -98,8 +98,9 @@ impl Shard {
         self.slots.get_mut(&key.id()).filter(|slot| slot.is_live(now) && slot.stored.belongs_to(key))
     }
 
-    /// Inserts a slot, and replaces an earlier one under this id.
+    /// Inserts a slot, and replaces an earlier one under this id, or its tombstone.
     pub(super) fn insert(&mut self, id: SessionId, slot: Slot) {
+        self.tombstones.remove(id);
         self.bytes += slot.bytes();
         if let Some(before) = self.slots.insert(id, slot) {
             self.bytes -= before.bytes();

@@ -235,6 +235,21 @@ fn debug_shows_no_data() {
     assert_eq!(format!("{store:?}"), "MemoryStore { .. }");
 }
 
+#[test]
+fn a_session_renamed_back_leaves_no_tombstone() {
+    let store = MemoryStore::new();
+    create(&store, 1, "1", NOW, NOW).unwrap();
+    let empty = Changes::default();
+    for (from, to) in [(1, 2), (2, 1)] {
+        done(store.rename(&key(from), &key(to), write(&empty, NOW, NOW))).unwrap();
+    }
+    let mut cleared = Changes::default();
+    cleared.clear(&session_core::store::Entries::default());
+    assert_eq!(done(store.update(&key(1), write(&cleared, NOW, NOW))).unwrap(), Updated::Removed);
+    assert!(matches!(done(store.load(&key(1), NOW)).unwrap(), Lookup::Unknown));
+    assert!(matches!(done(store.load(&key(2), NOW)).unwrap(), Lookup::Ended(End::Rotated { .. })));
+}
+
 /// Renames one owned session again and again, and runs `check` on the store at the same time.
 fn while_it_is_renamed(check: impl Fn(&MemoryStore) + Sync) {
     let (store, over) = (MemoryStore::new(), AtomicBool::new(false));

@@ -35,6 +35,13 @@ impl Tombstones {
         }
     }
 
+    /// Removes the tombstone of a session that lives again under its former id.
+    pub(super) fn remove(&mut self, id: SessionId) {
+        if self.by_id.remove(&id).is_some() {
+            self.order.retain(|other| *other != id);
+        }
+    }
+
     pub(super) fn find(&self, key: &RecordKey, now: u64) -> Option<End> {
         let found = self.by_id.get(&key.id()).filter(|found| found.hash == *key.hash())?;
         End::is_known(found.ended_at, now).then_some(found.end)
