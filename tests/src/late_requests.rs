@@ -376,6 +376,30 @@ async fn with_the_id_from_before_a_rotation_a_log_in_renews_the_session() {
     }
 }
 
+/// The answer with the new id has not reached the browser yet.
+#[tokio::test]
+async fn with_the_id_from_before_a_rotation_a_renewal_meets_a_log_in_like_any_other() {
+    for mut site in Site::each().await {
+        site.send("/rotate", &site.browser.header()).await;
+        let slow = site.begin("/renew").await;
+        site.get("/login").await;
+        let (text, slow) = site.end(slow).await;
+        assert_eq!((text.as_str(), slow.len()), ("", 0), "it begins no session: {}", site.engine);
+        assert_eq!(site.get("/me").await, "alice", "{}", site.engine);
+    }
+}
+
+#[tokio::test]
+async fn with_the_id_from_before_a_rotation_a_log_in_meets_a_log_out_like_any_other() {
+    for mut site in Site::each().await {
+        site.send("/rotate", &site.browser.header()).await;
+        let slow = site.begin("/login").await;
+        site.get("/logout").await;
+        let (text, set_cookies) = site.end(slow).await;
+        assert!(text.starts_with("Something went wrong") && set_cookies.is_empty(), "{}: {text}", site.engine);
+    }
+}
+
 #[tokio::test]
 async fn cookies_from_before_two_rotations_are_one_session() {
     for mut site in Site::each().await {

@@ -165,7 +165,7 @@ impl<'a> Plan<'a> {
     /// Returns the session that goes on with this plan: it is written or extended, under this id or another one.
     pub(crate) fn continued(&self) -> Option<&'a Live> {
         let goes_on = matches!(self.outcome, Outcome::Extended | Outcome::Saved | Outcome::Replaced);
-        self.loaded.session().filter(|live| goes_on && !self.changes.destroys() && !live.is_late)
+        self.loaded.session().filter(|_| goes_on && !self.changes.destroys())
     }
 
     pub(crate) fn cookie(&self) -> CookieChange {
