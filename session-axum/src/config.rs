@@ -191,6 +191,10 @@ impl Config {
         if let Engine::RevocableCookie(revocations) = &mut self.engine {
             revocations.trusts_when_unavailable = self.store.trusts_when_unavailable;
         }
+        #[cfg(feature = "encrypted")]
+        if let (Engine::Store(store), Some(keys)) = (&mut self.engine, &self.store.record_keys) {
+            store.encrypt_records(keys);
+        }
         if let Some(store) = self.engine.store_mut() {
             store.settings = self.store.clone();
             store.application = self.application.as_str().into();
@@ -202,12 +206,17 @@ impl Config {
     fn without_effect(&self) -> Option<(&'static str, &'static str)> {
         let Self { engine, store, .. } = self;
         let has_store = matches!(engine, Engine::Store(_) | Engine::RevocableCookie(_));
+        #[cfg(feature = "encrypted")]
+        let encrypts = store.record_keys.is_some();
+        #[cfg(not(feature = "encrypted"))]
+        let encrypts = false;
         let (stored, either) = ("`SessionLayer::stored`", "`SessionLayer::stored` or `SessionLayer::revocations`");
         [
             (store.ignores_revocations, "revocations", "`SessionLayer::signed` or `SessionLayer::encrypted`"),
             (store.timeout.is_some() && !has_store, "store_timeout", either),
             (store.sweep.is_some() && !has_store, "sweep_every", either),
             (store.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
+            (encrypts && engine.records().is_none(), "encrypt_records", stored),
             (
                 store.trusts_when_unavailable && engine.revocations().is_none(),
                 "insecure_trust_when_unavailable",

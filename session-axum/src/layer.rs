@@ -221,9 +221,13 @@ impl SessionLayer {
     }
 
     /// Sets how often the layer removes expired records from the store: every 5 minutes by default, 1 second to 1 day.
+    /// `None` switches it off.
     ///
-    /// A record is removed a day after it has expired. The first operation of the store starts a background task. This
-    /// applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has no
+    /// A record is removed a day after it has expired. The first operation of the store starts a background task. If it
+    /// is switched off, another process has to remove the records, for example one instance of several, or a job that
+    /// calls [`delete_expired`](crate::store::SessionStore::delete_expired).
+    ///
+    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has no
     /// effect, and an error is logged.
     ///
     /// # Examples
@@ -231,30 +235,41 @@ impl SessionLayer {
     /// ```no_run
     /// # use std::time::Duration;
     /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
-    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
-    ///     SessionLayer::stored(store, keys).sweep_every(Duration::from_secs(60 * 60))
+    /// fn layer(store: impl SessionStore, keys: Keys, is_first_instance: bool) -> SessionLayer {
+    ///     let hour = Duration::from_secs(60 * 60);
+    ///     SessionLayer::stored(store, keys).sweep_every(is_first_instance.then_some(hour))
     /// }
     /// ```
     #[must_use]
-    pub fn sweep_every(self, interval: Duration) -> Self {
-        let interval = interval.clamp(Duration::from_secs(1), Duration::from_secs(ONE_DAY));
-        self.with_safe(|config| config.store.set_sweep(Some(interval)))
+    pub fn sweep_every(self, interval: impl Into<Option<Duration>>) -> Self {
+        let interval: Option<Duration> = interval.into();
+        let interval = interval.map(|every| every.clamp(Duration::from_secs(1), Duration::from_secs(ONE_DAY)));
+        self.with_safe(|config| config.store.set_sweep(interval))
     }
 
-    /// Makes this layer remove no expired records from the store. Another process has to do it, for example one instance
-    /// of several, or a job that calls [`delete_expired`](crate::store::SessionStore::delete_expired).
+    /// Encrypts the values of the records in the store, so that a person who can read the database cannot read them.
+    ///
+    /// The keys may be those of the cookies, or others. The first secret encrypts, and every secret decrypts: see
+    /// [`Keys::with_fallback`]. The names of the keys, the owner, the label and the times stay readable. A session that
+    /// was stored without encryption, or whose values no secret opens, counts as no session: its record stays as it is,
+    /// and an error is logged. See [`EncryptedStore`](crate::store::EncryptedStore) for what it protects against.
+    ///
+    /// This applies to the store of [`SessionLayer::stored`]. With another engine it has no effect, and an error is
+    /// logged.
     ///
     /// # Examples
     ///
     /// ```no_run
-    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
-    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
-    ///     SessionLayer::stored(store, keys).without_sweeping()
+    /// # use session_axum::{KeyError, Keys, SessionLayer, store::SessionStore};
+    /// fn layer(store: impl SessionStore) -> Result<SessionLayer, KeyError> {
+    ///     let layer = SessionLayer::stored(store, Keys::from_env("SESSION_SECRET")?);
+    ///     Ok(layer.encrypt_records(Keys::from_env("RECORD_SECRET")?))
     /// }
     /// ```
+    #[cfg(feature = "encrypted")]
     #[must_use]
-    pub fn without_sweeping(self) -> Self {
-        self.with_safe(|config| config.store.set_sweep(None))
+    pub fn encrypt_records(self, keys: Keys) -> Self {
+        self.with_safe(|config| config.store.record_keys = Some(keys))
     }
 
     /// Limits the number of sessions of one owner. When an owner logs in once more, the owner's oldest session ends.

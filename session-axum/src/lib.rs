@@ -114,6 +114,8 @@ mod wire;
 ///
 /// An author of a store finds all other types in the module `store` of the crate `session-core`.
 pub mod store {
+    #[cfg(feature = "encrypted")]
+    pub use session_core::store::EncryptedStore;
     pub use session_core::store::{SessionStore, StoreError, StoreErrorKind};
 }
 

@@ -100,7 +100,7 @@ settings! {
     store_timeout: Duration;
     /// See [`SessionLayer::sweep_every`].
     sweep_every: Duration;
-    /// See [`SessionLayer::without_sweeping`].
+    /// See [`SessionLayer::sweep_every`]. `true` switches it off.
     without_sweeping: bool;
     /// See [`SessionLayer::sessions_per_owner`].
     sessions_per_owner: u32;
@@ -231,7 +231,7 @@ impl SessionLayer {
         let layer = apply(self, config.store_timeout, Self::store_timeout);
         let layer = apply(layer, config.sweep_every, Self::sweep_every);
         let layer = apply(layer, config.sessions_per_owner, Self::sessions_per_owner);
-        let layer = apply(layer, on(config.without_sweeping), |layer, ()| layer.without_sweeping());
+        let layer = apply(layer, on(config.without_sweeping), |layer, ()| layer.sweep_every(None));
         let trusts = on(config.insecure_trust_when_unavailable);
         apply(layer, trusts, |layer, ()| layer.insecure_trust_when_unavailable())
     }

@@ -978,6 +978,19 @@ impl Changes {
         self.id_was_asked && !is_noted && self.view(loaded).next().is_none()
     }
 
+    /// Returns the keys that are set, with their JSON texts. Reserved keys are left out.
+    #[cfg(feature = "encrypted")]
+    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = (&str, &mut String)> {
+        let own = self.edits.iter_mut().filter(|(key, _)| !key.starts_with(RESERVED_KEY));
+        own.filter_map(|(key, text)| Some((key.as_str(), text.as_mut()?)))
+    }
+
+    /// Returns whether the metadata after the changes is not that of the loaded session.
+    #[cfg(feature = "encrypted")]
+    pub(crate) fn replaces_metadata(&self) -> bool {
+        self.metadata.is_some() || self.destroys()
+    }
+
     fn edit(&mut self, key: &str, text: Option<String>) {
         match self.position(key) {
             Ok(position) => self.edits[position].1 = text,

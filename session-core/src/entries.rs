@@ -38,13 +38,22 @@ pub struct Entries {
     order: Vec<usize>,
     /// The positions of the reserved keys in the order of the keys. In that order, the reserved keys are neighbours.
     reserved: Range<usize>,
-    metadata: Option<Box<Metadata>>,
+    aside: Option<Box<Aside>>,
+}
+
+/// What few sessions have.
+#[derive(Clone, Default)]
+struct Aside {
+    metadata: Option<Metadata>,
+    /// The encrypted entries of which these are the decrypted ones.
+    #[cfg(feature = "encrypted")]
+    sealed: Option<Entries>,
 }
 
 impl Entries {
     /// No entries.
     pub const NONE: Self =
-        Self { text: String::new(), slots: Vec::new(), order: Vec::new(), reserved: 0..0, metadata: None };
+        Self { text: String::new(), slots: Vec::new(), order: Vec::new(), reserved: 0..0, aside: None };
 
     /// Reads one JSON object (RFC 8259).
     ///
@@ -90,7 +99,9 @@ impl Entries {
             let first = all().take_while(|slot| !is_reserved(self.key(slot))).count();
             let own = self.slots.iter().find(|slot| self.key(slot) == RESERVED_KEY.as_bytes());
             let metadata = own.map(|slot| Metadata::from_json(&self.text[slot.value.clone()]));
-            self.metadata = metadata.map(Box::new);
+            if metadata.is_some() {
+                self.aside.get_or_insert_default().metadata = metadata;
+            }
             self.reserved = first..first + count;
         }
         self
@@ -122,6 +133,19 @@ impl Entries {
         Self::parse(text).and_then(|entries| if entries.slots.len() == expected { Ok(entries) } else { Err(Malformed) })
     }
 
+    /// Notes what these entries are in the store.
+    #[cfg(feature = "encrypted")]
+    pub(crate) fn sealed_as(mut self, sealed: Self) -> Self {
+        self.aside.get_or_insert_default().sealed = Some(sealed);
+        self
+    }
+
+    /// Returns the encrypted entries, if these are the decrypted ones.
+    #[cfg(feature = "encrypted")]
+    pub(crate) fn sealed(&self) -> Option<&Self> {
+        self.aside.as_ref()?.sealed.as_ref()
+    }
+
     /// Returns the session's metadata, which is empty for most sessions.
     ///
     /// # Examples
@@ -136,7 +160,11 @@ impl Entries {
     /// ```
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        self.metadata.as_deref().unwrap_or(&metadata::NONE)
+        self.own_metadata().unwrap_or(&metadata::NONE)
+    }
+
+    fn own_metadata(&self) -> Option<&Metadata> {
+        self.aside.as_ref()?.metadata.as_ref()
     }
 
     /// Returns the JSON text of the value of `key`. Returns `None` if there is none, and for a reserved key.
@@ -206,7 +234,7 @@ impl Entries {
 
     /// Returns the JSON text of the metadata as it was read.
     pub(crate) fn metadata_text(&self) -> Option<&str> {
-        let first = self.slot_by_key(self.reserved.start).filter(|_| self.metadata.is_some())?;
+        let first = self.slot_by_key(self.reserved.start).filter(|_| self.own_metadata().is_some())?;
         Some(self.entry(first).1)
     }
 

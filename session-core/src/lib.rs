@@ -82,6 +82,8 @@ mod changes;
 mod clock;
 mod contract;
 pub mod cookie;
+#[cfg(feature = "encrypted")]
+mod encrypted_store;
 mod entries;
 mod fields;
 mod format;
@@ -102,6 +104,8 @@ mod write;
 ///
 /// Begin with [`store::SessionStore`].
 pub mod store {
+    #[cfg(feature = "encrypted")]
+    pub use crate::encrypted_store::EncryptedStore;
     pub use crate::{
         changes::{Base, Changes, View},
         contract::{SessionStore, StoreFuture},

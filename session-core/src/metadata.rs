@@ -32,6 +32,8 @@ pub struct Metadata {
     pub confirmed: Option<u64>,
     /// The owner of a session that is kept in a cookie. A store keeps the owner beside the entries.
     owned: Option<Owned>,
+    /// The random text to which the values of an encrypted record are bound.
+    pub(crate) seal: Option<String>,
     /// Other members, which a later version may have written, as their JSON texts.
     others: BTreeMap<String, Box<RawValue>>,
 }
@@ -52,6 +54,7 @@ impl Metadata {
         id_was_asked: false,
         confirmed: None,
         owned: None,
+        seal: None,
         others: BTreeMap::new(),
     };
 
@@ -77,6 +80,7 @@ impl Metadata {
             id_was_asked: take("id").is_some_and(|value| value.get() == "true"),
             confirmed: take("confirmed").and_then(|value| value.get().parse().ok()),
             owned: take("owner").and_then(|value| Owned::of_json(value.get())),
+            seal: take("seal").and_then(|value| serde_json::from_str(value.get()).ok()),
             others,
         }
     }
@@ -103,6 +107,7 @@ impl Metadata {
         members.extend(self.id_was_asked.then(|| ("id", "true".to_owned())));
         members.extend(self.confirmed.map(|second| ("confirmed", second.to_string())));
         members.extend(self.owned.as_ref().map(|owned| ("owner", owned.to_json())));
+        members.extend(self.seal.as_ref().map(|seal| ("seal", serde_json::json!(seal).to_string())));
         if members.is_empty() {
             return None;
         }
@@ -163,12 +168,13 @@ pub(crate) static NONE: Metadata = Metadata::NONE;
 
 impl PartialEq for Metadata {
     fn eq(&self, other: &Self) -> bool {
-        let Self { until, idle, browser_session, id_was_asked, confirmed, owned, others } = self;
+        let Self { until, idle, browser_session, id_was_asked, confirmed, owned, seal, others } = self;
         let text = |others: &BTreeMap<String, Box<RawValue>>| -> Vec<(String, String)> {
             others.iter().map(|(name, value)| (name.clone(), value.get().to_owned())).collect()
         };
-        (*until, *idle, *browser_session, *id_was_asked, *confirmed, owned)
-            == (other.until, other.idle, other.browser_session, other.id_was_asked, other.confirmed, &other.owned)
+        (*until, *idle, *browser_session, *id_was_asked, *confirmed)
+            == (other.until, other.idle, other.browser_session, other.id_was_asked, other.confirmed)
+            && (owned, seal) == (&other.owned, &other.seal)
             && text(others) == text(&other.others)
     }
 }
@@ -177,7 +183,7 @@ impl Eq for Metadata {}
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { until, idle, browser_session, id_was_asked, confirmed, owned: _, others: _ } = self;
+        let Self { until, idle, browser_session, id_was_asked, confirmed, owned: _, seal: _, others: _ } = self;
         f.debug_struct("Metadata")
             .field("until", until)
             .field("idle", idle)
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn metadata_round_trips_and_keeps_what_a_later_version_added() {
-        let text = r#"{"browser":true,"confirmed":5,"id":true,"idle":9,"new":[1, 1e3, 123456789012345678901234567890],"owner":["a\"b",8],"until":7}"#;
+        let text = r#"{"browser":true,"confirmed":5,"id":true,"idle":9,"new":[1, 1e3, 123456789012345678901234567890],"owner":["a\"b",8],"seal":"x","until":7}"#;
         assert_eq!(Metadata::from_json(text).to_json().as_deref(), Some(text));
         assert_eq!(Metadata::NONE.to_json(), None);
     }
@@ -216,6 +222,7 @@ mod tests {
             r#"{"owner":"ada"}"#,
             r#"{"idle":-1}"#,
             r#"{"confirmed":"now"}"#,
+            r#"{"seal":7}"#,
         ] {
             assert_eq!(Metadata::from_json(text), Metadata::NONE, "{text}");
         }

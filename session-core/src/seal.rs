@@ -174,6 +174,25 @@ impl Ring {
     }
 }
 
+#[cfg(feature = "encrypted")]
+impl Ring {
+    /// Encrypts a value, and binds it to a text without which it does not open.
+    pub(crate) fn seal_value(&self, value: &[u8], bound: &[u8]) -> Result<String, RandomError> {
+        let Some(key) = self.keys.first() else { unreachable!("a ring has at least one key") };
+        let Cipher::Aead(aead) = &key.cipher else { unreachable!("a ring for values encrypts") };
+        let sealed = encrypt(aead, &[key.prefix.as_bytes(), bound].concat(), value)?;
+        Ok(format!("{}{}", key.prefix, base64_simd::URL_SAFE_NO_PAD.encode_to_string(sealed)))
+    }
+
+    /// Decrypts a value. Returns `None` unless one of this ring's keys sealed it, bound to the same text.
+    pub(crate) fn open_value(&self, sealed: &str, bound: &[u8]) -> Option<Vec<u8>> {
+        let key = self.keys.iter().find(|key| sealed.starts_with(&key.prefix))?;
+        let Cipher::Aead(aead) = &key.cipher else { unreachable!("a ring for values encrypts") };
+        let sealed = from_base64url(sealed.strip_prefix(&key.prefix)?.as_bytes())?;
+        decrypt(aead, &[key.prefix.as_bytes(), bound].concat(), sealed)
+    }
+}
+
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ring").field("protection", &self.protection).field("keys", &self.keys.len()).finish()
@@ -336,7 +355,7 @@ impl SealingKey {
         match (&self.cipher, token.protection) {
             (Cipher::Mac(mac), Protection::Signed) => verify(mac, token),
             #[cfg(feature = "encrypted")]
-            (Cipher::Aead(aead), Protection::Encrypted) => decrypt(aead, token),
+            (Cipher::Aead(aead), Protection::Encrypted) => decrypt(aead, token.bound, from_base64url(token.body)?),
             #[cfg(feature = "encrypted")]
             _ => None,
         }
@@ -372,14 +391,13 @@ fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u
     Ok(sealed)
 }
 
-/// Decrypts the body of a token. Returns `None` if the token was sealed with another key or another prefix, or if its
-/// text was changed.
+/// Decrypts what [`encrypt`] returns. Returns `None` if it was sealed with another key or another prefix, or if it was
+/// changed.
 #[cfg(feature = "encrypted")]
-fn decrypt(aead: &XChaCha20Poly1305, token: &Token<'_>) -> Option<Vec<u8>> {
-    let mut sealed = from_base64url(token.body)?;
+fn decrypt(aead: &XChaCha20Poly1305, prefix: &[u8], mut sealed: Vec<u8>) -> Option<Vec<u8>> {
     let nonce = XNonce::from(*sealed.first_chunk::<NONCE>()?);
     sealed.drain(..NONCE);
-    aead.decrypt_in_place(&nonce, token.bound, &mut sealed as &mut dyn Buffer).ok()?;
+    aead.decrypt_in_place(&nonce, prefix, &mut sealed as &mut dyn Buffer).ok()?;
     Some(sealed)
 }
 

@@ -545,6 +545,14 @@ mod memory {
     super::suite!(async { super::stored(session_stores::MemoryStore::new()) });
 }
 
+mod encrypted_records {
+    super::suite!(async {
+        let records = session_core::Keys::generate();
+        let store = session_core::store::EncryptedStore::new(session_stores::MemoryStore::new(), &records);
+        super::stored(store)
+    });
+}
+
 mod sqlite {
     super::suite!(super::kept_by(super::Backend::sqlite()));
 }

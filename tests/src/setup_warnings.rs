@@ -287,6 +287,8 @@ async fn a_setting_without_effect_is_an_error_once() {
         ("store_timeout", layer().store_timeout(second)),
         ("sweep_every", layer().sweep_every(second)),
         ("sessions_per_owner", revocable().sessions_per_owner(3)),
+        ("encrypt_records", layer().encrypt_records(Keys::generate())),
+        ("encrypt_records", revocable().encrypt_records(Keys::generate())),
         ("insecure_trust_when_unavailable", layer().insecure_trust_when_unavailable()),
         ("partitioned", layer().insecure_over_http().partitioned(true)),
     ] {
@@ -300,7 +302,7 @@ async fn a_setting_without_effect_is_an_error_once() {
     }
     for layer in [
         revocable().store_timeout(second).sweep_every(second).insecure_trust_when_unavailable(),
-        stored().store_timeout(second).sessions_per_owner(3).without_sweeping(),
+        stored().store_timeout(second).sessions_per_owner(3).sweep_every(None).encrypt_records(Keys::generate()),
         layer().store_timeout(second).insecure_trust_when_unavailable().revocations(MemoryStore::new()),
         layer().partitioned(true).insecure_over_http(),
     ] {

@@ -17,6 +17,8 @@ use session_core::{
     },
     unix_seconds,
 };
+#[cfg(feature = "encrypted")]
+use session_core::{Keys, store::EncryptedStore};
 use tokio::time::{Instant, interval_at, sleep, timeout, timeout_at};
 
 use super::store_settings::StoreSettings;
@@ -26,6 +28,9 @@ use crate::error::{Chain, Error};
 #[derive(Clone)]
 pub(crate) struct StoreClient {
     inner: Arc<dyn SessionStore>,
+    /// The application's store, which `inner` may encrypt for.
+    #[cfg(feature = "encrypted")]
+    plain: Arc<dyn SessionStore>,
     pub(crate) settings: StoreSettings,
     /// The name of the layer's application.
     pub(crate) application: Arc<str>,
@@ -35,13 +40,22 @@ pub(crate) struct StoreClient {
 
 impl StoreClient {
     pub(crate) fn new(store: impl SessionStore) -> Self {
+        let store: Arc<dyn SessionStore> = Arc::new(store);
         Self {
-            inner: Arc::new(store),
+            #[cfg(feature = "encrypted")]
+            plain: Arc::clone(&store),
+            inner: store,
             settings: StoreSettings::default(),
             application: "".into(),
             clock: Arc::new(SystemClock),
             is_swept: Arc::default(),
         }
+    }
+
+    /// Encrypts the values of the records with these keys, whatever keys were set before.
+    #[cfg(feature = "encrypted")]
+    pub(crate) fn encrypt_records(&mut self, keys: &Keys) {
+        self.inner = Arc::new(EncryptedStore::new(Arc::clone(&self.plain), keys));
     }
 
     pub(crate) async fn load(&self, key: &RecordKey, now: u64) -> Result<Lookup, Error> {

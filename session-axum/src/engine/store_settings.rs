@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "encrypted")]
+use session_core::Keys;
+
 /// The settings of the layer's store, or of its list of revocations, as far as the application gave them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreSettings {
@@ -12,6 +15,9 @@ pub(crate) struct StoreSettings {
     pub(crate) trusts_when_unavailable: bool,
     /// Whether a list of revocations was given to a layer that cannot use it.
     pub(crate) ignores_revocations: bool,
+    /// The keys that encrypt the values of the records.
+    #[cfg(feature = "encrypted")]
+    pub(crate) record_keys: Option<Keys>,
 }
 
 /// When the layer removes expired records.

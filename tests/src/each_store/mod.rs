@@ -1,6 +1,7 @@
 //! Stores in real databases.
 
 mod damaged;
+mod encrypted;
 mod postgres;
 mod races;
 mod redis;

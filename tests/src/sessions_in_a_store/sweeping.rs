@@ -60,7 +60,7 @@ async fn sweeping_begins_with_the_first_use_of_any_kind() {
 #[tokio::test(start_paused = true)]
 async fn a_layer_can_leave_the_sweeping_to_others() {
     let site = Site::new();
-    let client = Client::new(app(site.layer.clone().without_sweeping()));
+    let client = Client::new(app(site.layer.clone().sweep_every(None)));
     client.get("/set/a/1").await;
     site.store.calls();
     tokio::time::sleep(Duration::from_secs(24 * 60 * 60)).await;

@@ -47,18 +47,27 @@ pub(crate) fn sign(key: [u8; 32], version: &str, key_id: &str, body: &[u8]) -> V
 
 /// The third part of an encrypted token.
 pub(crate) fn encrypt(key: [u8; 32], version: &str, key_id: &str, nonce: [u8; 24], body: &[u8]) -> String {
-    let associated = format!("{version}.{key_id}.");
-    let payload = Payload { msg: body, aad: associated.as_bytes() };
+    encrypt_bound(key, format!("{version}.{key_id}.").as_bytes(), nonce, body)
+}
+
+/// The same, with this associated data.
+pub(crate) fn encrypt_bound(key: [u8; 32], associated: &[u8], nonce: [u8; 24], body: &[u8]) -> String {
+    let payload = Payload { msg: body, aad: associated };
     let sealed = XChaCha20Poly1305::new(&key.into()).encrypt(&XNonce::from(nonce), payload).unwrap();
     base64url(&[nonce.as_slice(), &sealed].concat())
 }
 
-/// The body in an encrypted token.
+/// The content of an encrypted token.
 pub(crate) fn decrypt(key: [u8; 32], token: &str) -> Option<Vec<u8>> {
+    decrypt_bound(key, token, b"")
+}
+
+/// The same for a token that is also bound to a text.
+pub(crate) fn decrypt_bound(key: [u8; 32], token: &str, bound: &[u8]) -> Option<Vec<u8>> {
     let (prefix, text) = token.split_at_checked(token.rfind('.')? + 1)?;
     let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     let (nonce, msg) = sealed.split_first_chunk::<24>()?;
-    let payload = Payload { msg, aad: prefix.as_bytes() };
+    let payload = Payload { msg, aad: &[prefix.as_bytes(), bound].concat() };
     XChaCha20Poly1305::new(&key.into()).decrypt(&XNonce::from(*nonce), payload).ok()
 }
 
