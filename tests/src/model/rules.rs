@@ -5,6 +5,7 @@
 //! - A request that came without a session (without a cookie, or more than a minute after the session of its cookie had
 //!   ended) may begin one, and its cookie replaces that of a log-in that was answered first.
 //! - A log-out that meets a log-in or a renewal ends the session that it came with, not the one that it has not heard of.
+//!   Two log-ins at once begin two sessions: while answers for both are under way, a log-out ends one of them.
 //! - The engines without a store or a list forget an end after a minute: an old cookie opens the session again.
 //! - An answer that was made before a deployment, and that arrives after it, brings back a cookie of the former settings.
 
@@ -273,7 +274,8 @@ impl Rules {
         let met = || self.others(number).filter(|it| it.begins_session() && it.overlaps(request));
         let is_crossed = request.deployment != self.deployments || self.browsers[browser].is_crossed;
         let overlapping = || self.others(number).filter(|it| it.overlaps(request) && it.answered.is_some());
-        let expected = if overlapping().any(|it| it.is_out_of_reach(request)) || met().any(|it| it.arrived.is_some()) {
+        let is_elsewhere = || met().any(|it| it.arrived.is_some()) || self.browsers[browser].is_forked;
+        let expected = if overlapping().any(|it| it.is_out_of_reach(request)) || is_elsewhere() {
             Expected::Anything
         } else if !request.saw_user && (request.came_with_stale_cookie || !request.is_alone) {
             // It came with a session that was over: it ended nothing, and its answer leaves the cookie.
@@ -318,6 +320,7 @@ impl Rules {
         if is_crossed
             || is_replaced
             || request.is_stranger
+            || (request.came_with_stale_cookie && self.engine.forgets_ends)
             || self.is_forgotten(number)
             || self.is_beside_log_in(number)
         {
