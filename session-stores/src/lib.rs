@@ -49,8 +49,10 @@
 //! | feature | adds |
 //! |---|---|
 //! | `memory` | `MemoryStore` |
-//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`. For TLS, enable a feature of `sqlx` |
-//! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. For TLS, enable a feature of `redis` |
+//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`, and `sqlx`, the driver |
+//! | `redis` | `RedisStore`, and `redis`, the driver |
+//! | `redis-cluster`, `redis-sentinel` | `RedisStore::cluster`, `RedisStore::sentinel` |
+//! | `tls` | encrypted connections to Postgres and Redis |
 //! | `conformance` | `conformance!` and the module `conformance`: the test suite, and races that count lost updates |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -60,7 +62,7 @@ pub mod conformance;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
-mod redis;
+mod redis_store;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
@@ -72,4 +74,13 @@ pub use sql::PostgresStore;
 pub use sql::SqliteStore;
 
 #[cfg(feature = "redis")]
-pub use crate::redis::RedisStore;
+pub use redis_store::RedisStore;
+
+/// The driver of [`RedisStore`].
+#[cfg(feature = "redis")]
+#[doc(no_inline)]
+pub use redis;
+/// The driver of the stores in SQL databases.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[doc(no_inline)]
+pub use sqlx;

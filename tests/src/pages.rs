@@ -26,3 +26,14 @@ struct DeriveExamples;
 
 #[doc = include_str!("../../session-stores/README.md")]
 struct StoresReadme;
+
+/// docs/stores.md names the versions of the drivers, because an application passes its own pool or connection.
+#[test]
+fn the_versions_of_the_drivers_are_named() {
+    let workspace: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
+    for driver in ["redis", "sqlx"] {
+        let version = workspace["workspace"]["dependencies"][driver]["version"].as_str().unwrap();
+        let named = format!("// {driver} {version}\n");
+        assert!(include_str!("../../docs/stores.md").contains(&named), "{named}");
+    }
+}

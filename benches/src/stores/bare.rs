@@ -64,8 +64,8 @@ const VERSION: Range<usize> = 34..54;
 const CREATED_AT: usize = 94;
 
 const UPDATE: &str = concat!(
-    include_str!("../../../session-stores/src/redis/record.lua"),
-    include_str!("../../../session-stores/src/redis/update.lua"),
+    include_str!("../../../session-stores/src/redis_store/record.lua"),
+    include_str!("../../../session-stores/src/redis_store/update.lua"),
 );
 
 /// sqlx's queries are generic over the database only with a page of bounds.

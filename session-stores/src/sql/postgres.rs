@@ -20,9 +20,9 @@ store! {
         ///
         /// - **Cost.** Each operation is one statement and one round trip. Only if two requests write to one session at
         ///   the same time does one of them need a transaction.
-        /// - **TLS.** For encrypted connections, enable TLS in sqlx, in your own `Cargo.toml`:
-        ///   `sqlx = { version = "0.9", default-features = false, features = ["tls-rustls"] }`. Without it, an address
-        ///   with `sslmode=require` is refused.
+        /// - **TLS.** Enable the feature `tls` of this crate, and end the address with `?sslmode=verify-full`. If the
+        ///   operating system does not trust the server's authority, add `&sslrootcert=` and the path of its certificate.
+        ///   Without the feature, an address with `sslmode=require` is refused.
         /// - **Schema.** The table is in the first schema of the `search_path`. The address can set it:
         ///   `?options=-csearch_path%3Dshop`.
         /// - **Time limit.** Set `statement_timeout` to about two seconds for this user. The session layer does not

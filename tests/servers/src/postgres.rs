@@ -1,8 +1,8 @@
 //! A real Postgres.
 
 use std::{
-    fs,
-    os::unix::fs::chown,
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -15,7 +15,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Directory, Guarded, find, free_port, id, is_root};
+use super::{Directory, Guarded, certificates::Certificates, find, free_port, id, is_root};
 
 /// A server on a port of its own, with nothing in it.
 pub struct Postgres {
@@ -23,6 +23,8 @@ pub struct Postgres {
     directory: Directory,
     user: Option<User>,
     port: u16,
+    /// Settings of this server alone.
+    settings: Vec<String>,
 }
 
 /// Whom the server runs as when the tests run as root.
@@ -40,11 +42,41 @@ impl Postgres {
 
     /// One that a test may stop.
     pub fn start() -> Self {
-        let mut server =
-            Self { directory: Directory::new(), user: User::unprivileged(), port: free_port(), running: None };
+        let mut server = Self::made();
+        server.start_again();
+        server
+    }
+
+    /// One that takes encrypted connections only.
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        let mut server = Self::made();
+        let place = server.directory.path().to_owned();
+        for (from, name) in [(certificates.server(), "server.pem"), (certificates.key(), "server.key")] {
+            let copy = place.join(name);
+            fs::copy(from, &copy).expect("the certificate can be copied");
+            fs::set_permissions(&copy, Permissions::from_mode(0o600)).expect("it is ours");
+            server.own(&copy);
+            let setting = if name.ends_with("key") { "ssl_key_file" } else { "ssl_cert_file" };
+            server.settings.push(format!("{setting}={}", copy.display()));
+        }
+        server.settings.push("ssl=on".to_owned());
+        let who = place.join("data/pg_hba.conf");
+        fs::write(who, "hostssl all all 127.0.0.1/32 trust\n").expect("the data are there");
+        server.start_again();
+        server
+    }
+
+    /// One that does not run yet.
+    fn made() -> Self {
+        let server = Self {
+            directory: Directory::new(),
+            user: User::unprivileged(),
+            port: free_port(),
+            settings: Vec::new(),
+            running: None,
+        };
         server.own(server.directory.path());
         server.make_cluster();
-        server.start_again();
         server
     }
 
@@ -56,7 +88,8 @@ impl Postgres {
         let log = self.directory.path().join("log");
         let mut command = self.command("postgres");
         command.extend([format!("--port={}", self.port), format!("-D{}", self.data())]);
-        command.extend(SETTINGS.iter().map(|setting| format!("-c{setting}")));
+        let settings = SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str));
+        command.extend(settings.map(|setting| format!("-c{setting}")));
         let mut running = Guarded::start(&command, "INT", &log);
         let begun = Instant::now();
         while !fs::read_to_string(&log).unwrap_or_default().contains("ready to accept connections") {
@@ -78,7 +111,7 @@ impl Postgres {
         self.address(&name)
     }
 
-    fn address(&self, database: &str) -> String {
+    pub fn address(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 

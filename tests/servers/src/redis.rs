@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::{LazyLock, Mutex},
     thread,
@@ -19,22 +19,52 @@ pub static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
 pub struct Server {
     pub port: u16,
     directory: PathBuf,
-    options: Vec<String>,
+    arguments: Vec<String>,
     process: Mutex<Option<Child>>,
 }
 
 impl Server {
     pub fn start(options: &[&str]) -> Self {
-        assert!(is_installed(), "these tests need redis-server: on Debian, `apt-get install redis-server`");
-        // Somebody else may take the port before Redis does.
-        (0..5).find_map(|_| Self::try_start(free_port(), options)).expect("redis-server starts")
+        Self::start_with(|port, directory| {
+            let port = port.to_string();
+            let mut arguments: Vec<_> =
+                ["--port", &port, "--bind", "127.0.0.1", "--save", ""].map(str::to_owned).into();
+            arguments.extend(["--dir".to_owned(), directory.display().to_string()]);
+            arguments.extend(options.iter().copied().map(str::to_owned));
+            arguments
+        })
     }
 
-    fn try_start(port: u16, options: &[&str]) -> Option<Self> {
+    /// A sentinel that watches a primary, which it knows by the name `mymaster`. It says who is the primary now, and
+    /// chooses another one within about two seconds.
+    pub fn sentinel(primary: &Self, password: &str) -> Self {
+        let watched = primary.port;
+        Self::start_with(|port, directory| {
+            let file = directory.join("sentinel.conf");
+            let mut settings = format!(
+                "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {watched} 1\n\
+                 sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 2000\n",
+                directory.display()
+            );
+            if !password.is_empty() {
+                settings += &format!("sentinel auth-pass mymaster {password}\n");
+            }
+            fs::write(&file, settings).expect("the temporary directory can be written to");
+            vec![file.display().to_string(), "--sentinel".to_owned()]
+        })
+    }
+
+    fn start_with(arguments: impl Fn(u16, &Path) -> Vec<String>) -> Self {
+        assert!(is_installed(), "these tests need redis-server: on Debian, `apt-get install redis-server`");
+        // Somebody else may take the port before Redis does.
+        (0..5).find_map(|_| Self::try_start(free_port(), &arguments)).expect("redis-server starts")
+    }
+
+    fn try_start(port: u16, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Option<Self> {
         let directory = env::temp_dir().join(format!("session-tests-redis-{}-{port}", process::id()));
         fs::create_dir_all(&directory).expect("the temporary directory can be written to");
-        let options = options.iter().copied().map(str::to_owned).collect();
-        let server = Self { port, directory, options, process: Mutex::new(None) };
+        let arguments = arguments(port, &directory);
+        let server = Self { port, directory, arguments, process: Mutex::new(None) };
         server.spawn();
         server.answers().then_some(server)
     }
@@ -85,10 +115,8 @@ impl Server {
 
     fn spawn(&self) {
         let process = Command::new("sh")
-            .args(["-c", GUARD, "sh", "--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .arg("--dir")
-            .arg(&self.directory)
-            .args(&self.options)
+            .args(["-c", GUARD, "sh"])
+            .args(&self.arguments)
             .env("DIRECTORY", &self.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -6,8 +6,10 @@ mod postgres;
 mod races;
 mod redis;
 mod redis_cluster;
+mod redis_sentinel;
 mod sqlite;
 mod tables;
+mod tls;
 
 use session_core::{
     SessionId,

@@ -448,7 +448,7 @@ async fn neither_the_store_nor_its_errors_show_user_or_password() {
         (&*url, &*format!("Redis at 127.0.0.1:{port} refused the user or the password")),
         ("redis://anna:hunter2@127.0.0.1:1", "the connection to Redis at 127.0.0.1:1 failed: Connection refused"),
         ("redis://anna:hunter2@[", "the URL of Redis cannot be used: Redis URL did not parse"),
-        ("rediss://anna:hunter2@127.0.0.1", "the URL of Redis cannot be used: can't connect with TLS"),
+        ("rediss://anna:hunter2@127.0.0.1:1", "the connection to Redis at 127.0.0.1:1 failed: Connection refused"),
     ] {
         let error = RedisStore::connect(url).await.unwrap_err();
         let shown = format!("{error} {error:?} {:?}", std::error::Error::source(&error));

@@ -16,7 +16,7 @@ pub(super) fn store_error(error: &RedisError, place: &str) -> StoreError {
 
 /// Returns the error for a URL that cannot be used. The error does not repeat the URL, because it may hold a password.
 pub(super) fn url_error(error: &RedisError) -> StoreError {
-    StoreError::new(kind(error), format!("the URL of Redis cannot be used: {}", cause(error)))
+    StoreError::new(StoreErrorKind::Refused, format!("the URL of Redis cannot be used: {}", cause(error)))
 }
 
 /// Explains the error codes that an operator can do something about. Returns an empty text for other codes.

@@ -6,6 +6,8 @@ mod indexes;
 mod primary;
 mod schema;
 mod scripts;
+#[cfg(feature = "redis-sentinel")]
+mod sentinels;
 
 use std::{
     borrow::Cow,
@@ -38,7 +40,7 @@ use self::{
 /// Clones share one connection.
 ///
 /// # Examples
-#[doc = include_str!("redis/redis.md")]
+#[doc = include_str!("redis_store/redis.md")]
 #[derive(Clone)]
 pub struct RedisStore {
     connection: Connection,
@@ -71,7 +73,76 @@ impl RedisStore {
     /// # }
     /// ```
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        Connection::server(url).await.map(Self::new)
+        Connection::server(url)?.opened().await.map(Self::new)
+    }
+
+    /// Creates a store for the server at `url` without connecting to it: the first operation connects. Use it for an
+    /// application that must start before its Redis does.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind [`StoreErrorKind::Refused`] if the URL is not valid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::RedisStore;
+    ///
+    /// let store = RedisStore::connect_lazy("redis://shop:password@redis.internal")?;
+    /// assert!(RedisStore::connect_lazy("http://redis.internal").is_err());
+    /// # Ok::<(), session_core::store::StoreError>(())
+    /// ```
+    pub fn connect_lazy(url: &str) -> Result<Self, StoreError> {
+        Connection::server(url).map(Self::new)
+    }
+
+    /// Connects to the primary that the sentinels at `urls` name. One reachable sentinel is enough.
+    ///
+    /// `primary` is the name of the primary, `mymaster` for example. If it needs a user, a password, a database or TLS,
+    /// `primary` is a URL with the name as its host: `rediss://user:password@mymaster/0`. The URLs of the sentinels have
+    /// the sentinels' own users and passwords.
+    ///
+    /// After a failover the sentinels are asked again, with the next operation that the former primary does not answer.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error in the same cases as [`connect`](Self::connect), and an error of the kind
+    /// [`StoreErrorKind::Unavailable`] if the sentinels know no primary of this name.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use session_stores::RedisStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sentinels = ["redis://10.0.0.1:26379", "redis://10.0.0.2:26379", "redis://10.0.0.3:26379"];
+    /// let store = RedisStore::sentinel(sentinels, "mymaster").await?;
+    /// assert!(store.migrate().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "redis-sentinel")]
+    pub async fn sentinel(urls: impl IntoIterator<Item = impl AsRef<str>>, primary: &str) -> Result<Self, StoreError> {
+        Connection::sentinel(urls, primary)?.opened().await.map(Self::new)
+    }
+
+    /// Does the same as [`sentinel`](Self::sentinel) without connecting: the first operation connects.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind [`StoreErrorKind::Refused`] if a URL is not valid, or if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::RedisStore;
+    ///
+    /// let store = RedisStore::sentinel_lazy(["redis://10.0.0.1:26379"], "redis://shop:password@mymaster")?;
+    /// # Ok::<(), session_core::store::StoreError>(())
+    /// ```
+    #[cfg(feature = "redis-sentinel")]
+    pub fn sentinel_lazy(urls: impl IntoIterator<Item = impl AsRef<str>>, primary: &str) -> Result<Self, StoreError> {
+        Connection::sentinel(urls, primary).map(Self::new)
     }
 
     /// Connects to the cluster that the nodes at `urls` belong to. One reachable node is enough: it names the others.
@@ -93,7 +164,26 @@ impl RedisStore {
     /// ```
     #[cfg(feature = "redis-cluster")]
     pub async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
-        Connection::cluster(urls).await.map(Self::new)
+        Connection::cluster(urls)?.opened().await.map(Self::new)
+    }
+
+    /// Does the same as [`cluster`](Self::cluster) without connecting: the first operation connects.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind [`StoreErrorKind::Refused`] if a URL is not valid, or if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::RedisStore;
+    ///
+    /// let store = RedisStore::cluster_lazy(["redis://10.0.0.1", "redis://10.0.0.2"])?;
+    /// # Ok::<(), session_core::store::StoreError>(())
+    /// ```
+    #[cfg(feature = "redis-cluster")]
+    pub fn cluster_lazy(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
+        Connection::cluster(urls).map(Self::new)
     }
 
     /// Creates a store on a connection of the application. The settings of the connection decide how it reconnects. No

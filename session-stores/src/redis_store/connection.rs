@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{
-    Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value, aio::ConnectionManager,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value, aio::ConnectionManager,
     io::tcp::TcpSettings,
 };
 #[cfg(feature = "redis-cluster")]
@@ -16,11 +16,17 @@ use ::redis::{
     cmd,
 };
 use session_core::store::StoreError;
+#[cfg(not(feature = "tls"))]
+use session_core::store::StoreErrorKind;
+#[cfg(feature = "redis-cluster")]
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+#[cfg(feature = "redis-sentinel")]
+use super::sentinels::Sentinels;
 use super::{
     error::{store_error, url_error},
-    primary::Primary,
+    primary::{Primary, Source},
 };
 #[cfg(feature = "redis-cluster")]
 use super::{
@@ -39,7 +45,21 @@ pub(super) struct Connection {
 enum Link {
     Server(Arc<Primary>),
     #[cfg(feature = "redis-cluster")]
-    Cluster(ClusterConnection),
+    Cluster(Arc<Cluster>),
+}
+
+#[cfg(feature = "redis-cluster")]
+struct Cluster {
+    client: ClusterClient,
+    /// Empty before the first use.
+    connection: OnceCell<ClusterConnection>,
+}
+
+#[cfg(feature = "redis-cluster")]
+impl Cluster {
+    async fn connection(&self) -> Result<ClusterConnection, RedisError> {
+        self.connection.get_or_try_init(|| self.client.get_async_connection()).await.cloned()
+    }
 }
 
 /// A machine that keeps sessions.
@@ -53,21 +73,31 @@ pub(super) enum Node {
 }
 
 impl Connection {
-    pub(super) async fn server(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn server(url: &str) -> Result<Self, StoreError> {
         let info = connection_info(url)?;
-        let place: Arc<str> = format!("Redis at {}", info.addr()).into();
+        let place = format!("Redis at {}", info.addr());
         let client = Client::open(info).map_err(|error| url_error(&error))?;
-        let primary = Primary::connect(client).await.map_err(|error| store_error(&error, &place))?;
-        Ok(Self { link: Link::Server(Arc::new(primary)), place })
+        Ok(Self::of_primary(Source::Server(Box::new(client)), place))
+    }
+
+    /// `primary` is the name of the primary, or a URL with the name as its host.
+    #[cfg(feature = "redis-sentinel")]
+    pub(super) fn sentinel(urls: impl IntoIterator<Item = impl AsRef<str>>, primary: &str) -> Result<Self, StoreError> {
+        let (infos, addresses) = infos_and_addresses(urls)?;
+        let sentinels = Sentinels::new(infos, primary)?;
+        let place = format!("the Redis `{}` of the sentinels at {addresses}", sentinels.name());
+        Ok(Self::of_primary(Source::Sentinels(Box::new(sentinels)), place))
+    }
+
+    fn of_primary(source: Source, place: String) -> Self {
+        Self { link: Link::Server(Arc::new(Primary::new(source))), place: place.into() }
     }
 
     #[cfg(feature = "redis-cluster")]
-    pub(super) async fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
-        let nodes: Result<Vec<_>, _> = urls.into_iter().map(|url| connection_info(url.as_ref())).collect();
-        let nodes = nodes?;
-        let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
-        let place: Arc<str> = format!("the Redis cluster at {}", addresses.join(", ")).into();
-        let client = ClusterClient::builder(nodes)
+    pub(super) fn cluster(urls: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, StoreError> {
+        let (infos, addresses) = infos_and_addresses(urls)?;
+        let place: Arc<str> = format!("the Redis cluster at {addresses}").into();
+        let client = ClusterClient::builder(infos)
             .tcp_settings(tcp_settings())
             .retries(3)
             .min_retry_wait(20)
@@ -76,8 +106,22 @@ impl Connection {
             .response_timeout(RESPONSE_LIMIT)
             .build()
             .map_err(|error| url_error(&error))?;
-        let cluster = client.get_async_connection().await.map_err(|error| store_error(&error, &place))?;
-        Ok(Self { link: Link::Cluster(cluster), place })
+        Ok(Self { link: Link::Cluster(Arc::new(Cluster { client, connection: OnceCell::new() })), place })
+    }
+
+    /// Opens the connection now, and not with the first command.
+    pub(super) async fn opened(self) -> Result<Self, StoreError> {
+        let opened = timeout(AT_START, async {
+            match &self.link {
+                Link::Server(primary) => primary.manager().await.map(drop),
+                #[cfg(feature = "redis-cluster")]
+                Link::Cluster(cluster) => cluster.connection().await.map(drop),
+            }
+        });
+        match opened.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.store_error(&error)),
+        }
     }
 
     /// Wraps a connection that the application made. The `redis` crate does not reveal the address of such a
@@ -112,7 +156,7 @@ impl Connection {
         match &self.link {
             Link::Server(primary) => primary.ask(command).await,
             #[cfg(feature = "redis-cluster")]
-            Link::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+            Link::Cluster(cluster) => command.query_async(&mut cluster.connection().await?).await,
         }
     }
 
@@ -150,8 +194,10 @@ impl Connection {
             #[cfg(feature = "redis-cluster")]
             (Link::Cluster(cluster), Node::OfSlot(slot)) => {
                 let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-                let mut cluster = cluster.clone();
-                let routed = cluster.route_command(command.clone(), RoutingInfo::SingleNode(route));
+                let routed = async {
+                    let mut cluster = cluster.connection().await?;
+                    cluster.route_command(command.clone(), RoutingInfo::SingleNode(route)).await
+                };
                 timeout(LIMIT, routed).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             }
             _ => self.ask(command).await,
@@ -164,14 +210,45 @@ impl Connection {
     }
 }
 
-fn connection_info(url: &str) -> Result<ConnectionInfo, StoreError> {
+/// Returns what the URLs say, and their addresses for error texts.
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+fn infos_and_addresses(
+    urls: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<(Vec<ConnectionInfo>, String), StoreError> {
+    let infos: Result<Vec<_>, _> = urls.into_iter().map(|url| connection_info(url.as_ref())).collect();
+    let infos = infos?;
+    let addresses: Vec<_> = infos.iter().map(|info| info.addr().to_string()).collect();
+    Ok((infos, addresses.join(", ")))
+}
+
+pub(super) fn connection_info(url: &str) -> Result<ConnectionInfo, StoreError> {
     let info = url.into_connection_info().map_err(|error| url_error(&error))?;
+    if let ConnectionAddr::TcpTls { .. } = info.addr() {
+        check_tls()?;
+    }
     Ok(info.set_tcp_settings(tcp_settings()))
+}
+
+/// Gives `rustls` its cryptography, unless the application has chosen one for the whole process.
+#[cfg(feature = "tls")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature it is an error")]
+fn check_tls() -> Result<(), StoreError> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // If another thread was faster, its choice is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn check_tls() -> Result<(), StoreError> {
+    let remedy = "a `rediss://` URL needs the feature `tls` of session-stores";
+    Err(StoreError::new(StoreErrorKind::Refused, remedy))
 }
 
 /// Returns the settings of the TCP connection. With `TCP_USER_TIMEOUT`, a machine that vanished without closing the
 /// connection is noticed after a few seconds. The kernel's default is a quarter of an hour.
-fn tcp_settings() -> TcpSettings {
+pub(super) fn tcp_settings() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_secs(5));
@@ -180,3 +257,6 @@ fn tcp_settings() -> TcpSettings {
 
 /// The longest wait for a reply, including the second attempt.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// The longest wait for the first connection.
+const AT_START: Duration = Duration::from_millis(2_500);
