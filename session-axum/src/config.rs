@@ -67,6 +67,10 @@ impl Settings {
         &self.config.engine
     }
 
+    pub(crate) const fn limits(&self) -> Limits {
+        self.config.limits
+    }
+
     /// Returns the rules that decide the outcome of a session. `saves` tells whether the response saves changes.
     pub(crate) const fn rules(&self, saves: bool) -> Rules {
         let Config { limits, engine, is_persistent, .. } = &self.config;
@@ -215,6 +219,7 @@ impl Config {
             (store.ignores_revocations, "revocations", "`SessionLayer::signed` or `SessionLayer::encrypted`"),
             (store.timeout.is_some() && !has_store, "store_timeout", either),
             (store.sweep.is_some() && !has_store, "sweep_every", either),
+            (store.watch.is_some() && engine.records().is_none(), "watch_every", stored),
             (store.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
             (encrypts && engine.records().is_none(), "encrypt_records", stored),
             (

@@ -78,6 +78,8 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
+    /// The session is only in its cookie, so it cannot be used after the response: see [`Detached`](crate::Detached).
+    InCookie,
     /// The cookie of a [`Ticket`](crate::Ticket) cannot be set: it has the name of the layer's own cookies.
     Ticket,
     /// A value could not be sealed by a [`Sealer`](crate::Sealer).
@@ -177,6 +179,15 @@ impl Error {
         Self { kind: ErrorKind::NoStore, source: None }
     }
 
+    pub(crate) const fn in_cookie() -> Self {
+        Self { kind: ErrorKind::InCookie, source: None }
+    }
+
+    /// Returns whether the session has ended.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(self.kind, ErrorKind::Gone)
+    }
+
     pub(crate) fn too_many_writes() -> Self {
         StoreError::new(StoreErrorKind::Unavailable, TOO_MANY_WRITES).into()
     }
@@ -270,6 +281,10 @@ impl fmt::Display for Error {
             ErrorKind::InvalidName => f.write_str(
                 "the owner or the label of a session must have 1 to 255 bytes and no NUL: use a shorter name, such as a \
                  user's id",
+            ),
+            ErrorKind::InCookie => f.write_str(
+                "this session is in its cookie, which only a request brings and only a response changes, so it cannot be used \
+                 after the response: use `SessionLayer::stored(store, keys)`",
             ),
             ErrorKind::NoStore => f.write_str(
                 "this layer has no session store, so sessions cannot be listed or ended from outside their requests: \

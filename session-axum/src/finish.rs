@@ -10,7 +10,7 @@ use session_core::store::End;
 use crate::{
     config::{FlashMode, Settings},
     edits::{Edit, EditList, ResponseEdits},
-    engine::CarriedOut,
+    engine::{CarriedOut, Done},
     error::{Chain, Error, Failure, is_failure},
     request::{Closed, Request, SessionState},
     state::{
@@ -212,7 +212,8 @@ impl Attempt {
         let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
         edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
-        let cookies = self.carry_out(request, loaded, &staged).await?;
+        let Done { cookies, record } = self.carry_out(request, loaded, &staged).await?;
+        request.has_record(record);
         if !cookies.is_empty() && !loaded.cookie_came {
             let Settings { session_cookie, setup_warnings, .. } = &*request.settings;
             let spec = &session_cookie.spec;
@@ -225,13 +226,13 @@ impl Attempt {
         Ok(cookies)
     }
 
-    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Vec<String>, Error> {
+    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Done, Error> {
         let (settings, now) = (&request.settings, request.settings.now());
         let mut next_id = staged.next_id.clone();
         let plan = Plan::new(loaded, &staged.changes, request.rules(self.saves), now);
         plan.outcome.log(&staged.changes);
         let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
-            CarriedOut::Done(cookies) => return Ok(cookies),
+            CarriedOut::Done(done) => return Ok(done),
             CarriedOut::EndedElsewhere(end) => end,
         };
         // Only a log-in needs its session. Other changes belonged to the session that is over.
@@ -245,7 +246,7 @@ impl Attempt {
             return Err(Error::gone());
         }
         tracing::info!("a session ended while its request ran, and what the request changed is dropped");
-        Ok(Vec::new())
+        Ok(Done::default())
     }
 }
 

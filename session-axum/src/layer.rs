@@ -272,6 +272,27 @@ impl SessionLayer {
         self.with_safe(|config| config.store.record_keys = Some(keys))
     }
 
+    /// Sets how often the layer asks the store which sessions of [detached](crate::Session::detached) handles have ended:
+    /// every 2 seconds by default, 100 milliseconds to 1 minute.
+    ///
+    /// It is one question for all handles on which [`ended`](crate::Detached::ended) waits. This applies to the store of
+    /// [`SessionLayer::stored`]. Without a store it has no effect, and an error is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).watch_every(Duration::from_millis(500))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn watch_every(self, interval: Duration) -> Self {
+        let interval = interval.clamp(Duration::from_millis(100), ONE_MINUTE);
+        self.with_safe(|config| config.store.watch = Some(interval))
+    }
+
     /// Limits the number of sessions of one owner. When an owner logs in once more, the owner's oldest session ends.
     ///
     /// A log-in counts when it [sets an owner](crate::Session::set_owner). A renewal is no further session. If several

@@ -8,13 +8,14 @@ use std::sync::{
 use http::Method;
 use session_core::{
     RESERVED_PREFIX,
-    store::{Changes, StoreError, StoreErrorKind},
+    store::{Changes, RecordKey, StoreError, StoreErrorKind},
 };
 use tokio::time::timeout;
 
 use crate::{
     config::{FlashMode, Settings},
-    engine::Context,
+    detached::Detached,
+    engine::{Context, Link, Place, Pledge},
     error::Error,
     setup_warnings::Origin,
     state::{
@@ -47,6 +48,8 @@ pub(crate) struct Request {
     state: Mutex<State>,
     /// A lock that is held while the store is asked, so that the operations of one request follow one another.
     turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
+    /// Where detached handles find the session; empty if there are none.
+    link: OnceLock<Pledge>,
 }
 
 #[derive(Clone, Default)]
@@ -133,6 +136,7 @@ impl Request {
             incoming: OnceLock::new(),
             state: Mutex::default(),
             turn: OnceLock::new(),
+            link: OnceLock::new(),
         }
     }
 
@@ -285,8 +289,23 @@ impl Request {
         if !session_is_settled || state.error.is_some() || state.flash.adds_cookies() {
             return None;
         }
+        if let (Some(_), Slot::Loaded(session)) = (self.link.get(), &state.session) {
+            self.is_at(&session.loaded);
+        }
         state.is_closed = true;
         Some(state.came())
+    }
+
+    /// Tells the detached handles under which key the session's record is now; `None` if there is no session.
+    pub(crate) fn has_record(&self, key: Option<RecordKey>) {
+        if let Some(Pledge(link)) = self.link.get() {
+            link.move_to(key.map_or(Place::Over(Ended::Elsewhere), Place::At));
+        }
+    }
+
+    /// Tells the detached handles where the session is that was loaded or saved last.
+    fn is_at(&self, loaded: &Loaded) {
+        self.has_record(loaded.stored().map(|stored| stored.record.key));
     }
 
     /// Closes the request: from now on nothing can be staged.
@@ -457,6 +476,23 @@ impl LoadedRequest {
     pub(crate) fn return_page(&self) -> Option<String> {
         let Request { settings, cookies, .. } = &*self.0;
         settings.return_cookie.read(cookies, settings.now())
+    }
+
+    /// Returns a handle on the session that outlives the response.
+    pub(crate) fn detached(&self) -> Detached {
+        let Request { settings, link, .. } = &*self.0;
+        let mut state = self.0.state();
+        let is_closed = state.is_closed;
+        let SessionState { loaded, .. } = state.session();
+        let Pledge(link) = link.get_or_init(|| {
+            let place = match loaded.stored() {
+                Some(stored) => Place::At(stored.record.key),
+                None if is_closed || loaded.is_ended() => Place::Over(Ended::Elsewhere),
+                None => Place::Unsaved,
+            };
+            Pledge(Arc::new(Link::new(place, settings.limits())))
+        });
+        Detached::new(Arc::clone(settings), Arc::clone(link))
     }
 
     /// Fails the response.

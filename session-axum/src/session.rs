@@ -18,6 +18,7 @@ use session_core::{
 };
 
 use crate::{
+    detached::Detached,
     engine::Engine,
     error::Error,
     guard::{Reason, Refusal},
@@ -825,6 +826,35 @@ impl Session {
             }
             settings.session_cookie.size(settings.engine().payload_len(plan))
         })
+    }
+
+    /// Returns a handle on this session that outlives the response, for a WebSocket, a stream or a job.
+    ///
+    /// The handle works with [`SessionLayer::stored`](crate::SessionLayer::stored). On the other engines each of its
+    /// methods returns an error that says why. See [`Detached`](crate::Detached).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> String {
+    ///     match session.detached().get::<String>("user").await {
+    ///         Ok(user) => format!("{user:?}"),
+    ///         Err(error) => error.to_string(),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()); // keeps no sessions in a store
+    /// let client = Client::new(Router::new().route("/", get(page)).layer(layer));
+    /// assert!(client.get("/").await.text().ends_with("use `SessionLayer::stored(store, keys)`"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn detached(&self) -> Detached {
+        self.request.detached()
     }
 
     /// Saves the session now, instead of with the response.

@@ -33,6 +33,7 @@ const ALL: [(&str, &str); 24] = [
     ("store_timeout", "5s"),
     ("sweep_every", "1d"),
     ("without_sweeping", "true"),
+    ("watch_every", "5s"),
     ("sessions_per_owner", "4"),
     ("insecure_trust_when_unavailable", "true"),
 ];
@@ -62,6 +63,7 @@ fn all() -> SessionConfig {
         store_timeout: seconds(5),
         sweep_every: seconds(86_400),
         without_sweeping: Some(true),
+        watch_every: seconds(5),
         sessions_per_owner: Some(4),
         insecure_trust_when_unavailable: Some(true),
     }

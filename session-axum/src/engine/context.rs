@@ -1,6 +1,9 @@
 //! The input and the results of an engine.
 
-use session_core::{Limits, store::End};
+use session_core::{
+    Limits,
+    store::{End, RecordKey},
+};
 
 use crate::{
     setup_warnings::SetupWarnings,
@@ -21,10 +24,26 @@ pub(crate) struct Context<'a> {
 /// The result of carrying a plan out.
 #[derive(Debug)]
 pub(crate) enum CarriedOut {
-    /// The plan was carried out. The texts are the values of the `Set-Cookie` headers that the browser needs.
-    Done(Vec<String>),
+    /// The plan was carried out.
+    Done(Done),
     /// Another request has ended the session since this one read it: nothing was written.
     EndedElsewhere(End),
+}
+
+/// What the response needs, and where the session is, after a plan was carried out.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// The values of the `Set-Cookie` headers that the browser needs.
+    pub(crate) cookies: Vec<String>,
+    /// The key of the session's record; `None` if there is none.
+    pub(crate) record: Option<RecordKey>,
+}
+
+impl From<Vec<String>> for Done {
+    /// The response of an engine that keeps no records.
+    fn from(cookies: Vec<String>) -> Self {
+        Self { cookies, record: None }
+    }
 }
 
 /// The result of a save while the request runs.

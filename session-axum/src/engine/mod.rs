@@ -7,6 +7,7 @@ mod revocations;
 mod store_client;
 mod store_settings;
 mod stored;
+mod watch;
 
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ use crate::{
     },
 };
 
-pub(crate) use context::{CarriedOut, Context, Saved};
-pub(crate) use ends::Ends;
+pub(crate) use context::{CarriedOut, Context, Done, Saved};
+pub(crate) use ends::{Ends, MOST_ROTATIONS};
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use store_settings::StoreSettings;
 pub(crate) use stored::ExactWrite;
+pub(crate) use watch::{Link, Place, Pledge, times};
 
 /// The place where sessions are kept.
 #[derive(Clone)]
@@ -137,7 +139,7 @@ impl Engine {
         context: Context<'_>,
     ) -> Result<CarriedOut, Error> {
         match self {
-            Self::Null => Ok(CarriedOut::Done(Vec::new())),
+            Self::Null => Ok(CarriedOut::Done(Done::default())),
             Self::Cookie(ends) => cookie::carry_out(ends, plan, next_id, context),
             Self::RevocableCookie(revocations) => revocations.carry_out(plan, next_id, context).await,
             Self::Store(store) => stored::carry_out(store, plan, next_id, context).await,

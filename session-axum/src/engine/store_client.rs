@@ -21,7 +21,10 @@ use session_core::{
 use session_core::{Keys, store::EncryptedStore};
 use tokio::time::{Instant, interval_at, sleep, timeout, timeout_at};
 
-use super::store_settings::StoreSettings;
+use super::{
+    store_settings::StoreSettings,
+    watch::{Link, Watcher},
+};
 use crate::error::{Chain, Error};
 
 /// A client of a session store. Its clones use the same store.
@@ -36,6 +39,7 @@ pub(crate) struct StoreClient {
     pub(crate) application: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
     is_swept: Arc<AtomicBool>,
+    watcher: Arc<Watcher>,
 }
 
 impl StoreClient {
@@ -49,6 +53,7 @@ impl StoreClient {
             application: "".into(),
             clock: Arc::new(SystemClock),
             is_swept: Arc::default(),
+            watcher: Arc::default(),
         }
     }
 
@@ -117,6 +122,11 @@ impl StoreClient {
     /// Returns the key of the entry in a list of revocations that ends all sessions of the application.
     pub(crate) fn key_of_all(&self) -> RecordKey {
         RecordKey::of_revoked_application(&self.application)
+    }
+
+    /// Watches the session of a detached handle, until it ends or the handle is dropped.
+    pub(crate) fn watch(&self, link: &Arc<Link>) {
+        self.watcher.add(link, self);
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> Owner<'a> {

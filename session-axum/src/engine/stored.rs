@@ -9,7 +9,7 @@ use session_core::{
 };
 
 use super::{
-    context::{CarriedOut, Context, Saved},
+    context::{CarriedOut, Context, Done, Saved},
     cookie,
     ends::{MOST_ROTATIONS, log_out_met_a_renewal},
     store_client::StoreClient,
@@ -121,23 +121,30 @@ pub(super) async fn carry_out(
         committed => committed,
     };
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
-    match plan.cookie() {
-        CookieChange::Leave => Ok(CarriedOut::Done(Vec::new())),
-        CookieChange::Remove => Ok(CarriedOut::Done(context.cookie.remove(context.cookies))),
+    let record = committed.record(plan);
+    let cookies = match plan.cookie() {
+        CookieChange::Leave => Vec::new(),
+        CookieChange::Remove => context.cookie.remove(context.cookies),
         CookieChange::Set => {
             let (frame, secret) = match &committed {
                 Committed::Written(next) => (next.frame, &next.secret),
                 _ => match (plan.loaded.session(), plan.loaded.stored()) {
                     (Some(live), Some(stored)) => (live.frame, &stored.secret),
-                    _ => return Ok(CarriedOut::Done(Vec::new())),
+                    _ => return Ok(CarriedOut::Done(Done { cookies: Vec::new(), record })),
                 },
             };
-            let mut body = frame.begin_body(PAYLOAD);
-            body.extend_from_slice(secret.as_bytes());
             let begins = plan.outcome.gives_new_id(plan.loaded);
-            context.cookie.set(&body, plan.max_age(), begins, context.cookies).map(CarriedOut::Done)
+            context.cookie.set(&body(frame, secret), plan.max_age(), begins, context.cookies)?
         }
-    }
+    };
+    Ok(CarriedOut::Done(Done { cookies, record }))
+}
+
+/// Returns the body of the token that leads to a record.
+fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
+    let mut body = frame.begin_body(PAYLOAD);
+    body.extend_from_slice(secret.as_bytes());
+    body
 }
 
 /// Writes the plan while the request runs.
@@ -199,6 +206,15 @@ enum Committed {
 }
 
 impl Committed {
+    /// Returns the key of the session's record after the write; `None` if there is no session.
+    fn record(&self, plan: Plan<'_>) -> Option<RecordKey> {
+        match self {
+            Self::Written(next) => Some(next.key),
+            Self::Nothing => plan.loaded.stored().map(|stored| stored.record.key),
+            Self::Removed | Self::EndedElsewhere(_) => None,
+        }
+    }
+
     /// Returns the actual outcome, which may differ from the planned one. A write that leaves a record empty removes
     /// the record. A write that removes the last key does not remove the record if another request has added a key.
     fn outcome(&self, planned: Outcome) -> Outcome {
