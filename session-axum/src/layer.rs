@@ -1,9 +1,10 @@
 //! `SessionLayer`: the choice of where sessions are kept, and the settings of their cookies.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use axum_core::response::Response;
 use cookie::SameSite;
+use http::request::Parts;
 use session_core::{
     Clock, Keys, Limits,
     cookie::{Settings as CookieSettings, SettingsError},
@@ -874,6 +875,50 @@ impl SessionLayer {
     #[must_use]
     pub fn on_error(self, respond: impl Fn(&Error) -> Response + Send + Sync + 'static) -> Self {
         self.with_safe(|config| config.on_error = Arc::new(respond))
+    }
+
+    /// Sets the function that translates the texts of guards. By default they are sent as the code has them.
+    ///
+    /// It gets the `message` of the struct, as in `#[session(message = "login.required")]`, and the request. For a struct
+    /// without a `message` it gets the sentence of the 401 or the 403: "Please log in first." or "Please confirm who you
+    /// are first.".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionData, SessionLayer, testing::Client};
+    /// #[derive(SessionData)]
+    /// struct Member {
+    ///     user: String,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).guard_message(|message, request| {
+    ///     let german = request.headers.get("accept-language").is_some_and(|it| it.as_bytes().starts_with(b"de"));
+    ///     match message {
+    ///         "Please log in first." if german => "Bitte melden Sie sich zuerst an.",
+    ///         other => other,
+    ///     }
+    /// });
+    /// let app = Router::new().route("/", get(|_: Session<Member>| async {})).layer(layer);
+    /// let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "Please log in first.");
+    /// # let request = axum::http::Request::get("/").header("accept-language", "de-AT").body(axum::body::Body::empty());
+    /// # let request = request.unwrap();
+    /// let response = client.send(request).await; // with `Accept-Language: de-AT`
+    /// assert_eq!(response.text(), "Bitte melden Sie sich zuerst an.");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn guard_message<M: Into<Cow<'static, str>>>(
+        self,
+        translate: impl Fn(&'static str, &Parts) -> M + Send + Sync + 'static,
+    ) -> Self {
+        self.with_safe(|config| {
+            config.guard_message = Arc::new(move |message, request| translate(message, request).into());
+        })
     }
 
     /// Sets the clock that all limits are measured with: [`SystemClock`](crate::SystemClock) by default. Tests use a

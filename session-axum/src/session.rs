@@ -41,7 +41,8 @@ use crate::{
 /// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
 /// required field is missing, and with 403 or the redirect if `#[session(confirmed_within = "10m")]` misses a
 /// [confirmation](Session::confirm). An `Option<Session<T>>` is then `None`. The redirect is for browsers: htmx gets
-/// `HX-Redirect`, and a client that prefers JSON gets the status.
+/// `HX-Redirect`, and a client that prefers JSON gets the status. The text is that of `#[session(message = "..")]`, and
+/// [`SessionLayer::guard_message`](crate::SessionLayer::guard_message) translates it.
 ///
 /// ```
 /// # use axum::{Router, routing::{get, post}};
@@ -1250,7 +1251,7 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
         let request = load(parts).await?;
-        Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts))
+        Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts, &request))
     }
 }
 
@@ -1271,14 +1272,16 @@ enum Lack {
 }
 
 impl Lack {
-    fn into_rejection<T: SessionData>(self, parts: &Parts) -> SessionRejection {
-        let redirect = T::REDIRECT;
+    fn into_rejection<T: SessionData>(self, parts: &Parts, request: &LoadedRequest) -> SessionRejection {
+        let (redirect, settings) = (T::REDIRECT, request.settings());
         match self {
             Self::Field(key) => {
-                SessionRejection::MissingField { key, redirect, refusal: Refusal::new::<T>(Reason::Field, parts) }
+                let refusal = Refusal::new::<T>(Reason::Field, parts, settings);
+                SessionRejection::MissingField { key, redirect, refusal }
             }
             Self::Confirmation => {
-                SessionRejection::NotConfirmed { redirect, refusal: Refusal::new::<T>(Reason::Confirmation, parts) }
+                let refusal = Refusal::new::<T>(Reason::Confirmation, parts, settings);
+                SessionRejection::NotConfirmed { redirect, refusal }
             }
         }
     }

@@ -62,6 +62,10 @@ pub trait SessionData: Sized {
     /// The longest time since the visitor confirmed who they are. With `None`, no confirmation is needed.
     const CONFIRMED_WITHIN: Option<Duration> = None;
 
+    /// The text of the 401 or 403. With a redirect, it is also the flash message `error` of the next page. With `None`, the
+    /// 401 and the 403 have a sentence of their own, and the redirect has no message.
+    const MESSAGE: Option<&'static str> = None;
+
     /// Whether the redirect keeps the page that the visitor wanted, for `Session::return_to`.
     const RETURN_TO: bool = false;
 

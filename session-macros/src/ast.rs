@@ -10,6 +10,7 @@ pub(crate) struct Data<'a> {
     pub(crate) private: TokenStream,
     pub(crate) redirect: Option<LitStr>,
     pub(crate) returns: bool,
+    pub(crate) message: Option<LitStr>,
     /// The longest time since a confirmation, in seconds.
     pub(crate) confirmed_within: Option<u64>,
     pub(crate) fields: Vec<Field<'a>>,

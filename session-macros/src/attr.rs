@@ -23,6 +23,7 @@ pub(crate) struct ContainerOptions {
     pub(crate) rename_all: Option<LitStr>,
     pub(crate) redirect: Option<LitStr>,
     pub(crate) return_to: Option<Ident>,
+    pub(crate) message: Option<LitStr>,
     pub(crate) confirmed_within: Option<LitStr>,
     pub(crate) krate: Option<LitStr>,
 }
@@ -46,8 +47,8 @@ pub(crate) struct FieldOptions {
 }
 
 impl ContainerOptions {
-    pub(crate) const NAMES: [&'static str; 6] =
-        ["prefix", "rename_all", "redirect", "return_to", "confirmed_within", "crate"];
+    pub(crate) const NAMES: [&'static str; 7] =
+        ["prefix", "rename_all", "redirect", "return_to", "message", "confirmed_within", "crate"];
 
     pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
@@ -57,6 +58,7 @@ impl ContainerOptions {
                 "rename_all" => options.rename_all = given.text(mistakes),
                 "redirect" => options.redirect = given.text(mistakes),
                 "return_to" => options.return_to = given.flag("session", mistakes),
+                "message" => options.message = given.text(mistakes),
                 "confirmed_within" => options.confirmed_within = given.text(mistakes),
                 _ => options.krate = given.text(mistakes),
             }

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Generics, Ident, WhereClause, parse_quote, spanned::Spanned};
+use syn::{Generics, Ident, LitStr, WhereClause, parse_quote, spanned::Spanned};
 
 use crate::ast::{Data, Default, Field, Key, Role};
 
@@ -35,13 +35,15 @@ fn keys(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
 }
 
 fn guard(data: &Data<'_>) -> TokenStream {
-    let Data { private, redirect, returns, .. } = data;
+    let Data { private, redirect, returns, message, .. } = data;
     let confirmed_within = confirmed_within(data);
-    let redirect = redirect
-        .as_ref()
-        .map(|page| quote!(const REDIRECT: #private::Option<&'static #private::str> = #private::Some(#page);));
+    let text = |name: TokenStream, text: &Option<LitStr>| {
+        let text = text.as_ref()?;
+        Some(quote!(const #name: #private::Option<&'static #private::str> = #private::Some(#text);))
+    };
+    let (redirect, message) = (text(quote!(REDIRECT), redirect), text(quote!(MESSAGE), message));
     let returns = returns.then(|| quote!(const RETURN_TO: #private::bool = true;));
-    quote!(#redirect #returns #confirmed_within)
+    quote!(#redirect #returns #message #confirmed_within)
 }
 
 /// Returns the constant for the shortest time of this struct and of the structs that it flattens.

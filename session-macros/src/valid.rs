@@ -27,7 +27,8 @@ pub(crate) fn understand<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) ->
     }
     refuse_equal_keys(&fields, mistakes);
     refuse_equal_structs(&fields, mistakes);
-    Data { ident: &input.ident, generics: &input.generics, private, redirect, returns, confirmed_within, fields }
+    let (ident, generics, message) = (&input.ident, &input.generics, options.message);
+    Data { ident, generics, private, redirect, returns, message, confirmed_within, fields }
 }
 
 fn named_fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<&'a syn::Field> {

@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use session_axum::{
-    Error, Keys, Session, SessionData, SessionLayer, SessionRejection, SessionResponseExt,
+    Error, Flash, Keys, Session, SessionData, SessionLayer, SessionRejection, SessionResponseExt,
     response::ReturnTo,
     testing::{Client, ManualClock, TestResponse, TestSession},
 };
@@ -36,6 +36,24 @@ struct Sure {
 #[derive(SessionData)]
 #[session(confirmed_within = "10m")]
 struct Strict {
+    user: String,
+}
+
+#[derive(SessionData)]
+#[session(redirect = "/login", return_to, message = "login.required")]
+struct Greeted {
+    user: String,
+}
+
+#[derive(SessionData)]
+#[session(message = "login.required", confirmed_within = "10m")]
+struct Named {
+    user: String,
+}
+
+#[derive(SessionData)]
+#[session(redirect = "/login", message = "")]
+struct Silent {
     user: String,
 }
 
@@ -251,6 +269,105 @@ async fn answer(method: &str, path: &str, headers: &[(&str, &str)]) -> (TestResp
 fn vary(response: &TestResponse) -> String {
     let names = response.headers().get_all("vary").iter().map(|value| value.to_str().unwrap());
     names.collect::<Vec<_>>().join(", ")
+}
+
+/// The pages with a guard that has a message, and a page that shows it.
+fn greeting(layer: SessionLayer) -> Router {
+    let guarded = get(|greeted: Session<Greeted>| async move { greeted.user.clone() });
+    Router::new()
+        .route("/orders", guarded.clone().post(|_: Session<Greeted>| async {}))
+        .route("/named", get(|named: Session<Named>| async move { named.user.clone() }))
+        .route("/silent", get(|silent: Session<Silent>| async move { silent.user.clone() }))
+        .route("/plain", get(|_: Session<Strict>| async {}))
+        .route("/elsewhere", get(|_: Session<Member>| async {}))
+        .route("/login", get(|flash: Flash| async move { flash.get_all("error").join(",") }))
+        .layer(layer)
+}
+
+/// What a request with these headers is answered, and the messages of the page after it.
+async fn greeted(layer: SessionLayer, method: &str, path: &str, headers: &[(&str, &str)]) -> (TestResponse, String) {
+    let client = client(greeting(layer));
+    let request = headers
+        .iter()
+        .fold(Request::builder().method(method).uri(path), |request, (name, value)| request.header(*name, *value));
+    let answer = client.send(request.body(Body::empty()).unwrap()).await;
+    let messages = client.get("/login").await.text().to_owned();
+    (answer, messages)
+}
+
+#[tokio::test]
+async fn the_page_of_the_redirect_shows_the_message_once() {
+    let client = client(greeting(layer()));
+    assert_eq!(way(&client.get("/orders").await), "/login");
+    assert_eq!(client.get("/login").await.text(), "login.required");
+    assert_eq!(client.get("/login").await.text(), "");
+    for (method, headers) in
+        [("POST", &[][..]), ("GET", &[("hx-request", "true")]), ("POST", &[("hx-request", "true")])]
+    {
+        let (_, messages) = greeted(layer(), method, "/orders", headers).await;
+        assert_eq!(messages, "login.required", "{method} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_has_no_message_if_the_struct_has_none() {
+    for path in ["/elsewhere", "/silent"] {
+        let (answer, messages) = greeted(layer(), "GET", path, &[]).await;
+        assert_eq!((way(&answer).as_str(), messages.as_str()), ("/login", ""), "{path}");
+        assert!(answer.set_cookies().iter().all(|cookie| cookie.starts_with("__Host-flash.return-to=")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_message_is_kept_for_a_response_that_the_visitor_does_not_see() {
+    for (method, header) in [
+        ("GET", ("accept", "application/json")),
+        ("GET", ("sec-purpose", "prefetch")),
+        ("GET", ("sec-fetch-dest", "image")),
+        ("POST", ("sec-fetch-dest", "empty")),
+        ("HEAD", ("accept", "*/*")),
+    ] {
+        assert_eq!(greeted(layer(), method, "/orders", &[header]).await.1, "", "{method} {header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_has_the_message_as_its_text() {
+    let json = [("accept", "application/json")];
+    let (answer, _) = greeted(layer(), "GET", "/orders", &json).await;
+    assert_eq!((answer.status(), answer.text()), (StatusCode::UNAUTHORIZED, "login.required"));
+    let (answer, messages) = greeted(layer(), "GET", "/named", &[]).await;
+    assert_eq!((answer.status(), answer.text()), (StatusCode::UNAUTHORIZED, "login.required"));
+    assert_eq!((messages.as_str(), answer.set_cookies()), ("", vec![]));
+    assert_eq!(greeted(layer(), "GET", "/silent", &json).await.0.text(), "");
+    assert_eq!(greeted(layer(), "GET", "/elsewhere", &json).await.0.text(), "Please log in first.");
+
+    let layer = layer();
+    let client = client(greeting(layer.clone()));
+    client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    for (path, text) in [("/named", "login.required"), ("/plain", "Please confirm who you are first.")] {
+        let answer = client.get(path).await;
+        assert_eq!((answer.status(), answer.text()), (StatusCode::FORBIDDEN, text));
+    }
+}
+
+#[tokio::test]
+async fn the_layer_translates_every_message_for_its_request() {
+    let german = || {
+        layer().guard_message(|message, request| match message {
+            _ if request.headers.get("accept-language").is_none_or(|it| it != "de") => message.to_owned(),
+            "login.required" => format!("Bitte anmelden: {}", request.uri.path()),
+            "Please log in first." => "Bitte zuerst anmelden.".to_owned(),
+            other => other.to_uppercase(),
+        })
+    };
+    let de = ("accept-language", "de");
+    assert_eq!(greeted(german(), "GET", "/orders", &[de]).await.1, "Bitte anmelden: /orders");
+    assert_eq!(greeted(german(), "GET", "/orders", &[]).await.1, "login.required");
+    assert_eq!(greeted(german(), "GET", "/named", &[de]).await.0.text(), "Bitte anmelden: /named");
+    assert_eq!(greeted(german(), "GET", "/plain", &[de]).await.0.text(), "Bitte zuerst anmelden.");
+    let (answer, messages) = greeted(german(), "GET", "/elsewhere", &[de]).await;
+    assert_eq!((way(&answer).as_str(), messages.as_str()), ("/login", ""), "a translation makes no message");
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ async fn post(client: &Client, path: &str, fields: &[(&str, &str)]) -> TestRespo
 async fn a_log_in_leads_to_the_page_that_was_wanted() {
     let client = client(login::app(layer()));
     assert_eq!(client.get("/orders?page=2").await.headers()["location"], "/login");
+    assert!(client.get("/login").await.text().starts_with("Please log in first. <form method=post>"));
+    assert!(client.get("/login").await.text().starts_with(" <form method=post>"));
     assert_eq!(post(&client, "/login", &[("user", "<ada>")]).await.headers()["location"], "/orders?page=2");
     assert_eq!(client.get("/orders").await.text(), "Welcome back, &lt;ada&gt;, no orders yet.");
     assert_eq!(post(&client, "/logout", &[]).await.headers()["location"], "/login");
