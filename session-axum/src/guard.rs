@@ -58,7 +58,7 @@ impl Refusal {
             let mut edits = EditList::default();
             if client != Client::Json && will_be_seen(parts) {
                 if T::RETURN_TO && parts.method == Method::GET {
-                    edits.push(Edit::ReturnTo(requested_page(parts)));
+                    edits.push(Edit::ReturnTo(client.wanted_page(parts)));
                 }
                 if T::MESSAGE.is_some() && !message.is_empty() {
                     edits.push(Edit::flashing((ERROR, message.clone())));
@@ -118,6 +118,14 @@ impl Client {
         }
     }
 
+    /// Returns the page to come back to after the log-in, as a path and query. Returns `None` if no redirect may lead
+    /// there. The request of htmx is for a piece of the page that the browser shows, unless the link was boosted.
+    fn wanted_page(self, parts: &Parts) -> Option<String> {
+        let is_piece = self == Self::Htmx && parts.headers.get(HX_BOOSTED).is_none_or(|value| value != "true");
+        let shown = if is_piece { shown_page(parts) } else { None };
+        shown.or_else(|| requested_page(parts))
+    }
+
     /// Returns the names of the headers that [`of`](Self::of) has looked at.
     const fn vary(self) -> HeaderValue {
         match self {
@@ -136,9 +144,42 @@ fn will_be_seen(Parts { method, headers, .. }: &Parts) -> bool {
 
 /// Returns the path and the query of the request, also under `nest`. Returns `None` if no redirect may lead there.
 fn requested_page(parts: &Parts) -> Option<String> {
-    let uri: &Uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    own_page(original_uri(parts))
+}
+
+/// Returns the path and the query of the page that the browser shows, as htmx reports it. Returns `None` if that is a
+/// page of another site, or if no redirect may lead there.
+fn shown_page(parts: &Parts) -> Option<String> {
+    let page: Uri = only(&parts.headers, HX_CURRENT_URL)?.parse().ok()?;
+    let scheme = page.scheme_str()?;
+    let host = match original_uri(parts).authority() {
+        Some(authority) => authority.as_str(), // HTTP/2 has `:authority`, and perhaps no `Host`
+        None => only(&parts.headers, header::HOST)?,
+    };
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return None,
+    };
+    let without_port = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
+    let is_same_host = without_port(page.authority()?.as_str()) == without_port(host);
+    is_same_host.then(|| own_page(&page)).flatten()
+}
+
+fn original_uri(parts: &Parts) -> &Uri {
+    parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri)
+}
+
+fn own_page(uri: &Uri) -> Option<String> {
     let page = uri.path_and_query()?.as_str();
     is_own_page(page).then(|| page.to_owned())
+}
+
+/// Returns the text of a header that came once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }
 
 /// Returns whether the client wants JSON rather than a page (RFC 9110, section 12.5.1). If both are equally welcome,
@@ -177,6 +218,8 @@ fn weight(parameter: &str) -> Option<f32> {
 }
 
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const HX_BOOSTED: HeaderName = HeaderName::from_static("hx-boosted");
+const HX_CURRENT_URL: HeaderName = HeaderName::from_static("hx-current-url");
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// The key of the flash message.

@@ -390,6 +390,97 @@ async fn htmx_is_sent_away_by_its_own_header() {
     assert_eq!((vary(&answer), kept), ("Cookie, HX-Request".into(), "/orders".into()));
 }
 
+/// The page that is kept for a request of htmx to this host with these headers.
+async fn kept_by_htmx(host: &str, page: &str, others: &[(&str, &str)]) -> String {
+    let mut headers = vec![("host", host), ("hx-request", "true"), ("hx-current-url", page)];
+    headers.extend_from_slice(others);
+    answer("GET", "/orders?piece=1", &headers).await.1
+}
+
+#[tokio::test]
+async fn htmx_leads_back_to_the_page_that_the_browser_shows() {
+    for (host, shown, kept) in [
+        ("shop.example", "https://shop.example/home?tab=2", "/home?tab=2"),
+        ("shop.example", "http://shop.example/home#part", "/home"),
+        ("shop.example", "https://shop.example", "/"),
+        ("Shop.Example", "HTTPS://SHOP.example/Home", "/Home"),
+        ("shop.example:8080", "http://shop.example:8080/home", "/home"),
+        ("shop.example", "https://shop.example:443/home", "/home"),
+        ("shop.example:80", "http://shop.example/home", "/home"),
+        ("[::1]:3000", "http://[::1]:3000/home", "/home"),
+    ] {
+        assert_eq!(kept_by_htmx(host, shown, &[]).await, kept, "{shown}");
+    }
+    let longest = format!("/{}", "x".repeat(1_023));
+    assert_eq!(kept_by_htmx("h", &format!("http://h{longest}"), &[]).await, longest);
+}
+
+#[tokio::test]
+async fn a_boosted_link_leads_back_to_its_own_page() {
+    let shown = "https://shop.example/home";
+    assert_eq!(kept_by_htmx("shop.example", shown, &[("hx-boosted", "true")]).await, "/orders?piece=1");
+    assert_eq!(kept_by_htmx("shop.example", shown, &[("hx-boosted", "false")]).await, "/home");
+    let kept = |method, headers| async move { answer(method, "/orders/7", headers).await.1 };
+    let headers = &[("host", "shop.example"), ("hx-current-url", "https://shop.example/home")];
+    assert_eq!(kept("GET", headers).await, "/orders/7", "not from htmx");
+    let headers = &[("host", "shop.example"), ("hx-current-url", shown), ("hx-request", "true")];
+    assert_eq!(kept("POST", headers).await, "/home", "nothing is kept of a POST");
+}
+
+#[tokio::test]
+async fn the_page_of_another_site_is_not_kept_for_htmx() {
+    let own = "/orders?piece=1";
+    let long = format!("https://shop.example/{}", "x".repeat(1_024));
+    for shown in [
+        "https://evil.example/home",
+        "https://shop.example.evil.example/home",
+        "https://evil-shop.example/home",
+        "https://shop.example@evil.example/home",
+        "https://ada@shop.example/home",
+        "https://shop.example:8443/home",
+        "http://shop.example:443/home",
+        "https://shop.example.:443/home",
+        "https://shop.example//evil.example",
+        "https://shop.example//evil.example/home",
+        "https://shop.example/\\evil.example",
+        "https://shop.example\\@evil.example/",
+        "https://shop.example/a\tb",
+        "https://shop.example/a b",
+        "https:///home",
+        "https:/home",
+        "//shop.example/home",
+        "/home",
+        "home",
+        "",
+        "*",
+        "about:blank",
+        "javascript://shop.example/%0aalert(1)",
+        "data://shop.example/home",
+        "ftp://shop.example/home",
+        "file:///home",
+        "https%3A%2F%2Fshop.example%2Fhome",
+        &long,
+    ] {
+        assert_eq!(kept_by_htmx("shop.example", shown, &[]).await, own, "{shown}");
+    }
+    let shown = "https://shop.example/home";
+    for twice in [("hx-current-url", "https://shop.example/other"), ("host", "shop.example"), ("host", "evil.example")]
+    {
+        assert_eq!(kept_by_htmx("shop.example", shown, &[twice]).await, own, "{twice:?} came twice");
+    }
+    let (_, kept) = answer("GET", own, &[("hx-request", "true"), ("hx-current-url", shown)]).await;
+    assert_eq!(kept, own, "the request names no host");
+}
+
+#[tokio::test]
+async fn htmx_over_http_2_is_at_the_host_of_its_authority() {
+    let headers = [("host", "other.example"), ("hx-request", "true"), ("hx-current-url", "https://shop.example/home")];
+    let (_, kept) = answer("GET", "https://shop.example/orders", &headers).await;
+    assert_eq!(kept, "/home");
+    let (_, kept) = answer("GET", "https://other.example/orders", &headers).await;
+    assert_eq!(kept, "/orders");
+}
+
 #[tokio::test]
 async fn a_client_that_prefers_json_gets_the_status_and_nothing_is_kept() {
     let (answer, kept) = answer("GET", "/orders", &[("accept", "application/json, text/plain, */*")]).await;
