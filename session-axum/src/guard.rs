@@ -13,7 +13,7 @@ use session_core::SessionData;
 
 use crate::{
     config::Settings,
-    edits::{Edit, EditList, ResponseEdits},
+    edits::{Edit, EditList},
     wire::{page_view::is_prefetch, return_cookie::is_own_page},
 };
 
@@ -86,7 +86,7 @@ impl IntoResponse for Refusal {
         };
         response.headers_mut().append(header::VARY, HeaderValue::from_static("Cookie"));
         response.headers_mut().append(header::VARY, client.vary());
-        edits.iter().for_each(|edit| ResponseEdits::of(response.extensions_mut()).push(edit.clone()));
+        edits.put_onto(&mut response);
         response
     }
 }

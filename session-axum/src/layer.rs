@@ -48,6 +48,52 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Two sessions
+///
+/// A route can have two sessions, such as a cart for months and a log-in for half an hour: add two layers with different
+/// [names](Self::name). [`Session`](crate::Session), [`Flash`](crate::Flash), [`Sessions`], tickets and the helpers of
+/// responses use the innermost layer. A struct with `#[session(cookie = "cart")]` uses the layer with this name, also in
+/// [`.with_session(..)`](crate::SessionResponseExt::with_session), and
+/// [`Session::untyped`](crate::Session::untyped) gives its session without the struct.
+///
+/// ```
+/// # use axum::{Router, response::IntoResponse, routing::get};
+/// # use session_axum::{Keys, Session, SessionData, SessionLayer, SessionResponseExt, testing::Client};
+/// #[derive(SessionData)]
+/// #[session(cookie = "cart")] // the prefix `__Host-` does not count
+/// struct Cart {
+///     #[session(default)]
+///     items: Vec<String>,
+/// }
+///
+/// async fn home(mut cart: Session<Cart>, log_in: Session) -> String {
+///     cart.items.push("tea".to_owned());
+///     format!("{} items, logged in: {}", cart.items.len(), log_in.contains("user"))
+/// }
+///
+/// async fn log_out() -> impl IntoResponse {
+///     "Bye".with_new_session() // ends the log-in, and keeps the cart
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let keys = Keys::generate();
+/// let app = Router::new()
+///     .route("/", get(home))
+///     .route("/log-out", get(log_out))
+///     .layer(SessionLayer::signed(keys.clone())) // the log-in, innermost
+///     .layer(SessionLayer::signed(keys).name("__Host-cart")?);
+/// let client = Client::new(app);
+/// assert_eq!(client.get("/").await.text(), "1 items, logged in: false");
+/// client.get("/log-out").await;
+/// assert_eq!(client.get("/").await.text(), "2 items, logged in: false");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The sessions are saved one after the other, the innermost first. If the outer one cannot be saved, the response is an
+/// error, and what the inner one has saved holds.
 #[derive(Clone)]
 pub struct SessionLayer {
     settings: Arc<Settings>,

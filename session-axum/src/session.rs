@@ -21,7 +21,7 @@ use crate::{
     engine::Engine,
     error::Error,
     guard::{Reason, Refusal},
-    rejection::{SessionRejection, request_of},
+    rejection::{SessionRejection, request_with},
     request::{LoadedRequest, SessionState},
     response::ReturnTo,
     state::{loaded::Ended, outcome::Plan},
@@ -1251,7 +1251,7 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let request = load(parts).await?;
+        let request = load::<T>(parts).await?;
         Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts, &request))
     }
 }
@@ -1260,7 +1260,7 @@ impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> 
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
-        let request = load(parts).await?;
+        let request = load::<T>(parts).await?;
         Ok(Self::pass(&request).ok())
     }
 }
@@ -1294,8 +1294,8 @@ fn confirmed_within(request: &LoadedRequest, time: Duration) -> bool {
     confirmed_at.is_some_and(|second| now.saturating_sub(second) <= time.as_secs())
 }
 
-async fn load(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
-    let request = request_of(parts, "Session").map_err(SessionRejection::MissingLayer)?;
+async fn load<T: SessionData>(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
+    let request = request_with(parts, T::COOKIE).map_err(SessionRejection::MissingLayer)?;
     request.load().await.map_err(SessionRejection::Failed)
 }
 

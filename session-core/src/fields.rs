@@ -55,6 +55,10 @@ pub trait SessionData: Sized {
     /// With them, `.removing_from_session(T::KEYS)` also removes what a field was once stored as.
     const KEYS: &'static [&'static str];
 
+    /// The name of the session's cookie, for a route with several session layers around it. A prefix such as `__Host-`
+    /// does not count. With `None`, the session is that of the innermost layer.
+    const COOKIE: Option<&'static str> = None;
+
     /// The path to which a request is redirected if its session lacks a required field or a confirmation. With `None` the
     /// response is a 401, or a 403 without a confirmation.
     const REDIRECT: Option<&'static str> = None;

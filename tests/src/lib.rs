@@ -73,6 +73,8 @@ mod tickets;
 #[cfg(test)]
 mod twin_cookies;
 #[cfg(test)]
+mod two_sessions;
+#[cfg(test)]
 mod typed;
 #[cfg(test)]
 mod values;
