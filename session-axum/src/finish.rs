@@ -265,7 +265,7 @@ impl Attempt {
             if session_cookie.came(&request.cookies) {
                 setup_warnings.foreign_cookie(spec.name(), request.settings.now());
             } else {
-                setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
+                setup_warnings.issued(spec, request.origin);
             }
         }
         Ok(cookies)

@@ -114,6 +114,22 @@ impl Spec {
         without_prefix(&self.name) == without_prefix(name)
     }
 
+    /// Returns whether the name begins with a prefix for which browsers have rules, such as `__Host-`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert!(Settings::new("session").build()?.has_prefix());
+    /// assert!(!Settings::new("session").name("sid").build()?.has_prefix());
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
+    #[must_use]
+    pub fn has_prefix(&self) -> bool {
+        prefix(&self.name).is_some()
+    }
+
     /// Returns whether the cookie has the attribute Secure: browsers then send it over HTTPS only.
     ///
     /// # Examples
