@@ -710,9 +710,9 @@ impl Session {
 
     /// Notes that the visitor has just proved who they are, for [`Session::confirmed_within`].
     ///
-    /// Call it at a log-in, together with [`renew`](Self::renew), and when the visitor enters the password once more. A
-    /// later `renew` forgets the confirmation, and [`rotate`](Self::rotate) keeps it. A confirmation alone is no
-    /// session.
+    /// Call it at a log-in and when the visitor enters the password once more, both times together with
+    /// [`renew`](Self::renew). A later `renew` forgets the confirmation, and [`rotate`](Self::rotate) keeps it. A
+    /// confirmation alone is no session.
     ///
     /// ```
     /// # use axum::{Router, routing::post};
