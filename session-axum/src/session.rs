@@ -37,6 +37,9 @@ use crate::{
 /// [response helpers](crate::SessionResponseExt) take effect, unless
 /// [`SessionLayer::save_on_server_error`](crate::SessionLayer::save_on_server_error) is set.
 ///
+/// If several layers are around the route, the session is that of the innermost one, or of the one that the struct names
+/// with `#[session(cookie = "cart")]`: see [`SessionLayer`](crate::SessionLayer).
+///
 /// `Session` never rejects a request because of what the client sent: with a missing, forged or expired cookie the
 /// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
 /// required field is missing, and with 403 or the redirect if `#[session(confirmed_within = "10m")]` misses a
