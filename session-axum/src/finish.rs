@@ -28,53 +28,42 @@ use crate::{
 /// The changes of a response to the session and the flash, besides the changes that extractors have staged.
 pub(crate) struct Finish {
     edits: EditList,
-    /// The changes for the layers around this one.
-    outer_edits: EditList,
     failure: Option<Error>,
-    /// Whether a layer inside this one has made the response from an error.
-    failed_inside: bool,
 }
 
 impl Finish {
     /// Returns `None` if the response can be sent at once. This is the common case: most requests only read the
     /// session, or do not use it.
-    pub(crate) fn begin(request: &Arc<Request>, response: &mut Response) -> Option<Self> {
-        let (edits, outer_edits) = ResponseEdits::take(response).split(request);
+    pub(crate) fn begin(request: &Request, response: &mut Response) -> Option<Self> {
+        let edits = ResponseEdits::take(response);
         let failure = response.extensions_mut().remove::<Failure>().map(|Failure(error)| error);
-        let failed_inside = response.extensions().get::<MadeFromError>().is_some();
-        let finish = Self { edits, outer_edits, failure, failed_inside };
-        finish.unless_settled(request, response)
-    }
-
-    fn unless_settled(self, request: &Request, response: &mut Response) -> Option<Self> {
-        let Self { edits, outer_edits, failure, .. } = &self;
         if request.clashes {
             // The layer has logged why. What the helpers ask for cannot be done.
-            if !edits.is_empty() || !outer_edits.is_empty() {
+            if !edits.is_empty() {
                 *response = Error::calm_answer(StatusCode::INTERNAL_SERVER_ERROR);
             }
             return None;
         }
         if failure.is_some() || !edits.is_empty() {
-            return Some(self);
+            return Some(Self { edits, failure });
         }
         let (was_read, drops_flash) = (request.was_read(), drops_flash(request));
         if !was_read && !drops_flash {
             request.close();
-            self.outer_edits.put_onto(response);
             return None;
         }
         if !drops_flash && let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
-            self.outer_edits.put_onto(response);
             return None;
         }
-        Some(self)
+        Some(Self { edits, failure })
     }
 
     /// Saves the request's session and flash, and adds the cookies to the response. It only waits if a store is asked.
     pub(crate) async fn run(self, mut request: Arc<Request>, mut response: Response) -> Response {
-        let Self { mut edits, mut outer_edits, failure, failed_inside } = self;
+        let Self { edits, failure } = self;
+        let (mut edits, mut outer_edits) = edits.split(&request);
+        let failed_inside = response.extensions().get::<MadeFromError>().is_some();
         let (was_read, came) = (request.was_read(), request.cookie_was_used());
         let mut closed = Request::close_and_take(&mut request).await;
         if let Some(error) = &failure {

@@ -20,7 +20,11 @@ use crate::{
 /// The response of the guard of a [`Session<T>`](crate::Session). It is made from the options of `T` and from the
 /// request: a browser is redirected, htmx gets `HX-Redirect`, and a client that prefers JSON gets the plain status.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+// In a box, because each extraction of a session moves a value of this size, also if it succeeds.
+pub struct Refusal(Box<Answer>);
+
+#[derive(Clone, Debug)]
+struct Answer {
     reason: Reason,
     message: Cow<'static, str>,
     redirect: Option<Redirect>,
@@ -66,9 +70,11 @@ impl Refusal {
             }
             Redirect { page, client, edits }
         });
-        Self { reason, message, redirect }
+        Self(Box::new(Answer { reason, message, redirect }))
     }
+}
 
+impl Answer {
     /// Returns the response without a redirect.
     fn status(self) -> Response {
         (self.reason.status(), self.message).into_response()
@@ -76,6 +82,12 @@ impl Refusal {
 }
 
 impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl IntoResponse for Answer {
     fn into_response(mut self) -> Response {
         let Some(Redirect { page, client, edits }) = self.redirect.take() else { return self.status() };
         let location = HeaderValue::from_static(page);

@@ -76,20 +76,15 @@ impl IntoResponse for MissingLayer {
 
 /// Returns the state that the layer added to the request. `extractor` is the type name in the error text.
 pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
-    let cause = Cause::NoLayer(extractor);
-    let request = parts.extensions.get::<Arc<Request>>().ok_or_else(|| MissingLayer::logged(cause))?;
+    let request = parts.extensions.get::<Arc<Request>>();
+    let request = request.ok_or_else(|| MissingLayer::logged(Cause::NoLayer(extractor)))?;
     // The layer has logged the cause already.
     if request.clashes { Err(MissingLayer(Cause::Clash)) } else { Ok(request) }
 }
 
-/// Returns the state of the layer that has the session of a struct, by its `#[session(cookie = "..")]`.
-pub(crate) fn request_with<'a>(
-    parts: &'a Parts,
-    cookie: Option<&'static str>,
-) -> Result<&'a Arc<Request>, MissingLayer> {
-    let innermost = request_of(parts, "Session")?;
-    let Some(cookie) = cookie else { return Ok(innermost) };
-    let named = innermost.layers().find(|layer| layer.has_session(cookie));
+/// Returns the state of the layer that has the session of a struct with `#[session(cookie = "..")]`.
+pub(crate) fn request_with<'a>(parts: &'a Parts, cookie: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
+    let named = request_of(parts, "Session")?.layers().find(|layer| layer.has_session(cookie));
     named.ok_or_else(|| MissingLayer::logged(Cause::NoCookie(cookie)))
 }
 

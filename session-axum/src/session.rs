@@ -21,7 +21,7 @@ use crate::{
     engine::Engine,
     error::Error,
     guard::{Reason, Refusal},
-    rejection::{SessionRejection, request_with},
+    rejection::{SessionRejection, request_of, request_with},
     request::{LoadedRequest, SessionState},
     response::ReturnTo,
     state::{loaded::Ended, outcome::Plan},
@@ -1298,7 +1298,11 @@ fn confirmed_within(request: &LoadedRequest, time: Duration) -> bool {
 }
 
 async fn load<T: SessionData>(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
-    let request = request_with(parts, T::COOKIE).map_err(SessionRejection::MissingLayer)?;
+    let request = match T::COOKIE {
+        None => request_of(parts, "Session"),
+        Some(cookie) => request_with(parts, cookie),
+    };
+    let request = request.map_err(SessionRejection::MissingLayer)?;
     request.load().await.map_err(SessionRejection::Failed)
 }
 
