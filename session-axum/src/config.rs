@@ -1,8 +1,9 @@
 //! A layer's settings. They are checked once, and the layer, its services and all requests share them.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum_core::response::Response;
+use http::request::Parts;
 use session_core::{
     Clock, Keys, Limits, SystemClock,
     cookie::{self, SettingsError},
@@ -154,6 +155,7 @@ pub(crate) struct Config {
     /// Whether a response that ends the session tells the browser to drop its cached pages.
     pub(crate) clears_site_data: bool,
     pub(crate) on_error: OnError,
+    pub(crate) guard_message: GuardMessage,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -177,6 +179,7 @@ impl Config {
             save_on_server_error: false,
             clears_site_data: false,
             on_error: Arc::new(Error::calm_response),
+            guard_message: Arc::new(|message, _| message.into()),
             clock: Arc::new(SystemClock),
         }
     }
@@ -240,6 +243,9 @@ impl Config {
 
 /// The function that makes the response if a session cannot be read or saved.
 pub(crate) type OnError = Arc<dyn Fn(&Error) -> Response + Send + Sync>;
+
+/// The function that makes the text of a guard's response from the text in the code and from the request.
+pub(crate) type GuardMessage = Arc<dyn Fn(&'static str, &Parts) -> Cow<'static, str> + Send + Sync>;
 
 /// The keys, and whether they sign or encrypt.
 #[derive(Clone)]

@@ -80,6 +80,11 @@ pub enum ErrorKind {
     NoStore,
     /// The session is only in its cookie, so it cannot be used after the response: see [`Detached`](crate::Detached).
     InCookie,
+    /// No session layer around the route has the cookie of a struct.
+    NoSuchSession {
+        /// The name of the cookie, as in `#[session(cookie = "..")]`.
+        cookie: &'static str,
+    },
     /// The cookie of a [`Ticket`](crate::Ticket) cannot be set: it has the name of the layer's own cookies.
     Ticket,
     /// A value could not be sealed by a [`Sealer`](crate::Sealer).
@@ -169,6 +174,10 @@ impl Error {
 
     pub(crate) const fn gone() -> Self {
         Self { kind: ErrorKind::Gone, source: None }
+    }
+
+    pub(crate) const fn no_such_session(cookie: &'static str) -> Self {
+        Self { kind: ErrorKind::NoSuchSession { cookie }, source: None }
     }
 
     pub(crate) const fn invalid_name() -> Self {
@@ -286,6 +295,11 @@ impl fmt::Display for Error {
                 "this session is in its cookie, which only a request brings and only a response changes, so it cannot be used \
                  after the response: use `SessionLayer::stored(store, keys)`",
             ),
+            ErrorKind::NoSuchSession { cookie } => write!(
+                f,
+                "no session layer around this route has the cookie `{cookie}`: add a layer with this `name`, or correct \
+                 `#[session(cookie = \"..\")]`"
+            ),
             ErrorKind::NoStore => f.write_str(
                 "this layer has no session store, so sessions cannot be listed or ended from outside their requests: \
                  use `SessionLayer::stored(store, keys)`",
@@ -334,6 +348,10 @@ const CALM: &str = "Something went wrong with your session. Please try again.";
 /// [`on_error`](crate::SessionLayer::on_error).
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Error);
+
+/// Marks a response that a layer has made from an error. The layers around it save nothing either.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MadeFromError;
 
 /// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
 /// handler.

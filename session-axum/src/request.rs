@@ -141,8 +141,20 @@ impl Request {
     }
 
     /// Iterates over the layers around the handler, from this one outwards.
-    pub(crate) fn layers(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |request| request.outer.as_deref())
+    pub(crate) fn layers(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |request| request.outer.as_ref())
+    }
+
+    /// Returns whether this layer has the session of a struct with `#[session(cookie = "..")]`. A layer without sessions
+    /// takes the place of every layer around it.
+    pub(crate) fn has_session(&self, cookie: &str) -> bool {
+        let Settings { session_cookie, .. } = &*self.settings;
+        session_cookie.ring.is_none() || session_cookie.spec.is_named(cookie)
+    }
+
+    /// Returns whether another layer is around this one.
+    pub(crate) const fn has_outer(&self) -> bool {
+        self.outer.is_some()
     }
 
     /// Loads the session that came with the request, once.
