@@ -17,6 +17,7 @@ use crate::{
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
     wire::{
+        bearer::Bearer,
         candidates::Clocks,
         flash_cookies::FlashCookie,
         request_cookies::RequestCookies,
@@ -32,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) session_cookie: SessionCookie,
     pub(crate) flash_cookie: FlashCookie,
     pub(crate) return_cookie: ReturnCookie,
+    /// The tokens in the `Authorization` header; `None` if the layer does not read them.
+    pub(crate) bearer: Option<Bearer>,
     pub(crate) setup_warnings: Arc<SetupWarnings>,
 }
 
@@ -49,6 +52,9 @@ impl Settings {
             most_pieces: config.most_pieces,
             clocks: clocks.clone(),
         };
+        let reads_bearer = config.reads_bearer && config.engine.records().is_some();
+        let bearer = config.ring(Purpose::Id, AUTHORIZATION).filter(|_| reads_bearer);
+        let bearer = bearer.map(|ring| Bearer { ring, clocks: clocks.clone() });
         let return_cookie = ReturnCookie {
             ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
             spec: flash.clone(),
@@ -61,7 +67,7 @@ impl Settings {
             lifetime: config.flash_lifetime,
             clocks,
         };
-        Ok(Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings })
+        Ok(Self { config, session_cookie, flash_cookie, return_cookie, bearer, setup_warnings })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -87,8 +93,9 @@ impl Settings {
 
     /// Returns the context that the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
-        let Self { config: Config { limits, .. }, session_cookie, setup_warnings, .. } = self;
-        Context { cookie: session_cookie, cookies, limits: *limits, setup_warnings, now }
+        let Self { config: Config { limits, .. }, session_cookie, setup_warnings, bearer, .. } = self;
+        let (cookie, bearer_tokens) = (session_cookie, bearer.as_ref());
+        Context { cookie, cookies, bearer: None, bearer_tokens, limits: *limits, setup_warnings, now }
     }
 
     /// Returns the name of a setting that cannot have an effect, and where it has one.
@@ -129,12 +136,17 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Stands for the name of the cookie where keys are derived for tokens in this header.
+const AUTHORIZATION: &str = "Authorization";
+
 /// The settings as the application gave them. Each builder method of the layer makes new [`Settings`] from it.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) sealing: Option<Sealing>,
     pub(crate) engine: Engine,
     pub(crate) store: StoreSettings,
+    /// Whether the session may come in the `Authorization` header.
+    pub(crate) reads_bearer: bool,
     pub(crate) session: cookie::Settings,
     pub(crate) flash: cookie::Settings,
     /// Whether `flash_name` was called. Otherwise the name of the flash cookies is derived from the session cookie's
@@ -177,6 +189,7 @@ impl Config {
             is_persistent: false,
             most_pieces: 1,
             save_on_server_error: false,
+            reads_bearer: false,
             clears_site_data: false,
             on_error: Arc::new(Error::calm_response),
             guard_message: Arc::new(|message, _| message.into()),
@@ -222,6 +235,7 @@ impl Config {
             (store.ignores_revocations, "revocations", "`SessionLayer::signed` or `SessionLayer::encrypted`"),
             (store.timeout.is_some() && !has_store, "store_timeout", either),
             (store.sweep.is_some() && !has_store, "sweep_every", either),
+            (self.reads_bearer && engine.records().is_none(), "bearer", stored),
             (store.watch.is_some() && engine.records().is_none(), "watch_every", stored),
             (store.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
             (encrypts && engine.records().is_none(), "encrypt_records", stored),

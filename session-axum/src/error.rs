@@ -80,6 +80,8 @@ pub enum ErrorKind {
     NoStore,
     /// The session is only in its cookie, so it cannot be used after the response: see [`Detached`](crate::Detached).
     InCookie,
+    /// The layer gives out no tokens for the `Authorization` header.
+    NoBearer,
     /// No session layer around the route has the cookie of a struct.
     NoSuchSession {
         /// The name of the cookie, as in `#[session(cookie = "..")]`.
@@ -192,6 +194,10 @@ impl Error {
         Self { kind: ErrorKind::InCookie, source: None }
     }
 
+    pub(crate) const fn no_bearer() -> Self {
+        Self { kind: ErrorKind::NoBearer, source: None }
+    }
+
     /// Returns whether the session has ended.
     pub(crate) const fn is_gone(&self) -> bool {
         matches!(self.kind, ErrorKind::Gone)
@@ -294,6 +300,10 @@ impl fmt::Display for Error {
             ErrorKind::InCookie => f.write_str(
                 "this session is in its cookie, which only a request brings and only a response changes, so it cannot be used \
                  after the response: use `SessionLayer::stored(store, keys)`",
+            ),
+            ErrorKind::NoBearer => f.write_str(
+                "this layer gives out no bearer tokens, because the token of a session in a cookie changes with every write: \
+                 use `SessionLayer::stored(store, keys).bearer()`",
             ),
             ErrorKind::NoSuchSession { cookie } => write!(
                 f,

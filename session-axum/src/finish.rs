@@ -20,7 +20,7 @@ use crate::{
         staged::Staged,
     },
     wire::{
-        headers::{add_cookies, clear_cache, mark_read},
+        headers::{add_cookies, clear_cache, forbid_storing, mark_read, vary_by_authorization},
         page_view::shows_page,
     },
 };
@@ -54,6 +54,9 @@ impl Finish {
         }
         if !drops_flash && let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
+            if request.settings.bearer.is_some() {
+                finish_bearer(request, response);
+            }
             return None;
         }
         Some(Self { edits, failure })
@@ -95,6 +98,8 @@ impl Finish {
             clear_cache(response.headers_mut());
         }
         outer_edits.put_onto(&mut response);
+        // Without a cookie jar, the client could not send them back.
+        let cookies = if request.is_without_cookies() { Vec::new() } else { cookies };
         if !cookies.is_empty() {
             if request.has_outer() {
                 InnerCookies::note(&mut response, &cookies);
@@ -103,7 +108,18 @@ impl Finish {
         } else if was_read || closed.session_was_asked_for() {
             mark_read(response.headers_mut(), came || closed.session_came());
         }
+        if request.settings.bearer.is_some() && (was_read || closed.session_was_asked_for()) {
+            finish_bearer(&request, &mut response);
+        }
         response
+    }
+}
+
+/// Adds what caches have to know of a response that may depend on the `Authorization` header.
+fn finish_bearer(request: &Request, response: &mut Response) {
+    vary_by_authorization(response.headers_mut());
+    if request.gave_token() {
+        forbid_storing(response.headers_mut());
     }
 }
 

@@ -319,6 +319,35 @@ impl SessionLayer {
         self.with_safe(|config| config.store.record_keys = Some(keys))
     }
 
+    /// Also reads the session from the header `Authorization: Bearer TOKEN`, for native clients that keep no cookies. The
+    /// same handlers then serve browsers and such clients.
+    ///
+    /// The client gets its token from [`Session::bearer_token`](crate::Session::bearer_token). Responses to it set no
+    /// cookies, so it has no flash messages, and no other site can send a request in its name (CSRF). A request with a
+    /// session cookie is a browser's: there the header does not count, even if the cookie is not valid.
+    ///
+    /// This needs [`SessionLayer::stored`], because the token must stay the same. With another engine it has no effect, and
+    /// an error is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore};
+    /// async fn log_in(session: Session) -> Result<String, Error> {
+    ///     session.renew();
+    ///     session.insert("user", "ada")?;
+    ///     session.bearer_token().await
+    /// }
+    ///
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).bearer()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn bearer(self) -> Self {
+        self.with_safe(|config| config.reads_bearer = true)
+    }
+
     /// Sets how often the layer asks the store which sessions of [detached](crate::Session::detached) handles have ended:
     /// every 2 seconds by default, 100 milliseconds to 1 minute.
     ///

@@ -833,6 +833,39 @@ impl Session {
         })
     }
 
+    /// Saves the session and returns its token, which a client without cookies sends in the header
+    /// `Authorization: Bearer TOKEN`. It needs [`SessionLayer::bearer`](crate::SessionLayer::bearer).
+    ///
+    /// The token stays the same until the session gets another id, so call this after [`renew`](Self::renew) or
+    /// [`rotate`](Self::rotate), and hand the new token to the client. If no session cookie came with the request, the
+    /// response sets none. It forbids every cache to store it (`Cache-Control: no-store`).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the layer gives out no tokens, and in the same cases as [`save`](Self::save).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, testing::Client};
+    /// async fn log_in(session: Session) -> Result<String, Error> {
+    ///     session.renew();
+    ///     session.insert("user", "ada")?;
+    ///     session.bearer_token().await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()); // its tokens change with every write
+    /// let client = Client::new(Router::new().route("/login", post(log_in)).layer(layer));
+    /// assert_eq!(client.post("/login").await.status(), 500);
+    /// # }
+    /// ```
+    pub async fn bearer_token(&self) -> Result<String, Error> {
+        Box::pin(self.request.bearer_token()).await
+    }
+
     /// Returns a handle on this session that outlives the response, for a WebSocket, a stream or a job.
     ///
     /// The handle works with [`SessionLayer::stored`](crate::SessionLayer::stored). On the other engines each of its

@@ -1,14 +1,16 @@
 //! The input and the results of an engine.
 
+use http::HeaderValue;
 use session_core::{
     Limits,
     store::{End, RecordKey},
+    token::Verified,
 };
 
 use crate::{
     setup_warnings::SetupWarnings,
     state::loaded::Loaded,
-    wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
+    wire::{bearer::Bearer, request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
 /// The layer's cookie, the request's cookies, the limits and the time.
@@ -16,9 +18,19 @@ use crate::{
 pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a SessionCookie,
     pub(crate) cookies: &'a RequestCookies,
+    /// The token in the `Authorization` header, if the layer reads it.
+    pub(crate) bearer: Option<&'a HeaderValue>,
+    pub(crate) bearer_tokens: Option<&'a Bearer>,
     pub(crate) limits: Limits,
     pub(crate) setup_warnings: &'a SetupWarnings,
     pub(crate) now: u64,
+}
+
+impl Context<'_> {
+    /// Returns the session's token, if the client sent it in the `Authorization` header.
+    pub(super) fn bearer(&self) -> Option<Verified> {
+        self.bearer_tokens?.open(self.bearer?, self.now)
+    }
 }
 
 /// The result of carrying a plan out.

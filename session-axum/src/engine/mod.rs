@@ -27,7 +27,7 @@ pub(crate) use ends::{Ends, MOST_ROTATIONS};
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use store_settings::StoreSettings;
-pub(crate) use stored::ExactWrite;
+pub(crate) use stored::{ExactWrite, body};
 pub(crate) use watch::{Link, Place, Pledge, times};
 
 /// The place where sessions are kept.

@@ -26,16 +26,11 @@ use crate::{
 
 /// Loads the record of the cookie: once for each request, and only for a cookie that one of our keys has signed.
 pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Loaded, Error> {
-    let came = Cell::new(false);
-    let accept = |verified: Verified| {
-        came.set(true);
-        Candidate::of(&verified)
-    };
-    let candidates = match context.cookie.find(context.cookies, context.now, accept) {
-        Came::Nothing if came.get() => return Ok(Loaded::nothing_behind_a_cookie(None)),
-        Came::Nothing => return Ok(Loaded::nothing()),
-        Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
-        found => found.into_vec(),
+    let candidates = match find(context) {
+        (Came::Nothing, true) => return Ok(Loaded::nothing_behind_a_cookie(None)),
+        (Came::Nothing, false) => return Ok(Loaded::nothing()),
+        (Came::TooMany, _) => return Ok(cookie::newest(Vec::new(), context)),
+        (found, _) => found.into_vec(),
     };
     let lookups = look_up(store, &candidates, context.now).await?;
     let (mut lives, mut has_ended, mut over) = (Vec::new(), false, None);
@@ -58,7 +53,21 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     })
 }
 
-/// A valid cookie, before its record is read.
+/// Finds the valid tokens of a request. Also returns whether an authentic one came.
+fn find(context: Context<'_>) -> (Came<Candidate>, bool) {
+    let came = Cell::new(false);
+    let accept = |verified: Verified| {
+        came.set(true);
+        Candidate::of(&verified)
+    };
+    let found = match context.bearer() {
+        Some(verified) => accept(verified).map_or(Came::Nothing, Came::One),
+        None => context.cookie.find(context.cookies, context.now, accept),
+    };
+    (found, came.get())
+}
+
+/// A valid token, before its record is read.
 struct Candidate {
     key: RecordKey,
     secret: IdSecret,
@@ -141,7 +150,7 @@ pub(super) async fn carry_out(
 }
 
 /// Returns the body of the token that leads to a record.
-fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
+pub(crate) fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
     let mut body = frame.begin_body(PAYLOAD);
     body.extend_from_slice(secret.as_bytes());
     body
