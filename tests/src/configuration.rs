@@ -10,7 +10,7 @@ use crate::support::app::keys;
 const PAGE: &str = include_str!("../../docs/configuration.md");
 
 /// Each setting with a value other than its default.
-const ALL: [(&str, &str); 24] = [
+const ALL: [(&str, &str); 26] = [
     ("engine", "encrypted"),
     ("name", "__Secure-shop"),
     ("flash_name", "__Secure-notes"),
