@@ -10,6 +10,7 @@
 //! | `MemoryStore` | `memory` | in this process, until it ends | development, tests, one process that may lose its sessions |
 //! | `SqliteStore` | `sqlite` | in a file, without a server | one machine, any number of processes |
 //! | `PostgresStore` | `postgres` | in a table of a Postgres database | applications that use Postgres already |
+//! | `MySqlStore` | `mysql` | in a table of a MariaDB or MySQL database | applications that use MariaDB or MySQL already |
 //! | `RedisStore` | `redis` | in a Redis server, one hash for each session | many instances and much traffic |
 //! | `RedisStore::cluster` | `redis-cluster` | in a Redis cluster | more sessions or traffic than one Redis server takes |
 //!
@@ -34,7 +35,7 @@
 //!
 //! # The table
 //!
-//! `SqliteStore` and `PostgresStore` keep sessions in the table `session_records`. Their `migrate` creates it. If your
+//! `SqliteStore`, `PostgresStore` and `MySqlStore` keep sessions in the table `session_records`. Their `migrate` creates it. If your
 //! application has its own migrations, put these statements there instead. No column holds a secret: the secret that
 //! identifies a browser is stored as a hash. The column `data` holds the session's values as plain JSON text.
 #![cfg_attr(feature = "sqlite", doc = "\nSQLite:\n\n```sql")]
@@ -43,13 +44,16 @@
 #![cfg_attr(feature = "postgres", doc = "\nPostgres:\n\n```sql")]
 #![cfg_attr(feature = "postgres", doc = include_str!("sql/postgres.sql"))]
 #![cfg_attr(feature = "postgres", doc = "```")]
+#![cfg_attr(feature = "mysql", doc = "\nMariaDB and MySQL:\n\n```sql")]
+#![cfg_attr(feature = "mysql", doc = include_str!("sql/mysql.sql"))]
+#![cfg_attr(feature = "mysql", doc = "```")]
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `memory` | `MemoryStore` |
-//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`. For TLS, enable a feature of `sqlx` |
+//! | `sqlite`, `postgres`, `mysql` | `SqliteStore`, `PostgresStore`, `MySqlStore`. For TLS, enable a feature of `sqlx` |
 //! | `redis`, `redis-cluster` | `RedisStore`, and `RedisStore::cluster`. For TLS, enable a feature of `redis` |
 //! | `conformance` | `conformance!` and the module `conformance`: the test suite, and races that count lost updates |
 
@@ -61,11 +65,13 @@ pub mod conformance;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "mysql")]
+pub use sql::MySqlStore;
 #[cfg(feature = "postgres")]
 pub use sql::PostgresStore;
 #[cfg(feature = "sqlite")]
