@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a server that a test does not get fails the test")]
 #![expect(missing_docs, missing_debug_implementations, clippy::new_without_default, reason = "for tests alone")]
 
+pub mod mariadb;
 pub mod nginx;
 pub mod postgres;
 pub mod redis;

@@ -1,6 +1,7 @@
 //! Stores in real databases.
 
 mod damaged;
+mod mariadb;
 mod postgres;
 mod races;
 mod redis;
