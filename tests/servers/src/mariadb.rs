@@ -123,7 +123,7 @@ fn installed(program: &str) -> PathBuf {
     find(program, &elsewhere).unwrap_or_else(|| {
         panic!(
             "there is no `{program}` on the PATH or in /usr/sbin: ./tests/run installs it on Debian and Ubuntu (or by \
-             hand: apt-get install mariadb-server); elsewhere install MariaDB 10.6 or later"
+             hand: apt-get install mariadb-server-core mariadb-client-core); elsewhere install MariaDB 10.6 or later"
         )
     })
 }
