@@ -141,7 +141,7 @@ impl StoreClient {
     /// Returns the store's answer, or an error if there is no answer before the deadline.
     async fn ask<'a, T>(&self, times: Times, operation: impl Fn() -> StoreFuture<'a, T>) -> Result<T, Error> {
         self.keep_swept();
-        let deadline = Instant::now() + self.settings.timeout();
+        let (began, deadline) = (std::time::Instant::now(), Instant::now() + self.settings.timeout());
         let attempts = async {
             match operation().await {
                 Err(error) if error.kind() == StoreErrorKind::Unavailable && times == Twice => {
@@ -152,7 +152,18 @@ impl StoreClient {
             }
         };
         let answer = timeout_at(deadline, attempts).await;
-        answer.unwrap_or_else(|late| Err(StoreError::new(StoreErrorKind::Unavailable, late))).map_err(Error::from)
+        answer.unwrap_or_else(|_| Err(self.late(began))).map_err(Error::from)
+    }
+
+    /// Returns the error of an operation that had no answer before the deadline.
+    fn late(&self, began: std::time::Instant) -> StoreError {
+        let timeout = self.settings.timeout();
+        let why = if began.elapsed() < timeout / 2 {
+            PAUSED.to_owned()
+        } else {
+            format!("the store did not answer within {timeout:?}")
+        };
+        StoreError::new(StoreErrorKind::Unavailable, why)
     }
 
     /// Starts a task that removes expired records at intervals, unless such a task is already running. The task ends
@@ -204,6 +215,9 @@ enum Times {
     Twice,
 }
 use Times::{Once, Twice};
+
+const PAUSED: &str = "the clock of this Tokio runtime is paused (`start_paused`), so the wait for the store was over at once: \
+                      let the clock run, or use `MemoryStore` in this test";
 
 /// The pause before the second attempt. During the pause, the store can replace a broken connection.
 const PAUSE: Duration = Duration::from_millis(20);

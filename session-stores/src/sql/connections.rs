@@ -1,23 +1,27 @@
 //! The connections, and the queue of operations that wait for one.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
-use session_core::store::{Lookup, RecordKey, SessionInfo, StoreError};
+use session_core::store::{Lookup, RecordKey, SessionInfo, StoreError, StoreErrorKind};
 use sqlx::{
     Pool,
     pool::{PoolConnection, PoolOptions},
 };
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
 use super::{
-    dialect::{Dialect, Options, Value},
-    error::{gave_way, is_lost, store_error, unreachable},
+    dialect::{Dialect, Options, Persistence, Value},
+    error::{exhausted_pool, gave_way, is_lost, paused_clock, store_error, unreachable},
     row::{InfoRow, RecordRow},
 };
 
@@ -34,6 +38,9 @@ pub(super) struct Connections<D: Dialect> {
     writers: Option<Semaphore>,
     /// The idle connections, the last used one at the end. `None` if the application uses the pool too.
     kept: Option<Mutex<Vec<Kept<D>>>>,
+    /// Whether each operation is a transaction. A pooler gives another connection of the database to each transaction, so
+    /// two statements meet on one connection only within a transaction.
+    in_transactions: AtomicBool,
 }
 
 struct Kept<D: Dialect> {
@@ -46,17 +53,31 @@ struct Kept<D: Dialect> {
 impl<D: Dialect> Connections<D> {
     /// Opens a pool for this store alone, and its first connection.
     pub(super) async fn open(options: Options<D>, most: u32) -> Result<Self, StoreError> {
-        let mut pool = PoolOptions::new().max_connections(most).acquire_timeout(AT_START);
+        let connections = Self::lazy(options, most)?;
+        let began = Instant::now();
+        match timeout(AT_START, connections.pool.acquire()).await {
+            Ok(Ok(connection)) => connections.keep(connection, Instant::now()),
+            Ok(Err(error)) => return Err(connections.error(error, began).await),
+            Err(_) => return Err(connections.error(sqlx::Error::PoolTimedOut, began).await),
+        }
+        Ok(connections)
+    }
+
+    /// Makes a pool for this store alone. The first operation opens the first connection.
+    pub(super) fn lazy(options: Options<D>, most: u32) -> Result<Self, StoreError> {
+        if Handle::try_current().is_err() {
+            return Err(StoreError::new(StoreErrorKind::Refused, NO_RUNTIME));
+        }
+        let mut pool = PoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
         if let Some(script) = D::ON_CONNECT {
             pool = pool.after_connect(|connection, _| Box::pin(D::run(connection, script)));
         }
-        let pool = pool.connect_lazy_with(options);
-        let connections = Self::new(pool, Some(Mutex::default()));
-        match connections.pool.acquire().await {
-            Ok(connection) => connections.keep(connection, Instant::now()),
-            Err(error) => return Err(connections.error(error).await),
-        }
-        Ok(connections)
+        Ok(Self::new(pool.connect_lazy_with(options), Some(Mutex::default())))
+    }
+
+    /// Runs each operation in a transaction from now on, for a pooler that gives another connection to each.
+    pub(super) fn run_in_transactions(&self) {
+        self.in_transactions.store(true, Relaxed);
     }
 
     /// Uses a pool that the application uses too.
@@ -66,7 +87,8 @@ impl<D: Dialect> Connections<D> {
 
     fn new(pool: Pool<D>, kept: Option<Mutex<Vec<Kept<D>>>>) -> Self {
         let turns = Semaphore::new(pool.options().get_max_connections() as usize);
-        Self { pool, turns, writers: D::ONE_WRITER.then(|| Semaphore::new(1)), kept }
+        let writers = D::ONE_WRITER.then(|| Semaphore::new(1));
+        Self { pool, turns, writers, kept, in_transactions: AtomicBool::new(false) }
     }
 
     pub(super) async fn to_read(&self) -> Result<Lease<'_, D>, StoreError> {
@@ -88,25 +110,31 @@ impl<D: Dialect> Connections<D> {
         &'a self,
         lease: impl Future<Output = Result<Lease<'a, D>, sqlx::Error>>,
     ) -> Result<Lease<'a, D>, StoreError> {
+        let began = Instant::now();
         let error = match timeout(PATIENCE, lease).await {
             Ok(Ok(lease)) => return Ok(lease),
             Ok(Err(error)) => error,
             Err(_) => sqlx::Error::PoolTimedOut,
         };
-        Err(self.error(error).await)
+        Err(self.error(error, began).await)
     }
 
-    /// Returns the error of an operation that got no connection. After a timeout, asks the operating system for the
-    /// reason.
-    async fn error(&self, error: sqlx::Error) -> StoreError {
+    /// Returns the error of an operation that got no connection since `began`. After a timeout, asks the operating system
+    /// for the reason.
+    async fn error(&self, error: sqlx::Error, began: Instant) -> StoreError {
         let options = self.pool.connect_options();
         let place = D::place(&options);
-        if let sqlx::Error::PoolTimedOut = error
-            && let Ok(Some(obstacle)) = timeout(PROBE, D::obstacle(&options)).await
-        {
-            return unreachable(obstacle, &place);
+        if !matches!(error, sqlx::Error::PoolTimedOut) {
+            return store_error(&error, &place);
         }
-        store_error(&error, &place)
+        if began.elapsed() < PATIENCE / 2 {
+            return paused_clock(&place);
+        }
+        match timeout(PROBE, D::obstacle(&options)).await {
+            Ok(Some(obstacle)) => unreachable(obstacle, &place),
+            Ok(None) if self.kept.is_none() => exhausted_pool(&place),
+            _ => store_error(&error, &place),
+        }
     }
 
     async fn lease<'a>(&'a self, writing: Option<SemaphorePermit<'a>>) -> Result<Lease<'a, D>, sqlx::Error> {
@@ -119,6 +147,7 @@ impl<D: Dialect> Connections<D> {
             connection: Some(connection),
             tested,
             in_transaction: false,
+            is_implicit: false,
             gave_way: false,
             is_waiting: false,
             home: self,
@@ -172,6 +201,8 @@ pub(super) struct Lease<'a, D: Dialect> {
     connection: Option<PoolConnection<D>>,
     tested: Instant,
     in_transaction: bool,
+    /// Whether the open transaction is there only because each operation is one.
+    is_implicit: bool,
     /// Whether the database gave up the last transaction because of another one.
     gave_way: bool,
     /// Whether a statement was sent and its answer has not come.
@@ -192,7 +223,10 @@ impl<D: Dialect> Lease<'_, D> {
     /// key or the same id.
     pub(super) async fn insert(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<bool, StoreError> {
         match self.attempt(statement, values).await? {
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => self.checked(Ok(false)),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                self.roll_back().await?;
+                self.checked(Ok(false))
+            }
             result => self.checked(result).map(|inserted| inserted > 0),
         }
     }
@@ -203,23 +237,69 @@ impl<D: Dialect> Lease<'_, D> {
         values: &[Value<'_>],
     ) -> Result<Result<u64, sqlx::Error>, StoreError> {
         for _ in 1..ATTEMPTS {
-            let result = D::execute(self.connection()?, statement, values).await;
-            match result {
-                Err(error) if gave_way(&error) && !self.in_transaction => {}
+            match self.execute_once(statement, values).await? {
+                Err(error) if gave_way(&error) && !self.is_in_transaction() => self.roll_back().await?,
                 result => return Ok(result),
             }
         }
-        Ok(D::execute(self.connection()?, statement, values).await)
+        self.execute_once(statement, values).await
     }
 
+    async fn execute_once(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Result<u64, sqlx::Error>, StoreError> {
+        let persistence = self.prepare().await?;
+        Ok(D::execute(self.connection()?, statement, values, persistence).await)
+    }
+
+    async fn fetch(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<D::Row>, StoreError> {
+        let persistence = self.prepare().await?;
+        let rows = D::fetch(self.connection()?, statement, values, persistence).await;
+        self.checked(rows)
+    }
+
+    /// Begins the transaction that each operation is, if it has to be one. Returns whether the database may keep prepared
+    /// statements: behind a pooler, the next transaction may have another connection.
+    async fn prepare(&mut self) -> Result<Persistence, StoreError> {
+        if !self.home.in_transactions.load(Relaxed) {
+            return Ok(Persistence::Kept);
+        }
+        if !self.in_transaction {
+            (self.in_transaction, self.is_implicit) = (true, true);
+            self.run_now(D::BEGIN).await?;
+        }
+        Ok(Persistence::Once)
+    }
+
+    /// Ends the transaction that an operation is.
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        if self.is_implicit {
+            self.run_now("COMMIT").await?;
+            (self.in_transaction, self.is_implicit) = (false, false);
+        }
+        Ok(())
+    }
+
+    /// Gives the transaction up that an operation is, after a statement failed in it. The next statement begins another.
+    async fn roll_back(&mut self) -> Result<(), StoreError> {
+        if self.is_implicit {
+            self.run_now("ROLLBACK").await?;
+            (self.in_transaction, self.is_implicit) = (false, false);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a transaction is open that has several statements.
     pub(super) const fn is_in_transaction(&self) -> bool {
-        self.in_transaction
+        self.in_transaction && !self.is_implicit
     }
 
     /// Returns whether the database gave up the last transaction because of another one. The transaction has changed
     /// nothing and can be tried again.
     pub(super) const fn gave_way(&self) -> bool {
-        self.gave_way && !self.in_transaction
+        self.gave_way && !self.is_in_transaction()
     }
 
     /// Looks for the row of a key.
@@ -242,8 +322,7 @@ impl<D: Dialect> Lease<'_, D> {
         statement: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<RecordRow>, StoreError> {
-        let rows = D::fetch(self.connection()?, statement, values).await;
-        let rows = self.checked(rows)?.iter().map(D::record).collect::<Result<Vec<_>, _>>();
+        let rows = self.fetch(statement, values).await?.iter().map(D::record).collect::<Result<Vec<_>, _>>();
         self.checked(rows)
     }
 
@@ -252,42 +331,49 @@ impl<D: Dialect> Lease<'_, D> {
         statement: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<SessionInfo>, StoreError> {
-        let rows = D::fetch(self.connection()?, statement, values).await;
-        let rows = self.checked(rows)?.iter().map(D::info).collect::<Result<Vec<_>, _>>();
+        let rows = self.fetch(statement, values).await?.iter().map(D::info).collect::<Result<Vec<_>, _>>();
         self.checked(rows)?.into_iter().map(InfoRow::into_info).collect()
     }
 
     /// Reads one number; 0 if there is no row.
     pub(super) async fn number(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let rows = D::fetch(self.connection()?, statement, values).await;
-        let number = self.checked(rows)?.first().map(D::number).transpose();
+        let number = self.fetch(statement, values).await?.first().map(D::number).transpose();
         Ok(self.checked(number)?.unwrap_or_default().try_into().unwrap_or_default())
     }
 
+    /// Runs several statements without values.
     pub(super) async fn run(&mut self, script: &'static str) -> Result<(), StoreError> {
+        self.prepare().await?;
+        self.run_now(script).await
+    }
+
+    async fn run_now(&mut self, script: &'static str) -> Result<(), StoreError> {
         let result = D::run(self.connection()?, script).await;
         self.checked(result)
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+        self.commit().await?;
         self.in_transaction = true;
         self.gave_way = false;
-        self.run(D::BEGIN).await
+        self.run_now(D::BEGIN).await
     }
 
     /// Commits after a success, and rolls back after an error.
     pub(super) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let ended = self.run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        let ended = self.run_now(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
         self.in_transaction = ended.is_err();
         let value = result?;
         ended.map(|()| value)
     }
 
     /// Gives the connection back after an operation that ended well.
-    pub(super) fn give_back(mut self) {
+    pub(super) async fn give_back(mut self) -> Result<(), StoreError> {
+        self.commit().await?;
         if let Some(connection) = self.connection.take() {
             self.home.keep(connection, self.tested);
         }
+        Ok(())
     }
 
     /// Returns the connection for a statement. [`checked`](Self::checked) takes the answer.
@@ -299,7 +385,7 @@ impl<D: Dialect> Lease<'_, D> {
     fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         self.is_waiting = false;
         result.map_err(|error| {
-            self.gave_way |= self.in_transaction && gave_way(&error);
+            self.gave_way |= self.is_in_transaction() && gave_way(&error);
             if is_lost(&error) {
                 self.home.keep_none();
             }
@@ -325,8 +411,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest wait for the operating system's reason why no connection can be opened.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// The longest wait for the first connection: an application may start together with its database.
-const AT_START: Duration = Duration::from_secs(10);
+/// The longest wait for the first connection.
+const AT_START: Duration = Duration::from_millis(2_500);
+
+const NO_RUNTIME: &str = "connections need a Tokio runtime: make the store inside of `#[tokio::main]`";
 
 /// The longest idle time after which a connection is used without a test.
 const TRUSTED: Duration = Duration::from_secs(30);

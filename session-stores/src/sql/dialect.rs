@@ -65,6 +65,7 @@ pub(super) trait Dialect: Database {
         connection: &mut Self::Connection,
         statement: &'static str,
         values: &[Value<'_>],
+        persistence: Persistence,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 
     /// Runs a statement that reads, and returns the rows.
@@ -72,6 +73,7 @@ pub(super) trait Dialect: Database {
         connection: &mut Self::Connection,
         statement: &'static str,
         values: &[Value<'_>],
+        persistence: Persistence,
     ) -> impl Future<Output = Result<Vec<Self::Row>, Error>> + Send;
 
     /// Runs several statements without values.
@@ -85,6 +87,13 @@ pub(super) trait Dialect: Database {
 
     /// Reads the columns that the owner of a session may see.
     fn info(row: &Self::Row) -> Result<InfoRow, Error>;
+}
+
+/// Whether a connection keeps a statement that was prepared on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    Kept,
+    Once,
 }
 
 /// The statements for a table of a former version.
@@ -129,16 +138,18 @@ macro_rules! dialect {
                 connection: &mut Self::Connection,
                 statement: &'static str,
                 values: &[Value<'_>],
+                persistence: Persistence,
             ) -> Result<u64, Error> {
-                Ok(Self::query(statement, values).execute(connection).await?.rows_affected())
+                Ok(Self::query(statement, values).persistent(persistence == Persistence::Kept).execute(connection).await?.rows_affected())
             }
 
             async fn fetch(
                 connection: &mut Self::Connection,
                 statement: &'static str,
                 values: &[Value<'_>],
+                persistence: Persistence,
             ) -> Result<Vec<Self::Row>, Error> {
-                Self::query(statement, values).fetch_all(connection).await
+                Self::query(statement, values).persistent(persistence == Persistence::Kept).fetch_all(connection).await
             }
 
             async fn run(connection: &mut Self::Connection, script: &'static str) -> Result<(), Error> {

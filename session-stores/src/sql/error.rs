@@ -42,6 +42,24 @@ pub(super) fn store_error(error: &sqlx::Error, place: &str) -> StoreError {
     StoreError::new(kind, SqlError(why.into()))
 }
 
+/// Returns the error for a wait that was over at once, because the clock of the runtime is paused.
+pub(super) fn paused_clock(place: &str) -> StoreError {
+    let why = format!(
+        "the clock of this Tokio runtime is paused (`start_paused`), so the wait for {place} was over at once: let the clock \
+         run, or use `MemoryStore` in this test"
+    );
+    StoreError::new(StoreErrorKind::Unavailable, SqlError(why.into()))
+}
+
+/// Returns the error for a pool of the application that had no free connection.
+pub(super) fn exhausted_pool(place: &str) -> StoreError {
+    let why = format!(
+        "the application's pool had no free connection to {place} for a second: a handler that holds one while its session is \
+         read or saved needs a second one"
+    );
+    StoreError::new(StoreErrorKind::Unavailable, SqlError(why.into()))
+}
+
 /// Returns the error of a connection that could not be opened in time, with the operating system's reason.
 pub(super) fn unreachable(reason: io::Error, place: &str) -> StoreError {
     store_error(&sqlx::Error::Io(reason), place)
@@ -112,6 +130,7 @@ fn sqlite(message: &str, code: &str) -> Verdict {
         _ => StoreErrorKind::Refused,
     };
     let remedy = match message {
+        _ if code.parse::<i32>().unwrap_or_default() & 0xff == BUSY => LOCKED_BY_ANOTHER,
         _ if message.contains("no such table") => NO_TABLE,
         _ if message.contains("no such column") => NO_COLUMN,
         _ => "",
@@ -184,6 +203,9 @@ fn mysql(number: u16, state: &str) -> Verdict {
 const NO_TABLE: &str = ". Call the store's `migrate()` when the application starts: it creates the table";
 const NO_COLUMN: &str = ". A former version of session-stores made the table: call the store's `migrate()` when the \
                          application starts, it adds the missing columns";
+#[cfg(feature = "sqlite")]
+const LOCKED_BY_ANOTHER: &str = ". Another connection has kept the lock for a second. If it is a transaction of the same \
+                                 request, commit it before the session is saved";
 const NO_RIGHT: &str = ". This user may not do that: let a user who may create tables call `migrate()` once";
 
 #[cfg(feature = "sqlite")]

@@ -81,8 +81,8 @@ store! {
 impl MySqlStore {
     /// Connects to the database at this address, with a pool of at most ten connections.
     ///
-    /// An address begins with `mysql://` or `mariadb://`. The first connection is tried for up to ten seconds, because an
-    /// application may start together with its database. [`migrate`](Self::migrate) creates the table.
+    /// An address begins with `mysql://` or `mariadb://`. If the database does not answer, the error comes within three
+    /// seconds. [`migrate`](Self::migrate) creates the table.
     ///
     /// # Errors
     ///
@@ -107,13 +107,38 @@ impl MySqlStore {
     /// # }
     /// ```
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        if !["mysql://", "mariadb://"].iter().any(|scheme| address.starts_with(scheme)) {
-            return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_ADDRESS));
-        }
-        let options =
-            MySqlConnectOptions::from_str(address).map_err(|error| store_error(&error, "the MySQL server"))?;
-        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
+        Ok(Self(SqlStore::new(Connections::open(options(address)?, CONNECTIONS).await?)))
     }
+
+    /// Makes a store for the database at this address without connecting to it: the first operation connects. Use it for an
+    /// application that starts before its database. Call it inside of a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the address
+    /// is not valid, or if there is no runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::MySqlStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = MySqlStore::connect_lazy("mysql://shop@db.internal/shop")?;
+    /// assert!(MySqlStore::connect_lazy("redis://localhost").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_lazy(address: &str) -> Result<Self, StoreError> {
+        Ok(Self(SqlStore::new(Connections::lazy(options(address)?, CONNECTIONS)?)))
+    }
+}
+
+fn options(address: &str) -> Result<MySqlConnectOptions, StoreError> {
+    if !["mysql://", "mariadb://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_ADDRESS));
+    }
+    MySqlConnectOptions::from_str(address).map_err(|error| store_error(&error, "the MySQL server"))
 }
 
 // Without the address: it may hold a password.

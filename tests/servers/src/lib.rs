@@ -6,6 +6,7 @@
 pub mod certificates;
 pub mod mariadb;
 pub mod nginx;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;
 

@@ -27,8 +27,8 @@ pub struct Postgres {
     settings: Vec<String>,
 }
 
-/// Whom the server runs as when the tests run as root.
-struct User {
+/// Whom a server runs as when the tests run as root.
+pub(super) struct User {
     uid: u32,
     gid: u32,
 }
@@ -84,6 +84,20 @@ impl Postgres {
         self.running = None;
     }
 
+    /// Ends the server as a crash does.
+    pub fn kill(&mut self) {
+        let pids = fs::read_to_string(self.directory.path().join("data/postmaster.pid")).expect("the server runs");
+        let pid = pids.lines().next().expect("it begins with the process");
+        // The server's processes end with it: it is the leader of no group of ours.
+        let killed = Command::new("kill").args(["-KILL", pid]).status().expect("there is `kill`");
+        assert!(killed.success());
+        self.running = None;
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn start_again(&mut self) {
         let log = self.directory.path().join("log");
         let mut command = self.command("postgres");
@@ -129,14 +143,9 @@ impl Postgres {
 
     fn command(&self, program: &str) -> Vec<String> {
         let program = installed(program).display().to_string();
-        let Some(User { uid, gid }) = self.user else { return vec![program] };
-        vec![
-            "setpriv".to_owned(),
-            format!("--reuid={uid}"),
-            format!("--regid={gid}"),
-            "--clear-groups".to_owned(),
-            program,
-        ]
+        let mut command = self.user.as_ref().map(User::command).unwrap_or_default();
+        command.push(program);
+        command
     }
 
     fn own(&self, path: &Path) {
@@ -147,8 +156,14 @@ impl Postgres {
 }
 
 impl User {
+    /// What stands before a command, so that it runs as this user.
+    pub(super) fn command(&self) -> Vec<String> {
+        let Self { uid, gid } = self;
+        ["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"].map(str::to_owned).into()
+    }
+
     /// `None` when the tests themselves are not root.
-    fn unprivileged() -> Option<Self> {
+    pub(super) fn unprivileged() -> Option<Self> {
         if !is_root() {
             return None;
         }

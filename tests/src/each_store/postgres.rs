@@ -35,6 +35,22 @@ mod suite_on_the_applications_pool {
     );
 }
 
+mod suite_behind_pgbouncer {
+    use session_stores::PostgresStore;
+    use session_test_servers::{pgbouncer::PgBouncer, postgres::Postgres};
+
+    session_stores::conformance!(
+        store = || async {
+            let pooler = PgBouncer::before(Postgres::shared(), &super::Base::new_address().await);
+            let store = PostgresStore::connect(&pooler.address()).await.unwrap().pooled_by_pgbouncer();
+            store.migrate().await.unwrap();
+            // It ends with the process of the tests.
+            std::mem::forget(pooler);
+            store
+        }
+    );
+}
+
 tables!(Base);
 tables!(Base => a_table_of_the_first_edition_is_taken_over);
 
