@@ -127,7 +127,8 @@ impl<D: Dialect> SqlStore<D> {
         if !created {
             match lease.look_for(statements::READ, key, write.visit.now).await? {
                 Lookup::Ended(_) => return Err(StoreError::new(StoreErrorKind::Refused, "the session has ended")),
-                // Another key has the id: this is the error. Or the expired record was swept: now there is room.
+                // Either another record has the id: then this returns the error. Or the expired record was swept after
+                // the first attempt: then this creates the record.
                 Lookup::Unknown if D::REPLACE.is_some() => drop(lease.execute(D::CREATE, &values).await?),
                 _ => {}
             }
@@ -147,9 +148,10 @@ impl<D: Dialect> SqlStore<D> {
     /// Updates or renames a record: optimistically with one statement, or else in a transaction.
     async fn write(&self, step: Step<'_>) -> Result<Updated, StoreError> {
         let mut lease = self.connections.to_write().await?;
+        // A deadlock can end the transaction of a step. Then the step has changed nothing, and is taken again.
         let mut updated = step.take(&mut lease).await;
         for _ in 1..ATTEMPTS {
-            if updated.is_ok() || !lease.gave_way() {
+            if updated.is_ok() || !lease.has_given_way() {
                 break;
             }
             updated = step.take(&mut lease).await;

@@ -195,8 +195,7 @@ impl<D: Dialect> Drop for Connections<D> {
 }
 
 /// A connection for one operation. If the operation ends early (by an error, or because its future was dropped), the
-/// pool tests the connection. If a transaction is open, or sqlx cannot skip an answer that nobody read, the connection is
-/// closed.
+/// pool tests the connection. If a transaction is open, or sqlx cannot skip an unread answer, the connection is closed.
 pub(super) struct Lease<'a, D: Dialect> {
     connection: Option<PoolConnection<D>>,
     tested: Instant,
@@ -296,10 +295,10 @@ impl<D: Dialect> Lease<'_, D> {
         self.in_transaction && !self.is_implicit
     }
 
-    /// Returns whether the database gave up the last transaction because of another one. The transaction has changed
-    /// nothing and can be tried again.
-    pub(super) const fn gave_way(&self) -> bool {
-        self.gave_way && !self.is_in_transaction()
+    /// Returns whether the database gave up the last transaction because of another one, and forgets it. The transaction
+    /// has changed nothing and can be tried again.
+    pub(super) const fn has_given_way(&mut self) -> bool {
+        std::mem::replace(&mut self.gave_way, false) && !self.is_in_transaction()
     }
 
     /// Looks for the row of a key.
@@ -355,7 +354,6 @@ impl<D: Dialect> Lease<'_, D> {
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.commit().await?;
         self.in_transaction = true;
-        self.gave_way = false;
         self.run_now(D::BEGIN).await
     }
 

@@ -164,9 +164,9 @@ fn postgres(code: &str) -> Verdict {
 #[cfg(feature = "mysql")]
 fn mysql(number: u16, state: &str) -> Verdict {
     let is_unavailable = match state.get(..2).unwrap_or_default() {
-        // Broken connections, rollbacks, statements and connections that an operator or a time limit ended. Of the first
-        // class, 1153 is a value that is too large.
-        "08" | "40" | "70" => number != 1153,
+        // Broken connections, rollbacks, statements and connections that an operator or a time limit ended. The first
+        // class includes 1153, a value that is too large: often the connection breaks before this error arrives.
+        "08" | "40" | "70" => true,
         // Too many connections (1040, 1203, 1226), no memory or disk space (1021, 1037, 1038, 1041, 1114, 1135), changes
         // by others (1020, 1205, 1206, 1637), a read-only server (1290, 1836), and time limits (1969, 3024).
         _ => matches!(

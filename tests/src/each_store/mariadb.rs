@@ -76,7 +76,7 @@ impl Base {
         MariaDb::shared().database().await
     }
 
-    /// Somebody else who is connected.
+    /// A connection beside those of the store.
     async fn other(&self) -> MySqlConnection {
         MySqlConnection::connect(&self.address).await.unwrap()
     }
@@ -232,7 +232,7 @@ async fn connections_that_broke_unnoticed_cost_one_error_at_most() {
     join_all((0..10).map(|_| assert_works(&store))).await;
 }
 
-/// More of them than there are connections, while somebody else holds the row.
+/// More of them than there are connections, while another connection holds the row.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_that_are_given_up_end() {
     let base = Base::new().await;
@@ -297,7 +297,7 @@ async fn a_lock_that_is_held_too_long_is_unavailable() {
 
 /// Loads of a large session that are given up while its bytes arrive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_nobody_read_are_not_those_of_others() {
+async fn answers_that_were_not_read_are_not_those_of_others() {
     let base = Base::new().await;
     let store = base.store().await;
     let (large, small) = (fresh_key(), fresh_key());
@@ -313,8 +313,8 @@ async fn answers_that_nobody_read_are_not_those_of_others() {
     }
 }
 
-/// The store's statement has locked one session and waits for another, whose lock somebody else has, who then wants the
-/// first.
+/// The store's statement has locked the first session and waits for the second. Another transaction has locked the
+/// second and then wants the first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_a_deadlock_ends_is_tried_again() {
     let base = Base::new().await;
@@ -336,8 +336,8 @@ async fn a_statement_that_a_deadlock_ends_is_tried_again() {
     assert!(base.deadlocks().await > deadlocks);
 }
 
-/// The store's transaction has locked a session and gives it an owner for whom somebody else holds the place, who then
-/// wants the session.
+/// The store's transaction has locked the first session and waits for the place of its new owner in the index. Another
+/// transaction has locked that place and then wants the first session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_a_deadlock_ends_is_tried_again() {
     let base = Base::new().await;
@@ -365,7 +365,7 @@ async fn a_transaction_that_a_deadlock_ends_is_tried_again() {
     assert!(base.deadlocks().await > deadlocks);
 }
 
-/// One that has changed the second session. Of two that wait for each other the server ends the one that has changed less.
+/// A transaction that has changed the second session twenty times. The server ends the lighter transaction of a deadlock.
 async fn heavy_transaction(connection: &mut MySqlConnection) -> Transaction<'_, MySql> {
     let mut transaction = connection.begin().await.unwrap();
     for _ in 0..20 {
