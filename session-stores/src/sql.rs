@@ -30,7 +30,7 @@ pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 use self::{
-    connections::{ATTEMPTS, Connections, Lease},
+    connections::{ATTEMPTS, Connections, Lease, step_aside},
     dialect::{
         Dialect, Value,
         Value::{Bytes, BytesOrNull, Number, Text, TextOrNull},
@@ -150,10 +150,11 @@ impl<D: Dialect> SqlStore<D> {
         let mut lease = self.connections.to_write().await?;
         // A deadlock can end the transaction of a step. Then the step has changed nothing, and is taken again.
         let mut updated = step.take(&mut lease).await;
-        for _ in 1..ATTEMPTS {
+        for attempt in 1..ATTEMPTS {
             if updated.is_ok() || !lease.has_given_way() {
                 break;
             }
+            step_aside(attempt).await;
             updated = step.take(&mut lease).await;
         }
         let updated = updated?;

@@ -5,7 +5,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use session_core::store::{Lookup, RecordKey, SessionInfo, StoreError, StoreErrorKind};
@@ -16,7 +16,7 @@ use sqlx::{
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -235,9 +235,12 @@ impl<D: Dialect> Lease<'_, D> {
         statement: &'static str,
         values: &[Value<'_>],
     ) -> Result<Result<u64, sqlx::Error>, StoreError> {
-        for _ in 1..ATTEMPTS {
+        for attempt in 1..ATTEMPTS {
             match self.execute_once(statement, values).await? {
-                Err(error) if gave_way(&error) && !self.is_in_transaction() => self.roll_back().await?,
+                Err(error) if gave_way(&error) && !self.is_in_transaction() => {
+                    self.roll_back().await?;
+                    step_aside(attempt).await;
+                }
                 result => return Ok(result),
             }
         }
@@ -421,4 +424,14 @@ const TRUSTED: Duration = Duration::from_secs(30);
 const KEPT: Duration = Duration::from_secs(600);
 
 /// How often a statement or a transaction is tried that the database gives up because of others.
-pub(super) const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 10;
+
+/// Waits for a short random time, which grows with each attempt, so that two transactions do not meet again and again.
+pub(super) async fn step_aside(attempt: u32) {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let longest = 1_000 << attempt.min(LONGEST_PAUSE);
+    sleep(Duration::from_micros(u64::from(nanos / 64) % longest)).await;
+}
+
+/// The exponent of the longest pause: 2^5 ms, which is 32 ms.
+const LONGEST_PAUSE: u32 = 5;

@@ -47,6 +47,14 @@ impl Postgres {
         server
     }
 
+    /// One with settings of its own.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let mut server = Self::made();
+        server.settings.extend(settings.iter().copied().map(str::to_owned));
+        server.start_again();
+        server
+    }
+
     /// One that takes encrypted connections only.
     pub fn with_tls(certificates: &Certificates) -> Self {
         let mut server = Self::made();

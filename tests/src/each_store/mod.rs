@@ -1,5 +1,6 @@
 //! Stores in real databases.
 
+mod connections;
 mod damaged;
 mod encrypted;
 mod mariadb;
