@@ -2,6 +2,8 @@
 
 mod devices;
 mod faults;
+mod floods;
+mod forged;
 mod instances;
 mod outages;
 mod owners;
