@@ -77,6 +77,7 @@ async fn confirm(_: Session<Member>, session: Session, Form(form): Form<Password
     if !is_right(&form.password) {
         return Redirect::to("/confirm").flashing(("error", "That was not the password."));
     }
+    session.renew(); // as at a log-in: a new session id
     session.confirm();
     session.return_to("/account").into_response()
 }

@@ -15,10 +15,10 @@ use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
 use tower_http::csrf::CsrfLayer;
 
-/// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page. The page that they
-/// wanted is kept.
+/// A handler that takes `Session<Member>` is for members. Other visitors are sent to the log-in page, which shows the
+/// message. The page that they wanted is kept.
 #[derive(SessionData)]
-#[session(redirect = "/login", return_to)]
+#[session(redirect = "/login", return_to, message = "Please log in first.")]
 struct Member {
     user: String,
 }
@@ -37,8 +37,11 @@ async fn orders(member: Session<Member>, flash: Flash) -> Html<String> {
     Html(format!("{} {}, no orders yet.", flash.get("success").unwrap_or_default(), escape(&member.user)))
 }
 
-async fn login_page() -> Html<&'static str> {
-    Html("<form method=post><label>Name <input name=user required></label> <button>Log in</button></form>")
+async fn login_page(flash: Flash) -> Html<String> {
+    let error = flash.get("error").unwrap_or_default();
+    Html(format!(
+        "{error} <form method=post><label>Name <input name=user required></label> <button>Log in</button></form>"
+    ))
 }
 
 async fn login(session: Session, Form(login): Form<Login>) -> Result<impl IntoResponse, Error> {

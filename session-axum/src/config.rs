@@ -1,8 +1,9 @@
 //! A layer's settings. They are checked once, and the layer, its services and all requests share them.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum_core::response::Response;
+use http::request::Parts;
 use session_core::{
     Clock, Keys, Limits, SystemClock,
     cookie::{self, SettingsError},
@@ -16,6 +17,7 @@ use crate::{
     setup_warnings::SetupWarnings,
     state::outcome::Rules,
     wire::{
+        bearer::Bearer,
         candidates::Clocks,
         flash_cookies::FlashCookie,
         request_cookies::RequestCookies,
@@ -31,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) session_cookie: SessionCookie,
     pub(crate) flash_cookie: FlashCookie,
     pub(crate) return_cookie: ReturnCookie,
+    /// The tokens in the `Authorization` header; `None` if the layer does not read them.
+    pub(crate) bearer: Option<Bearer>,
     pub(crate) setup_warnings: Arc<SetupWarnings>,
 }
 
@@ -48,6 +52,9 @@ impl Settings {
             most_pieces: config.most_pieces,
             clocks: clocks.clone(),
         };
+        let reads_bearer = config.reads_bearer && config.engine.records().is_some();
+        let bearer = config.ring(Purpose::Id, AUTHORIZATION).filter(|_| reads_bearer);
+        let bearer = bearer.map(|ring| Bearer { ring, clocks: clocks.clone() });
         let return_cookie = ReturnCookie {
             ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
             spec: flash.clone(),
@@ -60,11 +67,15 @@ impl Settings {
             lifetime: config.flash_lifetime,
             clocks,
         };
-        Ok(Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings })
+        Ok(Self { config, session_cookie, flash_cookie, return_cookie, bearer, setup_warnings })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
         &self.config.engine
+    }
+
+    pub(crate) const fn limits(&self) -> Limits {
+        self.config.limits
     }
 
     /// Returns the rules that decide the outcome of a session. `saves` tells whether the response saves changes.
@@ -82,8 +93,9 @@ impl Settings {
 
     /// Returns the context that the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
-        let Self { config: Config { limits, .. }, session_cookie, setup_warnings, .. } = self;
-        Context { cookie: session_cookie, cookies, limits: *limits, setup_warnings, now }
+        let Self { config: Config { limits, .. }, session_cookie, setup_warnings, bearer, .. } = self;
+        let (cookie, bearer_tokens) = (session_cookie, bearer.as_ref());
+        Context { cookie, cookies, bearer: None, bearer_tokens, limits: *limits, setup_warnings, now }
     }
 
     /// Returns the name of a setting that cannot have an effect, and where it has one.
@@ -124,12 +136,17 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Stands for the name of the cookie where keys are derived for tokens in this header.
+const AUTHORIZATION: &str = "Authorization";
+
 /// The settings as the application gave them. Each builder method of the layer makes new [`Settings`] from it.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) sealing: Option<Sealing>,
     pub(crate) engine: Engine,
     pub(crate) store: StoreSettings,
+    /// Whether the session may come in the `Authorization` header.
+    pub(crate) reads_bearer: bool,
     pub(crate) session: cookie::Settings,
     pub(crate) flash: cookie::Settings,
     /// Whether `flash_name` was called. Otherwise the name of the flash cookies is derived from the session cookie's
@@ -150,6 +167,7 @@ pub(crate) struct Config {
     /// Whether a response that ends the session tells the browser to drop its cached pages.
     pub(crate) clears_site_data: bool,
     pub(crate) on_error: OnError,
+    pub(crate) guard_message: GuardMessage,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -171,8 +189,10 @@ impl Config {
             is_persistent: false,
             most_pieces: 1,
             save_on_server_error: false,
+            reads_bearer: false,
             clears_site_data: false,
             on_error: Arc::new(Error::calm_response),
+            guard_message: Arc::new(|message, _| message.into()),
             clock: Arc::new(SystemClock),
         }
     }
@@ -215,6 +235,8 @@ impl Config {
             (store.ignores_revocations, "revocations", "`SessionLayer::signed` or `SessionLayer::encrypted`"),
             (store.timeout.is_some() && !has_store, "store_timeout", either),
             (store.sweep.is_some() && !has_store, "sweep_every", either),
+            (self.reads_bearer && engine.records().is_none(), "bearer", stored),
+            (store.watch.is_some() && engine.records().is_none(), "watch_every", stored),
             (store.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
             (encrypts && engine.records().is_none(), "encrypt_records", stored),
             (
@@ -235,6 +257,9 @@ impl Config {
 
 /// The function that makes the response if a session cannot be read or saved.
 pub(crate) type OnError = Arc<dyn Fn(&Error) -> Response + Send + Sync>;
+
+/// The function that makes the text of a guard's response from the text in the code and from the request.
+pub(crate) type GuardMessage = Arc<dyn Fn(&'static str, &Parts) -> Cow<'static, str> + Send + Sync>;
 
 /// The keys, and whether they sign or encrypt.
 #[derive(Clone)]

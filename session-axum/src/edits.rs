@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     flash::messages::Message,
     pairs::IntoPairs,
-    request::LoadedRequest,
+    request::{LoadedRequest, Request},
     state::{flash_changes::FlashChanges, staged::Staged},
     wire::{return_cookie::ReturnPage, ticket_cookie::TicketChange},
 };
@@ -35,6 +35,8 @@ pub(crate) enum Edit {
     /// Keeps the session of this request, with the changes of the extractors, if the handle belongs to this request.
     /// Otherwise ends the session and begins another with these values.
     Adopt(LoadedRequest, Vec<(String, String)>),
+    /// Makes a change to the session with this cookie.
+    Of(&'static str, Box<Self>),
     Flash(Batch),
     /// Removes all messages and forms: what came with the request, and what was added so far.
     NewFlash,
@@ -92,12 +94,24 @@ impl Edit {
         entries.map_or_else(Self::Fail, edit)
     }
 
+    /// Returns whether the edit belongs to a layer around this one.
+    fn is_for_outer(&self, request: &Arc<Request>) -> Result<bool, Error> {
+        match self {
+            Self::Adopt(handle, _) => Ok(request.layers().skip(1).any(|outer| handle.is(outer))),
+            Self::Of(cookie, _) => {
+                let place = request.layers().position(|layer| layer.has_session(cookie));
+                place.map(|place| place > 0).ok_or_else(|| Error::no_such_session(cookie))
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Applies the edit to `staged`. `before` has all changes that extractors staged, also those that were rolled back.
     fn apply_to_session(
         self,
         staged: &mut Staged,
         before: &Staged,
-        is_own: impl Fn(&LoadedRequest) -> bool,
+        is_own: &dyn Fn(&LoadedRequest) -> bool,
     ) -> Result<(), Error> {
         match self {
             Self::Adopt(handle, _) if is_own(&handle) => before.clone_into(staged),
@@ -112,6 +126,7 @@ impl Edit {
                 keys.iter().filter(|key| !reserved(key)).for_each(|key| staged.changes.remove(key));
             }
             Self::Flash(_) | Self::NewFlash | Self::RemoveFromFlash(_) | Self::ReturnTo(_) | Self::Ticket(_) => {}
+            Self::Of(_, edit) => edit.apply_to_session(staged, before, is_own)?,
             Self::Fail(error) => return Err(error),
         }
         Ok(())
@@ -162,6 +177,26 @@ impl EditList {
 
     pub(crate) fn extend(&mut self, edits: Self) {
         edits.into_iter().for_each(|edit| self.push(edit));
+    }
+
+    /// Splits the edits into those of this layer and those of the layers around it.
+    pub(crate) fn split(self, request: &Arc<Request>) -> (Self, Self) {
+        let (mut own, mut outer) = (Self::default(), Self::default());
+        for edit in self.into_iter() {
+            match edit.is_for_outer(request) {
+                Ok(true) => outer.push(edit),
+                Ok(false) => own.push(edit),
+                Err(error) => own.push(Edit::Fail(error)),
+            }
+        }
+        (own, outer)
+    }
+
+    /// Adds the edits to a response, for the layers around this one.
+    pub(crate) fn put_onto(self, response: &mut Response) {
+        for edit in self.into_iter() {
+            ResponseEdits::of(response.extensions_mut()).push(edit);
+        }
     }
 
     /// Applies the edits to the flash, and returns those of the session.

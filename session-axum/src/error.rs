@@ -78,6 +78,15 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
+    /// The session is only in its cookie, so it cannot be used after the response: see [`Detached`](crate::Detached).
+    InCookie,
+    /// The layer gives out no tokens for the `Authorization` header.
+    NoBearer,
+    /// No session layer around the route has the cookie of a struct.
+    NoSuchSession {
+        /// The name of the cookie, as in `#[session(cookie = "..")]`.
+        cookie: &'static str,
+    },
     /// The cookie of a [`Ticket`](crate::Ticket) cannot be set: it has the name of the layer's own cookies.
     Ticket,
     /// A value could not be sealed by a [`Sealer`](crate::Sealer).
@@ -169,12 +178,29 @@ impl Error {
         Self { kind: ErrorKind::Gone, source: None }
     }
 
+    pub(crate) const fn no_such_session(cookie: &'static str) -> Self {
+        Self { kind: ErrorKind::NoSuchSession { cookie }, source: None }
+    }
+
     pub(crate) const fn invalid_name() -> Self {
         Self { kind: ErrorKind::InvalidName, source: None }
     }
 
     pub(crate) const fn no_store() -> Self {
         Self { kind: ErrorKind::NoStore, source: None }
+    }
+
+    pub(crate) const fn in_cookie() -> Self {
+        Self { kind: ErrorKind::InCookie, source: None }
+    }
+
+    pub(crate) const fn no_bearer() -> Self {
+        Self { kind: ErrorKind::NoBearer, source: None }
+    }
+
+    /// Returns whether the session has ended.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(self.kind, ErrorKind::Gone)
     }
 
     pub(crate) fn too_many_writes() -> Self {
@@ -271,6 +297,19 @@ impl fmt::Display for Error {
                 "the owner or the label of a session must have 1 to 255 bytes and no NUL: use a shorter name, such as a \
                  user's id",
             ),
+            ErrorKind::InCookie => f.write_str(
+                "this session is in its cookie, which only a request brings and only a response changes, so it cannot be used \
+                 after the response: use `SessionLayer::stored(store, keys)`",
+            ),
+            ErrorKind::NoBearer => f.write_str(
+                "this layer gives out no bearer tokens, because the token of a session in a cookie changes with every write: \
+                 use `SessionLayer::stored(store, keys).bearer()`",
+            ),
+            ErrorKind::NoSuchSession { cookie } => write!(
+                f,
+                "no session layer around this route has the cookie `{cookie}`: add a layer with this `name`, or correct \
+                 `#[session(cookie = \"..\")]`"
+            ),
             ErrorKind::NoStore => f.write_str(
                 "this layer has no session store, so sessions cannot be listed or ended from outside their requests: \
                  use `SessionLayer::stored(store, keys)`",
@@ -319,6 +358,10 @@ const CALM: &str = "Something went wrong with your session. Please try again.";
 /// [`on_error`](crate::SessionLayer::on_error).
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(pub(crate) Error);
+
+/// Marks a response that a layer has made from an error. The layers around it save nothing either.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MadeFromError;
 
 /// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
 /// handler.

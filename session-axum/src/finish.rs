@@ -10,8 +10,8 @@ use session_core::store::End;
 use crate::{
     config::{FlashMode, Settings},
     edits::{Edit, EditList, ResponseEdits},
-    engine::CarriedOut,
-    error::{Chain, Error, Failure, is_failure},
+    engine::{CarriedOut, Done},
+    error::{Chain, Error, Failure, MadeFromError, is_failure},
     request::{Closed, Request, SessionState},
     state::{
         flash_changes::{Consumed, FlashChanges},
@@ -20,7 +20,7 @@ use crate::{
         staged::Staged,
     },
     wire::{
-        headers::{add_cookies, clear_cache, mark_read},
+        headers::{add_cookies, clear_cache, forbid_storing, mark_read, vary_by_authorization},
         page_view::shows_page,
     },
 };
@@ -54,6 +54,9 @@ impl Finish {
         }
         if !drops_flash && let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
+            if request.settings.bearer.is_some() {
+                finish_bearer(request, response);
+            }
             return None;
         }
         Some(Self { edits, failure })
@@ -61,17 +64,21 @@ impl Finish {
 
     /// Saves the request's session and flash, and adds the cookies to the response. It only waits if a store is asked.
     pub(crate) async fn run(self, mut request: Arc<Request>, mut response: Response) -> Response {
-        let Self { mut edits, failure } = self;
+        let Self { edits, failure } = self;
+        let (mut edits, mut outer_edits) = edits.split(&request);
+        let failed_inside = response.extensions().get::<MadeFromError>().is_some();
         let (was_read, came) = (request.was_read(), request.cookie_was_used());
         let mut closed = Request::close_and_take(&mut request).await;
         if let Some(error) = &failure {
             response = answer(&request, error);
-            edits.extend(ResponseEdits::take(&mut response));
+            let (own, outer) = ResponseEdits::take(&mut response).split(&request);
+            edits.extend(own);
+            outer_edits.extend(outer);
         }
         if cfg!(debug_assertions) && edits.flashes() && shows_page(&response) {
             request.settings.setup_warnings.flashing_on_a_page(response.status());
         }
-        let failed = failure.is_some() || is_failure(response.status());
+        let failed = failure.is_some() || failed_inside || is_failure(response.status());
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
@@ -81,30 +88,55 @@ impl Finish {
             Ok(cookies) => cookies,
             Err(failed) => {
                 logs_out &= !failed.error.is_about_the_store();
-                finish_failed(&request, &mut closed, failed, &mut response).await
+                // The response is replaced, but what the layers inside have saved holds.
+                let mut cookies = InnerCookies::take(&mut response);
+                cookies.extend(finish_failed(&request, &mut closed, failed, &mut response).await);
+                cookies
             }
         };
         if logs_out && request.settings.config.clears_site_data {
             clear_cache(response.headers_mut());
         }
+        outer_edits.put_onto(&mut response);
+        // Without a cookie jar, the client could not send them back.
+        let cookies = if request.is_without_cookies() { Vec::new() } else { cookies };
         if !cookies.is_empty() {
+            if request.has_outer() {
+                InnerCookies::note(&mut response, &cookies);
+            }
             add_cookies(response.headers_mut(), cookies);
         } else if was_read || closed.session_was_asked_for() {
             mark_read(response.headers_mut(), came || closed.session_came());
+        }
+        if request.settings.bearer.is_some() && (was_read || closed.session_was_asked_for()) {
+            finish_bearer(&request, &mut response);
         }
         response
     }
 }
 
+/// Adds what caches have to know of a response that may depend on the `Authorization` header.
+fn finish_bearer(request: &Request, response: &mut Response) {
+    vary_by_authorization(response.headers_mut());
+    if request.gave_token() {
+        forbid_storing(response.headers_mut());
+    }
+}
+
 /// Makes the response to a failure with the application's `on_error`, and drops the staged changes. If the request
 /// ended the session, the session still ends.
-async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, response: &mut Response) -> Vec<String> {
+async fn finish_failed(
+    request: &Arc<Request>,
+    closed: &mut Closed,
+    failed: Failed,
+    response: &mut Response,
+) -> Vec<String> {
     let Failed { mut error, ends } = failed;
     closed.roll_back();
     // The application's answer may change the session or the flash, and that may fail as well: then it is left out.
     for obeys_answer in [true, false] {
         *response = answer(request, &error);
-        let answers_edits = ResponseEdits::take(response);
+        let (answers_edits, outer_edits) = ResponseEdits::take(response).split(request);
         let mut edits = EditList::default();
         if let (Some(end), false) = (&ends, error.is_about_the_store()) {
             edits.push(end.clone());
@@ -115,7 +147,10 @@ async fn finish_failed(request: &Request, closed: &mut Closed, failed: Failed, r
         let shows_messages = shows_messages(request, response);
         let attempt = Attempt { shows_messages, saves: false, finishes_saves: false };
         match attempt.run(request, closed, edits).await {
-            Ok(cookies) => return cookies,
+            Ok(cookies) => {
+                outer_edits.put_onto(response);
+                return cookies;
+            }
             Err(again) => error = again.error,
         }
     }
@@ -129,7 +164,23 @@ fn answer(request: &Request, error: &Error) -> Response {
     tracing::error!(error = %Chain(error), "a session could not be read, changed or saved");
     let mut response = (request.settings.config.on_error)(error);
     response.extensions_mut().remove::<Failure>();
+    response.extensions_mut().insert(MadeFromError);
     response
+}
+
+/// The cookies that layers inside another layer have set. They are an extension of the response, so that the outer layer
+/// keeps them if it fails and makes another response.
+#[derive(Clone, Debug, Default)]
+struct InnerCookies(Vec<String>);
+
+impl InnerCookies {
+    fn note(response: &mut Response, cookies: &[String]) {
+        response.extensions_mut().get_or_insert_default::<Self>().0.extend_from_slice(cookies);
+    }
+
+    fn take(response: &mut Response) -> Vec<String> {
+        response.extensions_mut().remove::<Self>().map(|Self(cookies)| cookies).unwrap_or_default()
+    }
 }
 
 /// One attempt to finish a request with a response.
@@ -212,26 +263,27 @@ impl Attempt {
         let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
         edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
-        let cookies = self.carry_out(request, loaded, &staged).await?;
+        let Done { cookies, record } = self.carry_out(request, loaded, &staged).await?;
+        request.has_record(record);
         if !cookies.is_empty() && !loaded.cookie_came {
             let Settings { session_cookie, setup_warnings, .. } = &*request.settings;
             let spec = &session_cookie.spec;
             if session_cookie.came(&request.cookies) {
                 setup_warnings.foreign_cookie(spec.name(), request.settings.now());
             } else {
-                setup_warnings.issued(spec.name(), spec.is_secure(), request.origin);
+                setup_warnings.issued(spec, request.origin);
             }
         }
         Ok(cookies)
     }
 
-    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Vec<String>, Error> {
+    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Done, Error> {
         let (settings, now) = (&request.settings, request.settings.now());
         let mut next_id = staged.next_id.clone();
         let plan = Plan::new(loaded, &staged.changes, request.rules(self.saves), now);
         plan.outcome.log(&staged.changes);
         let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
-            CarriedOut::Done(cookies) => return Ok(cookies),
+            CarriedOut::Done(done) => return Ok(done),
             CarriedOut::EndedElsewhere(end) => end,
         };
         // Only a log-in needs its session. Other changes belonged to the session that is over.
@@ -245,7 +297,7 @@ impl Attempt {
             return Err(Error::gone());
         }
         tracing::info!("a session ended while its request ran, and what the request changed is dropped");
-        Ok(Vec::new())
+        Ok(Done::default())
     }
 }
 

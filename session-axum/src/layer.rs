@@ -1,9 +1,10 @@
 //! `SessionLayer`: the choice of where sessions are kept, and the settings of their cookies.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use axum_core::response::Response;
 use cookie::SameSite;
+use http::request::Parts;
 use session_core::{
     Clock, Keys, Limits,
     cookie::{Settings as CookieSettings, SettingsError},
@@ -47,6 +48,52 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Two sessions
+///
+/// A route can have two sessions, such as a cart for months and a log-in for half an hour: add two layers with different
+/// [names](Self::name). [`Session`](crate::Session), [`Flash`](crate::Flash), [`Sessions`], tickets and the helpers of
+/// responses use the innermost layer. A struct with `#[session(cookie = "cart")]` uses the layer with this name, also in
+/// [`.with_session(..)`](crate::SessionResponseExt::with_session), and
+/// [`Session::untyped`](crate::Session::untyped) gives its session without the struct.
+///
+/// ```
+/// # use axum::{Router, response::IntoResponse, routing::get};
+/// # use session_axum::{Keys, Session, SessionData, SessionLayer, SessionResponseExt, testing::Client};
+/// #[derive(SessionData)]
+/// #[session(cookie = "cart")] // the prefix `__Host-` does not count
+/// struct Cart {
+///     #[session(default)]
+///     items: Vec<String>,
+/// }
+///
+/// async fn home(mut cart: Session<Cart>, log_in: Session) -> String {
+///     cart.items.push("tea".to_owned());
+///     format!("{} items, logged in: {}", cart.items.len(), log_in.contains("user"))
+/// }
+///
+/// async fn log_out() -> impl IntoResponse {
+///     "Bye".with_new_session() // ends the log-in, and keeps the cart
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let keys = Keys::generate();
+/// let app = Router::new()
+///     .route("/", get(home))
+///     .route("/log-out", get(log_out))
+///     .layer(SessionLayer::signed(keys.clone())) // the log-in, innermost
+///     .layer(SessionLayer::signed(keys).name("__Host-cart")?);
+/// let client = Client::new(app);
+/// assert_eq!(client.get("/").await.text(), "1 items, logged in: false");
+/// client.get("/log-out").await;
+/// assert_eq!(client.get("/").await.text(), "2 items, logged in: false");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The sessions are saved one after the other, the innermost first. If the outer one cannot be saved, the response is an
+/// error, and what the inner one has saved holds.
 #[derive(Clone)]
 pub struct SessionLayer {
     settings: Arc<Settings>,
@@ -111,8 +158,8 @@ impl SessionLayer {
     /// Keeps each session in a store. The cookie carries only a signed id.
     ///
     /// Use it for sessions that are too large for a cookie, and for log-outs that also end copies of the cookie. The
-    /// crate `session-stores` has stores for memory, `SQLite`, Postgres and Redis. An application that chooses the
-    /// store when it starts passes an `Arc<dyn SessionStore>`.
+    /// crate `session-stores` has stores for memory, `SQLite`, Postgres, MariaDB and Redis. An application that chooses
+    /// the store when it starts passes an `Arc<dyn SessionStore>`.
     ///
     /// The layer removes expired records in the background: see [`SessionLayer::sweep_every`].
     ///
@@ -270,6 +317,56 @@ impl SessionLayer {
     #[must_use]
     pub fn encrypt_records(self, keys: Keys) -> Self {
         self.with_safe(|config| config.store.record_keys = Some(keys))
+    }
+
+    /// Also reads the session from the header `Authorization: Bearer TOKEN`, for native clients that keep no cookies. The
+    /// same handlers then serve browsers and such clients.
+    ///
+    /// The client gets its token from [`Session::bearer_token`](crate::Session::bearer_token). Responses to it set no
+    /// cookies, so it has no flash messages, and no other site can send a request in its name (CSRF). A request with a
+    /// session cookie is a browser's: there the header does not count, even if the cookie is not valid.
+    ///
+    /// This needs [`SessionLayer::stored`], because the token must stay the same. With another engine it has no effect, and
+    /// an error is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, store::SessionStore};
+    /// async fn log_in(session: Session) -> Result<String, Error> {
+    ///     session.renew();
+    ///     session.insert("user", "ada")?;
+    ///     session.bearer_token().await
+    /// }
+    ///
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).bearer()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn bearer(self) -> Self {
+        self.with_safe(|config| config.reads_bearer = true)
+    }
+
+    /// Sets how often the layer asks the store which sessions of [detached](crate::Session::detached) handles have ended:
+    /// every 2 seconds by default, 100 milliseconds to 1 minute.
+    ///
+    /// It is one question for all handles on which [`ended`](crate::Detached::ended) waits. This applies to the store of
+    /// [`SessionLayer::stored`]. Without a store it has no effect, and an error is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use session_axum::{Keys, SessionLayer, store::SessionStore};
+    /// fn layer(store: impl SessionStore, keys: Keys) -> SessionLayer {
+    ///     SessionLayer::stored(store, keys).watch_every(Duration::from_millis(500))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn watch_every(self, interval: Duration) -> Self {
+        let interval = interval.clamp(Duration::from_millis(100), ONE_MINUTE);
+        self.with_safe(|config| config.store.watch = Some(interval))
     }
 
     /// Limits the number of sessions of one owner. When an owner logs in once more, the owner's oldest session ends.
@@ -889,6 +986,50 @@ impl SessionLayer {
     #[must_use]
     pub fn on_error(self, respond: impl Fn(&Error) -> Response + Send + Sync + 'static) -> Self {
         self.with_safe(|config| config.on_error = Arc::new(respond))
+    }
+
+    /// Sets the function that translates the texts of guards. By default they are sent as the code has them.
+    ///
+    /// It gets the `message` of the struct, as in `#[session(message = "login.required")]`, and the request. For a struct
+    /// without a `message` it gets the sentence of the 401 or the 403: "Please log in first." or "Please confirm who you
+    /// are first.".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionData, SessionLayer, testing::Client};
+    /// #[derive(SessionData)]
+    /// struct Member {
+    ///     user: String,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).guard_message(|message, request| {
+    ///     let german = request.headers.get("accept-language").is_some_and(|it| it.as_bytes().starts_with(b"de"));
+    ///     match message {
+    ///         "Please log in first." if german => "Bitte melden Sie sich zuerst an.",
+    ///         other => other,
+    ///     }
+    /// });
+    /// let app = Router::new().route("/", get(|_: Session<Member>| async {})).layer(layer);
+    /// let client = Client::new(app);
+    /// assert_eq!(client.get("/").await.text(), "Please log in first.");
+    /// # let request = axum::http::Request::get("/").header("accept-language", "de-AT").body(axum::body::Body::empty());
+    /// # let request = request.unwrap();
+    /// let response = client.send(request).await; // with `Accept-Language: de-AT`
+    /// assert_eq!(response.text(), "Bitte melden Sie sich zuerst an.");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn guard_message<M: Into<Cow<'static, str>>>(
+        self,
+        translate: impl Fn(&'static str, &Parts) -> M + Send + Sync + 'static,
+    ) -> Self {
+        self.with_safe(|config| {
+            config.guard_message = Arc::new(move |message, request| translate(message, request).into());
+        })
     }
 
     /// Sets the clock that all limits are measured with: [`SystemClock`](crate::SystemClock) by default. Tests use a

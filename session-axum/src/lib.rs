@@ -84,6 +84,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
+mod detached;
 mod devices;
 mod edits;
 mod engine;
@@ -122,6 +123,7 @@ pub mod store {
 pub use config::FlashMode;
 #[doc(no_inline)]
 pub use cookie::SameSite;
+pub use detached::Detached;
 pub use devices::{LiveSession, Sessions};
 #[doc(inline)]
 pub use error::{Error, ErrorKind};

@@ -9,8 +9,8 @@ use crate::{error::Error, guard::Refusal, request::Request};
 
 /// The rejection of a route that has no usable [`SessionLayer`](crate::SessionLayer): a 500.
 ///
-/// The cause is a mistake in the application's set-up: the layer is missing, or two layers share a cookie name. The log
-/// has the cause and the remedy.
+/// The cause is a mistake in the application's set-up: the layer is missing, two layers share a cookie name, or none has
+/// the cookie of a struct. The log has the cause and the remedy.
 ///
 /// # Examples
 ///
@@ -26,14 +26,20 @@ use crate::{error::Error, guard::Refusal, request::Request};
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct MissingLayer {
-    extractor: &'static str,
-    clashes: bool,
+pub struct MissingLayer(Cause);
+
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    /// The route has no layer. The name is that of the extractor.
+    NoLayer(&'static str),
+    /// The route has layers, but none with this cookie.
+    NoCookie(&'static str),
+    Clash,
 }
 
 impl MissingLayer {
-    fn of(extractor: &'static str) -> Self {
-        let rejection = Self { extractor, clashes: false };
+    fn logged(cause: Cause) -> Self {
+        let rejection = Self(cause);
         tracing::error!("{rejection}");
         rejection
     }
@@ -41,17 +47,21 @@ impl MissingLayer {
 
 impl fmt::Display for MissingLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.clashes {
-            return f.write_str(
+        match self.0 {
+            Cause::NoLayer(extractor) => write!(
+                f,
+                "`{extractor}` was extracted, but this route has no session layer: add \
+                 `.layer(SessionLayer::signed(keys))` to the router, after the route"
+            ),
+            Cause::NoCookie(cookie) => write!(
+                f,
+                "a session with the cookie `{cookie}` was extracted, but no session layer around this route has it: add \
+                 a layer with this `name`, or correct `#[session(cookie = \"..\")]`"
+            ),
+            Cause::Clash => f.write_str(
                 "two different session layers around this route share a cookie name: give one of them another `name`",
-            );
+            ),
         }
-        write!(
-            f,
-            "`{}` was extracted, but this route has no session layer: add `.layer(SessionLayer::signed(keys))` to the \
-             router, after the route",
-            self.extractor
-        )
     }
 }
 
@@ -66,9 +76,16 @@ impl IntoResponse for MissingLayer {
 
 /// Returns the state that the layer added to the request. `extractor` is the type name in the error text.
 pub(crate) fn request_of<'a>(parts: &'a Parts, extractor: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
-    let request = parts.extensions.get::<Arc<Request>>().ok_or_else(|| MissingLayer::of(extractor))?;
+    let request = parts.extensions.get::<Arc<Request>>();
+    let request = request.ok_or_else(|| MissingLayer::logged(Cause::NoLayer(extractor)))?;
     // The layer has logged the cause already.
-    if request.clashes { Err(MissingLayer { extractor, clashes: true }) } else { Ok(request) }
+    if request.clashes { Err(MissingLayer(Cause::Clash)) } else { Ok(request) }
+}
+
+/// Returns the state of the layer that has the session of a struct with `#[session(cookie = "..")]`.
+pub(crate) fn request_with<'a>(parts: &'a Parts, cookie: &'static str) -> Result<&'a Arc<Request>, MissingLayer> {
+    let named = request_of(parts, "Session")?.layers().find(|layer| layer.has_session(cookie));
+    named.ok_or_else(|| MissingLayer::logged(Cause::NoCookie(cookie)))
 }
 
 /// The rejection of a route if its [`Session`](crate::Session) could not be extracted.

@@ -5,16 +5,17 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use http::Method;
+use http::{HeaderValue, Method};
 use session_core::{
     RESERVED_PREFIX,
-    store::{Changes, StoreError, StoreErrorKind},
+    store::{Changes, RecordKey, StoreError, StoreErrorKind},
 };
 use tokio::time::timeout;
 
 use crate::{
     config::{FlashMode, Settings},
-    engine::Context,
+    detached::Detached,
+    engine::{Context, Link, Place, Pledge, body},
     error::Error,
     setup_warnings::Origin,
     state::{
@@ -23,7 +24,7 @@ use crate::{
         outcome::Rules,
         staged::Staged,
     },
-    wire::{flash_cookies::IncomingFlash, request_cookies::RequestCookies},
+    wire::{bearer::Bearer, flash_cookies::IncomingFlash, request_cookies::RequestCookies},
 };
 
 mod saving;
@@ -33,7 +34,12 @@ pub(crate) use saving::step_aside;
 /// The state of one request, shared by the layer and all extractors.
 pub(crate) struct Request {
     pub(crate) settings: Arc<Settings>,
+    /// The cookies of the request; none if the session came in the `Authorization` header.
     pub(crate) cookies: RequestCookies,
+    /// The token in the `Authorization` header, if the layer reads it.
+    bearer: Option<HeaderValue>,
+    /// Whether a handler has asked for a token for the `Authorization` header.
+    gave_token: AtomicBool,
     pub(crate) is_head: bool,
     is_unattended: AtomicBool,
     /// Where the request comes from. It is known only while the layer still checks the first requests for set-up
@@ -47,6 +53,8 @@ pub(crate) struct Request {
     state: Mutex<State>,
     /// A lock that is held while the store is asked, so that the operations of one request follow one another.
     turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
+    /// Where detached handles find the session; empty if there are none.
+    link: OnceLock<Pledge>,
 }
 
 #[derive(Clone, Default)]
@@ -122,9 +130,17 @@ impl Request {
         clashes: bool,
     ) -> Self {
         let origin = settings.setup_warnings.watch(|| Origin::of(request.uri(), request.headers()));
+        let mut cookies = RequestCookies::of(request.headers());
+        let token = || Bearer::token_of(request.headers(), &cookies, &settings.session_cookie.spec);
+        let bearer = settings.bearer.as_ref().and_then(|_| token());
+        if bearer.is_some() {
+            cookies = RequestCookies::None;
+        }
         Self {
             settings: Arc::clone(settings),
-            cookies: RequestCookies::of(request.headers()),
+            cookies,
+            bearer,
+            gave_token: AtomicBool::new(false),
             is_head: request.method() == Method::HEAD,
             is_unattended: AtomicBool::new(false),
             origin,
@@ -133,12 +149,25 @@ impl Request {
             incoming: OnceLock::new(),
             state: Mutex::default(),
             turn: OnceLock::new(),
+            link: OnceLock::new(),
         }
     }
 
     /// Iterates over the layers around the handler, from this one outwards.
-    pub(crate) fn layers(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |request| request.outer.as_deref())
+    pub(crate) fn layers(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |request| request.outer.as_ref())
+    }
+
+    /// Returns whether this layer has the session of a struct with `#[session(cookie = "..")]`. A layer without sessions
+    /// takes the place of every layer around it.
+    pub(crate) fn has_session(&self, cookie: &str) -> bool {
+        let Settings { session_cookie, .. } = &*self.settings;
+        session_cookie.ring.is_none() || session_cookie.spec.is_named(cookie)
+    }
+
+    /// Returns whether another layer is around this one.
+    pub(crate) const fn has_outer(&self) -> bool {
+        self.outer.is_some()
     }
 
     /// Loads the session that came with the request, once.
@@ -195,6 +224,18 @@ impl Request {
         Rules { is_visit: !self.is_unattended.load(Relaxed), ..self.settings.rules(saves) }
     }
 
+    /// Returns whether the client keeps no cookies: it sends the token of its session in the `Authorization` header, or
+    /// a handler has asked for such a token and no session cookie came.
+    pub(crate) fn is_without_cookies(&self) -> bool {
+        let has_session_cookie = || self.settings.session_cookie.came(&self.cookies);
+        self.bearer.is_some() || (self.gave_token() && !has_session_cookie())
+    }
+
+    /// Returns whether a handler has asked for a token, which may be in the body of the response.
+    pub(crate) fn gave_token(&self) -> bool {
+        self.gave_token.load(Relaxed)
+    }
+
     /// Returns the flash messages that came with the request.
     pub(crate) fn incoming(&self) -> &IncomingFlash {
         self.incoming.get_or_init(|| self.settings.flash_cookie.read(&self.cookies, self.settings.now()))
@@ -226,7 +267,7 @@ impl Request {
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
-        self.settings.context(&self.cookies, now)
+        Context { bearer: self.bearer.as_ref(), ..self.settings.context(&self.cookies, now) }
     }
 
     /// Notes that a handler reads a part of the flash. If the response has been sent, its messages can no longer be
@@ -285,8 +326,23 @@ impl Request {
         if !session_is_settled || state.error.is_some() || state.flash.adds_cookies() {
             return None;
         }
+        if let (Some(_), Slot::Loaded(session)) = (self.link.get(), &state.session) {
+            self.is_at(&session.loaded);
+        }
         state.is_closed = true;
         Some(state.came())
+    }
+
+    /// Tells the detached handles under which key the session's record is now; `None` if there is no session.
+    pub(crate) fn has_record(&self, key: Option<RecordKey>) {
+        if let Some(Pledge(link)) = self.link.get() {
+            link.move_to(key.map_or(Place::Over(Ended::Elsewhere), Place::At));
+        }
+    }
+
+    /// Tells the detached handles where the session is that was loaded or saved last.
+    fn is_at(&self, loaded: &Loaded) {
+        self.has_record(loaded.stored().map(|stored| stored.record.key));
     }
 
     /// Closes the request: from now on nothing can be staged.
@@ -457,6 +513,34 @@ impl LoadedRequest {
     pub(crate) fn return_page(&self) -> Option<String> {
         let Request { settings, cookies, .. } = &*self.0;
         settings.return_cookie.read(cookies, settings.now())
+    }
+
+    /// Saves the session, and returns its token for the `Authorization` header.
+    pub(crate) async fn bearer_token(&self) -> Result<String, Error> {
+        let bearer = self.0.settings.bearer.as_ref().ok_or_else(Error::no_bearer)?;
+        self.with(|SessionState { staged, .. }| staged.changes.ask_id());
+        self.save().await?;
+        let body = self.with(|SessionState { loaded, .. }| loaded.token().map(|(frame, secret)| body(frame, secret)));
+        let token = bearer.seal(&body.ok_or_else(Error::gone)?)?;
+        self.0.gave_token.store(true, Relaxed);
+        Ok(token)
+    }
+
+    /// Returns a handle on the session that outlives the response.
+    pub(crate) fn detached(&self) -> Detached {
+        let Request { settings, link, .. } = &*self.0;
+        let mut state = self.0.state();
+        let is_closed = state.is_closed;
+        let SessionState { loaded, .. } = state.session();
+        let Pledge(link) = link.get_or_init(|| {
+            let place = match loaded.stored() {
+                Some(stored) => Place::At(stored.record.key),
+                None if is_closed || loaded.is_ended() => Place::Over(Ended::Elsewhere),
+                None => Place::Unsaved,
+            };
+            Pledge(Arc::new(Link::new(place, settings.limits())))
+        });
+        Detached::new(Arc::clone(settings), Arc::clone(link))
     }
 
     /// Fails the response.

@@ -802,11 +802,15 @@ impl<T: SessionData> IntoSession<OfStruct> for T {
     fn into_session(self) -> NewSession {
         let mut writer = Writer::new();
         self.write(&mut writer);
-        NewSession(match writer.finish() {
+        let edit = match writer.finish() {
             Ok(fields) => Edit::Replace(
                 fields.into_iter().filter_map(|field| Some((field.key.to_owned(), field.text?))).collect(),
             ),
             Err((key, error)) => Edit::Fail(Error::encode(key, error)),
+        };
+        NewSession(match T::COOKIE {
+            Some(cookie) => Edit::Of(cookie, Box::new(edit)),
+            None => edit,
         })
     }
 }

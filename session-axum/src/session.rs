@@ -18,10 +18,11 @@ use session_core::{
 };
 
 use crate::{
+    detached::Detached,
     engine::Engine,
     error::Error,
     guard::{Reason, Refusal},
-    rejection::{SessionRejection, request_of},
+    rejection::{SessionRejection, request_of, request_with},
     request::{LoadedRequest, SessionState},
     response::ReturnTo,
     state::{loaded::Ended, outcome::Plan},
@@ -37,11 +38,15 @@ use crate::{
 /// [response helpers](crate::SessionResponseExt) take effect, unless
 /// [`SessionLayer::save_on_server_error`](crate::SessionLayer::save_on_server_error) is set.
 ///
+/// If several layers are around the route, the session is that of the innermost one, or of the one that the struct names
+/// with `#[session(cookie = "cart")]`: see [`SessionLayer`](crate::SessionLayer).
+///
 /// `Session` never rejects a request because of what the client sent: with a missing, forged or expired cookie the
 /// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
 /// required field is missing, and with 403 or the redirect if `#[session(confirmed_within = "10m")]` misses a
 /// [confirmation](Session::confirm). An `Option<Session<T>>` is then `None`. The redirect is for browsers: htmx gets
-/// `HX-Redirect`, and a client that prefers JSON gets the status.
+/// `HX-Redirect`, and a client that prefers JSON gets the status. The text is that of `#[session(message = "..")]`, and
+/// [`SessionLayer::guard_message`](crate::SessionLayer::guard_message) translates it.
 ///
 /// ```
 /// # use axum::{Router, routing::{get, post}};
@@ -709,9 +714,9 @@ impl Session {
 
     /// Notes that the visitor has just proved who they are, for [`Session::confirmed_within`].
     ///
-    /// Call it at a log-in, together with [`renew`](Self::renew), and when the visitor enters the password once more. A
-    /// later `renew` forgets the confirmation, and [`rotate`](Self::rotate) keeps it. A confirmation alone is no
-    /// session.
+    /// Call it at a log-in and when the visitor enters the password once more, both times together with
+    /// [`renew`](Self::renew). A later `renew` forgets the confirmation, and [`rotate`](Self::rotate) keeps it. A
+    /// confirmation alone is no session.
     ///
     /// ```
     /// # use axum::{Router, routing::post};
@@ -765,7 +770,8 @@ impl Session {
     ///
     /// The page is used once: the response removes it. It is a path and query of this site, and is kept as long as a
     /// [flash message](crate::SessionLayer::flash_lifetime), also through [`renew`](Self::renew) and
-    /// [`rotate`](Self::rotate). If there were several pages, the last one counts.
+    /// [`rotate`](Self::rotate). If there were several pages, the last one counts. If htmx asked for a piece of a page, the
+    /// page is the one that the browser shows.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};
@@ -825,6 +831,68 @@ impl Session {
             }
             settings.session_cookie.size(settings.engine().payload_len(plan))
         })
+    }
+
+    /// Saves the session and returns its token, which a client without cookies sends in the header
+    /// `Authorization: Bearer TOKEN`. It needs [`SessionLayer::bearer`](crate::SessionLayer::bearer).
+    ///
+    /// The token stays the same until the session gets another id, so call this after [`renew`](Self::renew) or
+    /// [`rotate`](Self::rotate), and hand the new token to the client. If no session cookie came with the request, the
+    /// response sets none. It forbids every cache to store it (`Cache-Control: no-store`).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the layer gives out no tokens, and in the same cases as [`save`](Self::save).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, testing::Client};
+    /// async fn log_in(session: Session) -> Result<String, Error> {
+    ///     session.renew();
+    ///     session.insert("user", "ada")?;
+    ///     session.bearer_token().await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()); // its tokens change with every write
+    /// let client = Client::new(Router::new().route("/login", post(log_in)).layer(layer));
+    /// assert_eq!(client.post("/login").await.status(), 500);
+    /// # }
+    /// ```
+    pub async fn bearer_token(&self) -> Result<String, Error> {
+        Box::pin(self.request.bearer_token()).await
+    }
+
+    /// Returns a handle on this session that outlives the response, for a WebSocket, a stream or a job.
+    ///
+    /// The handle works with [`SessionLayer::stored`](crate::SessionLayer::stored). On the other engines each of its
+    /// methods returns an error that says why. See [`Detached`](crate::Detached).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, ErrorKind, Keys, Session, SessionLayer, testing::Client};
+    /// async fn page(session: Session) -> String {
+    ///     match session.detached().get::<String>("user").await {
+    ///         Ok(user) => format!("{user:?}"),
+    ///         Err(error) => error.to_string(),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()); // keeps no sessions in a store
+    /// let client = Client::new(Router::new().route("/", get(page)).layer(layer));
+    /// assert!(client.get("/").await.text().ends_with("use `SessionLayer::stored(store, keys)`"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn detached(&self) -> Detached {
+        self.request.detached()
     }
 
     /// Saves the session now, instead of with the response.
@@ -1249,8 +1317,8 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        let request = load(parts).await?;
-        Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts))
+        let request = load::<T>(parts).await?;
+        Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts, &request))
     }
 }
 
@@ -1258,7 +1326,7 @@ impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> 
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
-        let request = load(parts).await?;
+        let request = load::<T>(parts).await?;
         Ok(Self::pass(&request).ok())
     }
 }
@@ -1271,14 +1339,16 @@ enum Lack {
 }
 
 impl Lack {
-    fn into_rejection<T: SessionData>(self, parts: &Parts) -> SessionRejection {
-        let redirect = T::REDIRECT;
+    fn into_rejection<T: SessionData>(self, parts: &Parts, request: &LoadedRequest) -> SessionRejection {
+        let (redirect, settings) = (T::REDIRECT, request.settings());
         match self {
             Self::Field(key) => {
-                SessionRejection::MissingField { key, redirect, refusal: Refusal::new::<T>(Reason::Field, parts) }
+                let refusal = Refusal::new::<T>(Reason::Field, parts, settings);
+                SessionRejection::MissingField { key, redirect, refusal }
             }
             Self::Confirmation => {
-                SessionRejection::NotConfirmed { redirect, refusal: Refusal::new::<T>(Reason::Confirmation, parts) }
+                let refusal = Refusal::new::<T>(Reason::Confirmation, parts, settings);
+                SessionRejection::NotConfirmed { redirect, refusal }
             }
         }
     }
@@ -1290,8 +1360,12 @@ fn confirmed_within(request: &LoadedRequest, time: Duration) -> bool {
     confirmed_at.is_some_and(|second| now.saturating_sub(second) <= time.as_secs())
 }
 
-async fn load(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
-    let request = request_of(parts, "Session").map_err(SessionRejection::MissingLayer)?;
+async fn load<T: SessionData>(parts: &Parts) -> Result<LoadedRequest, SessionRejection> {
+    let request = match T::COOKIE {
+        None => request_of(parts, "Session"),
+        Some(cookie) => request_with(parts, cookie),
+    };
+    let request = request.map_err(SessionRejection::MissingLayer)?;
     request.load().await.map_err(SessionRejection::Failed)
 }
 

@@ -102,6 +102,10 @@ settings! {
     sweep_every: Duration;
     /// See [`SessionLayer::sweep_every`]. `true` switches it off.
     without_sweeping: bool;
+    /// See [`SessionLayer::bearer`].
+    bearer: bool;
+    /// See [`SessionLayer::watch_every`].
+    watch_every: Duration;
     /// See [`SessionLayer::sessions_per_owner`].
     sessions_per_owner: u32;
     /// See [`SessionLayer::insecure_trust_when_unavailable`].
@@ -230,6 +234,8 @@ impl SessionLayer {
     fn with_store(self, config: &SessionConfig) -> Self {
         let layer = apply(self, config.store_timeout, Self::store_timeout);
         let layer = apply(layer, config.sweep_every, Self::sweep_every);
+        let layer = apply(layer, on(config.bearer), |layer, ()| layer.bearer());
+        let layer = apply(layer, config.watch_every, Self::watch_every);
         let layer = apply(layer, config.sessions_per_owner, Self::sessions_per_owner);
         let layer = apply(layer, on(config.without_sweeping), |layer, ()| layer.sweep_every(None));
         let trusts = on(config.insecure_trust_when_unavailable);

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use session_core::cookie::Spec;
 
 /// The warnings that one layer has already logged, and what it has counted for them.
 #[derive(Debug, Default)]
@@ -10,6 +11,7 @@ pub(crate) struct SetupWarnings {
     two_layers: Once,
     plain_http: Once,
     never_back: Once,
+    no_prefix: Once,
     owner_without_store: Once,
     without_effect: Once,
     flashing_on_a_page: Once,
@@ -130,8 +132,19 @@ impl SetupWarnings {
         self.came_back.store(true, Relaxed);
     }
 
-    /// Notes that a response sets a cookie in a browser that had none. Warns if the browser cannot keep it.
-    pub(crate) fn issued(&self, cookie: &str, secure: bool, origin: Option<Origin>) {
+    /// Notes that a response sets a cookie in a browser that had none. Warns if the browser cannot keep it, or if other
+    /// sites under the domain can set one of the same name.
+    pub(crate) fn issued(&self, spec: &Spec, origin: Option<Origin>) {
+        let (cookie, secure) = (spec.name(), spec.is_secure());
+        if secure && !spec.has_prefix() {
+            self.no_prefix.run(|| {
+                tracing::warn!(
+                    cookie,
+                    "the name of the session cookie has no prefix, so another site under this domain can plant a cookie \
+                     of this name: begin the name with `__Host-`, or with `__Secure-` if it has a `domain` or a `path`"
+                );
+            });
+        }
         if secure && origin == Some(Origin::PlainHttp) {
             self.plain_http.run(|| {
                 tracing::warn!(

@@ -68,7 +68,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for UnattendedService<S> {
 
     fn call(&mut self, request: Request<B>) -> S::Future {
         match request.extensions().get::<Arc<SessionRequest>>() {
-            Some(session) => session.layers().for_each(SessionRequest::be_unattended),
+            Some(session) => session.layers().for_each(|layer| layer.be_unattended()),
             None => tracing::error!(
                 "`Unattended` marks a route outside of a session layer, and has no effect: add the session layer with \
                  `.layer(..)` after the routes"

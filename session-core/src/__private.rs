@@ -142,6 +142,22 @@ pub const fn no_key_twice(flattened: Names, others: &[Names], sentence: &str) {
     }
 }
 
+/// Checks that a flattened struct has its fields in the same session as the outer struct. In a constant, another session
+/// is a compile error with `sentence`.
+///
+/// # Panics
+///
+/// Panics with `sentence` if the flattened struct names another cookie than the outer struct.
+#[track_caller]
+pub const fn same_session(flattened: Option<&str>, outer: Option<&str>, sentence: &str) {
+    let is_same = match (flattened, outer) {
+        (None, _) => true,
+        (Some(one), Some(other)) => are_equal(one.as_bytes(), other.as_bytes()),
+        (Some(_), None) => false,
+    };
+    assert!(is_same, "{}", sentence);
+}
+
 const fn are_disjoint(left: Names, right: Names) -> bool {
     let mut at = 0;
     while at < left.len() * right.len() {

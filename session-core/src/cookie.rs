@@ -97,6 +97,39 @@ impl Spec {
         &self.name
     }
 
+    /// Returns whether this is the cookie's name, apart from prefixes such as `__Host-`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// let spec = Settings::new("session").name("__Host-cart").build()?;
+    /// assert!(spec.is_named("cart") && spec.is_named("__Host-cart") && spec.is_named("__Secure-cart"));
+    /// assert!(!spec.is_named("session"));
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        without_prefix(&self.name) == without_prefix(name)
+    }
+
+    /// Returns whether the name begins with a prefix for which browsers have rules, such as `__Host-`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::cookie::Settings;
+    ///
+    /// assert!(Settings::new("session").build()?.has_prefix());
+    /// assert!(!Settings::new("session").name("sid").build()?.has_prefix());
+    /// # Ok::<(), session_core::cookie::SettingsError>(())
+    /// ```
+    #[must_use]
+    pub fn has_prefix(&self) -> bool {
+        prefix(&self.name).is_some()
+    }
+
     /// Returns whether the cookie has the attribute Secure: browsers then send it over HTTPS only.
     ///
     /// # Examples

@@ -8,8 +8,10 @@ pub(crate) struct Data<'a> {
     pub(crate) generics: &'a Generics,
     /// The path of the hidden module that the generated code refers to.
     pub(crate) private: TokenStream,
+    pub(crate) cookie: Option<LitStr>,
     pub(crate) redirect: Option<LitStr>,
     pub(crate) returns: bool,
+    pub(crate) message: Option<LitStr>,
     /// The longest time since a confirmation, in seconds.
     pub(crate) confirmed_within: Option<u64>,
     pub(crate) fields: Vec<Field<'a>>,

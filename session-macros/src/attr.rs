@@ -21,8 +21,10 @@ pub(crate) struct Given {
 pub(crate) struct ContainerOptions {
     pub(crate) prefix: Option<LitStr>,
     pub(crate) rename_all: Option<LitStr>,
+    pub(crate) cookie: Option<LitStr>,
     pub(crate) redirect: Option<LitStr>,
     pub(crate) return_to: Option<Ident>,
+    pub(crate) message: Option<LitStr>,
     pub(crate) confirmed_within: Option<LitStr>,
     pub(crate) krate: Option<LitStr>,
 }
@@ -46,8 +48,8 @@ pub(crate) struct FieldOptions {
 }
 
 impl ContainerOptions {
-    pub(crate) const NAMES: [&'static str; 6] =
-        ["prefix", "rename_all", "redirect", "return_to", "confirmed_within", "crate"];
+    pub(crate) const NAMES: [&'static str; 8] =
+        ["prefix", "rename_all", "cookie", "redirect", "return_to", "message", "confirmed_within", "crate"];
 
     pub(crate) fn parse(attributes: &[Attribute], mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
@@ -55,8 +57,10 @@ impl ContainerOptions {
             match given.name.to_string().as_str() {
                 "prefix" => options.prefix = given.text(mistakes),
                 "rename_all" => options.rename_all = given.text(mistakes),
+                "cookie" => options.cookie = given.text(mistakes),
                 "redirect" => options.redirect = given.text(mistakes),
                 "return_to" => options.return_to = given.flag("session", mistakes),
+                "message" => options.message = given.text(mistakes),
                 "confirmed_within" => options.confirmed_within = given.text(mistakes),
                 _ => options.krate = given.text(mistakes),
             }

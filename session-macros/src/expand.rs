@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Generics, Ident, WhereClause, parse_quote, spanned::Spanned};
+use syn::{Generics, Ident, LitStr, WhereClause, parse_quote, spanned::Spanned};
 
 use crate::ast::{Data, Default, Field, Key, Role};
 
@@ -35,13 +35,16 @@ fn keys(Data { private, fields, .. }: &Data<'_>) -> TokenStream {
 }
 
 fn guard(data: &Data<'_>) -> TokenStream {
-    let Data { private, redirect, returns, .. } = data;
+    let Data { private, cookie, redirect, returns, message, .. } = data;
     let confirmed_within = confirmed_within(data);
-    let redirect = redirect
-        .as_ref()
-        .map(|page| quote!(const REDIRECT: #private::Option<&'static #private::str> = #private::Some(#page);));
+    let text = |name: TokenStream, text: &Option<LitStr>| {
+        let text = text.as_ref()?;
+        Some(quote!(const #name: #private::Option<&'static #private::str> = #private::Some(#text);))
+    };
+    let (redirect, message) = (text(quote!(REDIRECT), redirect), text(quote!(MESSAGE), message));
+    let cookie = text(quote!(COOKIE), cookie);
     let returns = returns.then(|| quote!(const RETURN_TO: #private::bool = true;));
-    quote!(#redirect #returns #confirmed_within)
+    quote!(#cookie #redirect #returns #message #confirmed_within)
 }
 
 /// Returns the constant for the shortest time of this struct and of the structs that it flattens.
@@ -155,9 +158,9 @@ fn mentions_parameter(field: &Field<'_>, generics: &Generics) -> bool {
     mentions(field.ty.to_token_stream(), generics)
 }
 
-/// Returns assertions that flattened structs share no key with the outer struct or with each other. The derive does not
-/// see the keys of flattened structs, so the compiler compares the keys in a constant. That works only for structs
-/// without parameters.
+/// Returns assertions that flattened structs share no key with the outer struct or with each other, and have the same
+/// session. The derive does not see the keys of flattened structs, so the compiler compares the keys in a constant. That
+/// works only for structs without parameters.
 fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> TokenStream {
     let mut assertions = TokenStream::new();
     let own = named(ident);
@@ -166,9 +169,13 @@ fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> Token
     for Field { ty, .. } in flattened.take_while(|_| generics.params.is_empty()) {
         let keys = quote!(<#ty as #private::SessionData>::KEYS);
         let sentence = format!("`{}` and the rest of `{ident}` have a key in common", ty.to_token_stream());
-        let assertion = quote_spanned!(ty.span()=> no_key_twice(#keys, &[#(#others),*], #sentence));
+        let no_key_twice = quote_spanned!(ty.span()=> no_key_twice(#keys, &[#(#others),*], #sentence));
+        let cookie = |ty: &dyn ToTokens| quote!(<#ty as #private::SessionData>::COOKIE);
+        let (inner, outer) = (cookie(ty), cookie(&own));
+        let sentence = format!("`{}` is in another session: give `{ident}` the same `cookie`", ty.to_token_stream());
+        let same_session = quote_spanned!(ty.span()=> same_session(#inner, #outer, #sentence));
         let private = placed(private, ty.span());
-        assertions.extend(quote!(const _: () = #private::#assertion;));
+        assertions.extend(quote!(const _: () = #private::#no_key_twice; const _: () = #private::#same_session;));
         others.push(keys);
     }
     assertions

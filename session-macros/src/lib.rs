@@ -31,8 +31,10 @@ use syn::{DeriveInput, parse_macro_input};
 /// |---|---|
 /// | `prefix = "cart."` | begins every key with this text, also after `rename` |
 /// | `rename_all = "camelCase"` | changes the case of the keys: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case`, `SCREAMING-KEBAB-CASE` |
+/// | `cookie = "cart"` | takes the fields from the session with this cookie, for a route with several session layers around it: see `SessionLayer`. A prefix such as `__Host-` does not count |
 /// | `redirect = "/login"` | redirects a visitor without a required field, instead of the response 401: a path, or an `http` or `https` URL |
 /// | `return_to` | with `redirect`: keeps the page that the visitor wanted, for `session.return_to("/")` after the log-in |
+/// | `message = "Please log in."` | sets the text of the 401 or 403. With `redirect` it is also the flash message `error` of the next page; without this option, a redirect has no message |
 /// | `confirmed_within = "10m"` | lets only visitors in who have confirmed who they are within this time, by `session.confirm()`; others get the redirect, or the response 403. Durations are `90s`, `10m`, `1h`, `30d` |
 /// | `crate = "my_framework::session"` | names the path of `session-axum`, for a crate that re-exports it |
 ///

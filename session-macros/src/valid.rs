@@ -27,7 +27,9 @@ pub(crate) fn understand<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) ->
     }
     refuse_equal_keys(&fields, mistakes);
     refuse_equal_structs(&fields, mistakes);
-    Data { ident: &input.ident, generics: &input.generics, private, redirect, returns, confirmed_within, fields }
+    let (ident, generics, message) = (&input.ident, &input.generics, options.message);
+    let cookie = options.cookie.inspect(|name| check_cookie(name, mistakes));
+    Data { ident, generics, private, cookie, redirect, returns, message, confirmed_within, fields }
 }
 
 fn named_fields<'a>(input: &'a DeriveInput, mistakes: &mut Mistakes) -> Vec<&'a syn::Field> {
@@ -191,6 +193,15 @@ fn refuse_equal_structs(fields: &[Field<'_>], mistakes: &mut Mistakes) {
         if !seen.insert(ty.clone()) {
             mistakes.add(field.ty, format!("`{ty}` is flattened twice: both fields would have the same keys"));
         }
+    }
+}
+
+fn check_cookie(name: &LitStr, mistakes: &mut Mistakes) {
+    let text = name.value();
+    // The characters of a token (RFC 9110, section 5.6.2), as in the name of every cookie.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.is_empty() || !text.bytes().all(is_token) {
+        mistakes.add(name, "`cookie` needs the name of a session layer's cookie, like \"cart\"");
     }
 }
 

@@ -1,8 +1,10 @@
-//! Sessions in a table: one implementation for SQLite and Postgres.
+//! Sessions in a table: one implementation for SQLite, Postgres and MariaDB.
 
 mod connections;
 mod dialect;
 mod error;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -21,12 +23,14 @@ use session_core::{
 };
 use tokio::time::{Instant, sleep};
 
+#[cfg(feature = "mysql")]
+pub use self::mysql::MySqlStore;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 use self::{
-    connections::{Connections, Lease},
+    connections::{ATTEMPTS, Connections, Lease},
     dialect::{
         Dialect, Value,
         Value::{Bytes, BytesOrNull, Number, Text, TextOrNull},
@@ -34,7 +38,7 @@ use self::{
     row::columns_of,
 };
 
-/// The store inside [`SqliteStore`] and [`PostgresStore`].
+/// The store inside `SqliteStore`, `PostgresStore` and `MySqlStore`.
 struct SqlStore<D: Dialect> {
     connections: Arc<Connections<D>>,
 }
@@ -115,10 +119,18 @@ impl<D: Dialect> SqlStore<D> {
             TextOrNull(write.changes.label()),
         ];
         let mut lease = self.connections.to_write().await?;
-        let created = lease.execute(statements::CREATE, &values).await? > 0;
+        let created = match D::REPLACE {
+            None => lease.execute(D::CREATE, &values).await? > 0,
+            Some(replace) => lease.insert(D::CREATE, &values).await? || lease.execute(replace, &values).await? > 0,
+        };
         // There is a row: the result of an earlier attempt of this operation, or a tombstone.
-        if !created && let Lookup::Ended(_) = lease.look_for(statements::READ, key, write.visit.now).await? {
-            return Err(StoreError::new(StoreErrorKind::Refused, "the session has ended"));
+        if !created {
+            match lease.look_for(statements::READ, key, write.visit.now).await? {
+                Lookup::Ended(_) => return Err(StoreError::new(StoreErrorKind::Refused, "the session has ended")),
+                // Another key has the id: this is the error. Or the expired record was swept: now there is room.
+                Lookup::Unknown if D::REPLACE.is_some() => drop(lease.execute(D::CREATE, &values).await?),
+                _ => {}
+            }
         }
         lease.give_back();
         Ok(())
@@ -135,18 +147,14 @@ impl<D: Dialect> SqlStore<D> {
     /// Updates or renames a record: optimistically with one statement, or else in a transaction.
     async fn write(&self, step: Step<'_>) -> Result<Updated, StoreError> {
         let mut lease = self.connections.to_write().await?;
-        // Usually no other request has written since this one read the record. Then its version is still the same, and
-        // one statement with `version = ..` in its WHERE clause does all the work, in one round trip and without a
-        // lock. If it changes no row, the record has another version or is gone: only then a transaction locks the
-        // record, reads it again, and applies the changes to what is there now.
-        let hoped = match step.write.base {
-            Some(read) => step.replace(&mut lease, read).await?,
-            None => None,
-        };
-        let updated = match hoped {
-            Some(updated) => updated,
-            None => step.settle(&mut lease).await?,
-        };
+        let mut updated = step.take(&mut lease).await;
+        for _ in 1..ATTEMPTS {
+            if updated.is_ok() || !lease.gave_way() {
+                break;
+            }
+            updated = step.take(&mut lease).await;
+        }
+        let updated = updated?;
         lease.give_back();
         Ok(updated)
     }
@@ -222,7 +230,7 @@ impl<D: Dialect> SqlStore<D> {
         let (name, application) = (Text(owner.name), Text(owner.application));
         let values = [Number(now), name, application, Number(known_until(now)), Bytes(id), Number(spared.newest)];
         if spared.newest == 0 {
-            return self.change(statements::END_BY_OWNER, &values[..5]).await;
+            return self.change(D::END_BY_OWNER, &values[..5]).await;
         }
         // The statement chooses the rows before it locks them. A session that is renamed in between has another key then
         // and is left out, so the sessions are counted again.
@@ -273,6 +281,21 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    async fn take<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
+        // Usually no other request has written since this one read the record. Then its version is still the same, and
+        // one statement with `version = ..` in its WHERE clause does all the work, in one round trip and without a
+        // lock. If it changes no row, the record has another version or is gone: only then a transaction locks the
+        // record, reads it again, and applies the changes to what is there now.
+        let hoped = match self.write.base {
+            Some(read) => self.replace(lease, read).await?,
+            None => None,
+        };
+        match hoped {
+            Some(updated) => Ok(updated),
+            None => self.settle(lease).await,
+        }
+    }
+
     /// Writes the changed `record`. Returns `None` if the stored record has another version, or is gone.
     async fn replace<D: Dialect>(
         &self,
@@ -377,10 +400,14 @@ impl Step<'_> {
 }
 
 async fn make_table<D: Dialect>(lease: &mut Lease<'_, D>) -> Result<(), StoreError> {
-    lease.run(D::ALONE).await?;
+    if let Some(alone) = D::ALONE {
+        lease.run(alone).await?;
+    }
     // Another process may have changed the table while this one waited for it.
-    if lease.number(D::FORMER_TABLE, &[]).await? > 0 {
-        lease.run(D::UPGRADE).await?;
+    if let Some(upgrade) = D::UPGRADE
+        && lease.number(upgrade.is_due, &[]).await? > 0
+    {
+        lease.run(upgrade.script).await?;
     }
     lease.run(D::SCHEMA).await
 }

@@ -10,7 +10,7 @@ use crate::support::app::keys;
 const PAGE: &str = include_str!("../../docs/configuration.md");
 
 /// Each setting with a value other than its default.
-const ALL: [(&str, &str); 24] = [
+const ALL: [(&str, &str); 26] = [
     ("engine", "encrypted"),
     ("name", "__Secure-shop"),
     ("flash_name", "__Secure-notes"),
@@ -33,6 +33,8 @@ const ALL: [(&str, &str); 24] = [
     ("store_timeout", "5s"),
     ("sweep_every", "1d"),
     ("without_sweeping", "true"),
+    ("bearer", "true"),
+    ("watch_every", "5s"),
     ("sessions_per_owner", "4"),
     ("insecure_trust_when_unavailable", "true"),
 ];
@@ -62,6 +64,8 @@ fn all() -> SessionConfig {
         store_timeout: seconds(5),
         sweep_every: seconds(86_400),
         without_sweeping: Some(true),
+        bearer: Some(true),
+        watch_every: seconds(5),
         sessions_per_owner: Some(4),
         insecure_trust_when_unavailable: Some(true),
     }
@@ -153,7 +157,7 @@ fn a_layer_is_made_of_the_settings() {
     assert_eq!(layer(file), Ok(format!("{same:?}")));
     assert_eq!(layer(""), Ok(format!("{:?}", SessionLayer::signed(keys()))));
     assert!(SessionLayer::from_config(&all(), keys()).is_ok(), "all together");
-    let off = "partitioned = false\ninsecure_over_http = false\nwithout_sweeping = false";
+    let off = "partitioned = false\ninsecure_over_http = false\nwithout_sweeping = false\nbearer = false";
     assert_eq!(layer(off), layer(""));
 }
 

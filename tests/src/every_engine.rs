@@ -27,6 +27,7 @@ use crate::support::{
     app::{NOW, OLD_SECRET, SECRET},
     backends::Backend,
 };
+pub(crate) use crate::two_sessions::{a_failure_saves_neither_session, two_sessions_are_read_and_changed_side_by_side};
 
 /// What an engine makes of keys. Layers of one engine keep their sessions at the same place.
 pub(crate) type Engine = Arc<dyn Fn(Keys) -> SessionLayer + Send + Sync>;
@@ -522,6 +523,8 @@ macro_rules! suite {
             a_log_in_leads_back_to_the_page_that_was_wanted
             the_page_stays_through_renewals_until_it_is_used
             the_whole_path_is_kept_under_nest
+            two_sessions_are_read_and_changed_side_by_side
+            a_failure_saves_neither_session
         );
     };
     ($engine:expr => $($promise:ident)*) => {$(
@@ -559,6 +562,10 @@ mod sqlite {
 
 mod postgres {
     super::suite!(async { super::kept_by(super::Backend::postgres().await).await });
+}
+
+mod mariadb {
+    super::suite!(async { super::kept_by(super::Backend::mariadb().await).await });
 }
 
 mod redis {

@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use session_axum::{
-    Error, Keys, Session, SessionData, SessionLayer, SessionRejection, SessionResponseExt,
+    Error, Flash, Keys, Session, SessionData, SessionLayer, SessionRejection, SessionResponseExt,
     response::ReturnTo,
     testing::{Client, ManualClock, TestResponse, TestSession},
 };
@@ -36,6 +36,24 @@ struct Sure {
 #[derive(SessionData)]
 #[session(confirmed_within = "10m")]
 struct Strict {
+    user: String,
+}
+
+#[derive(SessionData)]
+#[session(redirect = "/login", return_to, message = "login.required")]
+struct Greeted {
+    user: String,
+}
+
+#[derive(SessionData)]
+#[session(message = "login.required", confirmed_within = "10m")]
+struct Named {
+    user: String,
+}
+
+#[derive(SessionData)]
+#[session(redirect = "/login", message = "")]
+struct Silent {
     user: String,
 }
 
@@ -253,6 +271,105 @@ fn vary(response: &TestResponse) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// The pages with a guard that has a message, and a page that shows it.
+fn greeting(layer: SessionLayer) -> Router {
+    let guarded = get(|greeted: Session<Greeted>| async move { greeted.user.clone() });
+    Router::new()
+        .route("/orders", guarded.clone().post(|_: Session<Greeted>| async {}))
+        .route("/named", get(|named: Session<Named>| async move { named.user.clone() }))
+        .route("/silent", get(|silent: Session<Silent>| async move { silent.user.clone() }))
+        .route("/plain", get(|_: Session<Strict>| async {}))
+        .route("/elsewhere", get(|_: Session<Member>| async {}))
+        .route("/login", get(|flash: Flash| async move { flash.get_all("error").join(",") }))
+        .layer(layer)
+}
+
+/// What a request with these headers is answered, and the messages of the page after it.
+async fn greeted(layer: SessionLayer, method: &str, path: &str, headers: &[(&str, &str)]) -> (TestResponse, String) {
+    let client = client(greeting(layer));
+    let request = headers
+        .iter()
+        .fold(Request::builder().method(method).uri(path), |request, (name, value)| request.header(*name, *value));
+    let answer = client.send(request.body(Body::empty()).unwrap()).await;
+    let messages = client.get("/login").await.text().to_owned();
+    (answer, messages)
+}
+
+#[tokio::test]
+async fn the_page_of_the_redirect_shows_the_message_once() {
+    let client = client(greeting(layer()));
+    assert_eq!(way(&client.get("/orders").await), "/login");
+    assert_eq!(client.get("/login").await.text(), "login.required");
+    assert_eq!(client.get("/login").await.text(), "");
+    for (method, headers) in
+        [("POST", &[][..]), ("GET", &[("hx-request", "true")]), ("POST", &[("hx-request", "true")])]
+    {
+        let (_, messages) = greeted(layer(), method, "/orders", headers).await;
+        assert_eq!(messages, "login.required", "{method} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_has_no_message_if_the_struct_has_none() {
+    for path in ["/elsewhere", "/silent"] {
+        let (answer, messages) = greeted(layer(), "GET", path, &[]).await;
+        assert_eq!((way(&answer).as_str(), messages.as_str()), ("/login", ""), "{path}");
+        assert!(answer.set_cookies().iter().all(|cookie| cookie.starts_with("__Host-flash.return-to=")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_message_is_kept_for_a_response_that_the_visitor_does_not_see() {
+    for (method, header) in [
+        ("GET", ("accept", "application/json")),
+        ("GET", ("sec-purpose", "prefetch")),
+        ("GET", ("sec-fetch-dest", "image")),
+        ("POST", ("sec-fetch-dest", "empty")),
+        ("HEAD", ("accept", "*/*")),
+    ] {
+        assert_eq!(greeted(layer(), method, "/orders", &[header]).await.1, "", "{method} {header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_has_the_message_as_its_text() {
+    let json = [("accept", "application/json")];
+    let (answer, _) = greeted(layer(), "GET", "/orders", &json).await;
+    assert_eq!((answer.status(), answer.text()), (StatusCode::UNAUTHORIZED, "login.required"));
+    let (answer, messages) = greeted(layer(), "GET", "/named", &[]).await;
+    assert_eq!((answer.status(), answer.text()), (StatusCode::UNAUTHORIZED, "login.required"));
+    assert_eq!((messages.as_str(), answer.set_cookies()), ("", vec![]));
+    assert_eq!(greeted(layer(), "GET", "/silent", &json).await.0.text(), "");
+    assert_eq!(greeted(layer(), "GET", "/elsewhere", &json).await.0.text(), "Please log in first.");
+
+    let layer = layer();
+    let client = client(greeting(layer.clone()));
+    client.enter(&TestSession::new(&layer).insert("user", "ada"));
+    for (path, text) in [("/named", "login.required"), ("/plain", "Please confirm who you are first.")] {
+        let answer = client.get(path).await;
+        assert_eq!((answer.status(), answer.text()), (StatusCode::FORBIDDEN, text));
+    }
+}
+
+#[tokio::test]
+async fn the_layer_translates_every_message_for_its_request() {
+    let german = || {
+        layer().guard_message(|message, request| match message {
+            _ if request.headers.get("accept-language").is_none_or(|it| it != "de") => message.to_owned(),
+            "login.required" => format!("Bitte anmelden: {}", request.uri.path()),
+            "Please log in first." => "Bitte zuerst anmelden.".to_owned(),
+            other => other.to_uppercase(),
+        })
+    };
+    let de = ("accept-language", "de");
+    assert_eq!(greeted(german(), "GET", "/orders", &[de]).await.1, "Bitte anmelden: /orders");
+    assert_eq!(greeted(german(), "GET", "/orders", &[]).await.1, "login.required");
+    assert_eq!(greeted(german(), "GET", "/named", &[de]).await.0.text(), "Bitte anmelden: /named");
+    assert_eq!(greeted(german(), "GET", "/plain", &[de]).await.0.text(), "Bitte zuerst anmelden.");
+    let (answer, messages) = greeted(german(), "GET", "/elsewhere", &[de]).await;
+    assert_eq!((way(&answer).as_str(), messages.as_str()), ("/login", ""), "a translation makes no message");
+}
+
 #[tokio::test]
 async fn a_browser_is_redirected() {
     for accept in ["*/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"] {
@@ -271,6 +388,97 @@ async fn htmx_is_sent_away_by_its_own_header() {
     assert_eq!((answer.status(), &answer.headers()["hx-redirect"]), (StatusCode::OK, &"/login".parse().unwrap()));
     assert!(!answer.headers().contains_key("location") && answer.text().is_empty());
     assert_eq!((vary(&answer), kept), ("Cookie, HX-Request".into(), "/orders".into()));
+}
+
+/// The page that is kept for a request of htmx to this host with these headers.
+async fn kept_by_htmx(host: &str, page: &str, others: &[(&str, &str)]) -> String {
+    let mut headers = vec![("host", host), ("hx-request", "true"), ("hx-current-url", page)];
+    headers.extend_from_slice(others);
+    answer("GET", "/orders?piece=1", &headers).await.1
+}
+
+#[tokio::test]
+async fn htmx_leads_back_to_the_page_that_the_browser_shows() {
+    for (host, shown, kept) in [
+        ("shop.example", "https://shop.example/home?tab=2", "/home?tab=2"),
+        ("shop.example", "http://shop.example/home#part", "/home"),
+        ("shop.example", "https://shop.example", "/"),
+        ("Shop.Example", "HTTPS://SHOP.example/Home", "/Home"),
+        ("shop.example:8080", "http://shop.example:8080/home", "/home"),
+        ("shop.example", "https://shop.example:443/home", "/home"),
+        ("shop.example:80", "http://shop.example/home", "/home"),
+        ("[::1]:3000", "http://[::1]:3000/home", "/home"),
+    ] {
+        assert_eq!(kept_by_htmx(host, shown, &[]).await, kept, "{shown}");
+    }
+    let longest = format!("/{}", "x".repeat(1_023));
+    assert_eq!(kept_by_htmx("h", &format!("http://h{longest}"), &[]).await, longest);
+}
+
+#[tokio::test]
+async fn a_boosted_link_leads_back_to_its_own_page() {
+    let shown = "https://shop.example/home";
+    assert_eq!(kept_by_htmx("shop.example", shown, &[("hx-boosted", "true")]).await, "/orders?piece=1");
+    assert_eq!(kept_by_htmx("shop.example", shown, &[("hx-boosted", "false")]).await, "/home");
+    let kept = |method, headers| async move { answer(method, "/orders/7", headers).await.1 };
+    let headers = &[("host", "shop.example"), ("hx-current-url", "https://shop.example/home")];
+    assert_eq!(kept("GET", headers).await, "/orders/7", "not from htmx");
+    let headers = &[("host", "shop.example"), ("hx-current-url", shown), ("hx-request", "true")];
+    assert_eq!(kept("POST", headers).await, "/home", "nothing is kept of a POST");
+}
+
+#[tokio::test]
+async fn the_page_of_another_site_is_not_kept_for_htmx() {
+    let own = "/orders?piece=1";
+    let long = format!("https://shop.example/{}", "x".repeat(1_024));
+    for shown in [
+        "https://evil.example/home",
+        "https://shop.example.evil.example/home",
+        "https://evil-shop.example/home",
+        "https://shop.example@evil.example/home",
+        "https://ada@shop.example/home",
+        "https://shop.example:8443/home",
+        "http://shop.example:443/home",
+        "https://shop.example.:443/home",
+        "https://shop.example//evil.example",
+        "https://shop.example//evil.example/home",
+        "https://shop.example/\\evil.example",
+        "https://shop.example\\@evil.example/",
+        "https://shop.example/a\tb",
+        "https://shop.example/a b",
+        "https:///home",
+        "https:/home",
+        "//shop.example/home",
+        "/home",
+        "home",
+        "",
+        "*",
+        "about:blank",
+        "javascript://shop.example/%0aalert(1)",
+        "data://shop.example/home",
+        "ftp://shop.example/home",
+        "file:///home",
+        "https%3A%2F%2Fshop.example%2Fhome",
+        &long,
+    ] {
+        assert_eq!(kept_by_htmx("shop.example", shown, &[]).await, own, "{shown}");
+    }
+    let shown = "https://shop.example/home";
+    for twice in [("hx-current-url", "https://shop.example/other"), ("host", "shop.example"), ("host", "evil.example")]
+    {
+        assert_eq!(kept_by_htmx("shop.example", shown, &[twice]).await, own, "{twice:?} came twice");
+    }
+    let (_, kept) = answer("GET", own, &[("hx-request", "true"), ("hx-current-url", shown)]).await;
+    assert_eq!(kept, own, "the request names no host");
+}
+
+#[tokio::test]
+async fn htmx_over_http_2_is_at_the_host_of_its_authority() {
+    let headers = [("host", "other.example"), ("hx-request", "true"), ("hx-current-url", "https://shop.example/home")];
+    let (_, kept) = answer("GET", "https://shop.example/orders", &headers).await;
+    assert_eq!(kept, "/home");
+    let (_, kept) = answer("GET", "https://other.example/orders", &headers).await;
+    assert_eq!(kept, "/orders");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The whole system from outside, a module a topic.
 
 #[cfg(test)]
+mod asvs;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod browser;
@@ -72,6 +74,8 @@ mod templates;
 mod tickets;
 #[cfg(test)]
 mod twin_cookies;
+#[cfg(test)]
+mod two_sessions;
 #[cfg(test)]
 mod typed;
 #[cfg(test)]

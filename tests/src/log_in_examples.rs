@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
-use session_axum::testing::{Client, TestResponse};
+use session_axum::testing::{Client, TestResponse, TestSession};
 
 use crate::support::{
     app::{client, keys, layer, timed_layer},
@@ -33,6 +33,8 @@ async fn post(client: &Client, path: &str, fields: &[(&str, &str)]) -> TestRespo
 async fn a_log_in_leads_to_the_page_that_was_wanted() {
     let client = client(login::app(layer()));
     assert_eq!(client.get("/orders?page=2").await.headers()["location"], "/login");
+    assert!(client.get("/login").await.text().starts_with("Please log in first. <form method=post>"));
+    assert!(client.get("/login").await.text().starts_with(" <form method=post>"));
     assert_eq!(post(&client, "/login", &[("user", "<ada>")]).await.headers()["location"], "/orders?page=2");
     assert_eq!(client.get("/orders").await.text(), "Welcome back, &lt;ada&gt;, no orders yet.");
     assert_eq!(post(&client, "/logout", &[]).await.headers()["location"], "/login");
@@ -42,7 +44,7 @@ async fn a_log_in_leads_to_the_page_that_was_wanted() {
 #[tokio::test]
 async fn a_payout_asks_for_the_password_once_more() {
     let (layer, clock) = timed_layer();
-    let client = client(confirm::app(layer)).with_clock(&clock);
+    let client = client(confirm::app(layer.clone())).with_clock(&clock);
     assert_eq!(client.get("/payout").await.headers()["location"], "/login");
     assert_eq!(
         post(&client, "/login", &[("user", "ada"), ("password", "wrong")]).await.headers()["location"],
@@ -57,7 +59,9 @@ async fn a_payout_asks_for_the_password_once_more() {
     assert_eq!(client.get("/payout").await.headers()["location"], "/confirm");
     assert_eq!(post(&client, "/confirm", &[("password", "wrong")]).await.headers()["location"], "/confirm");
     assert!(client.get("/confirm").await.text().starts_with("That was not the password. <form method=post>ada,"));
+    let before = TestSession::of_client(&layer, &client).id();
     assert_eq!(post(&client, "/confirm", &[("password", "correct")]).await.headers()["location"], "/payout");
+    assert_ne!(TestSession::of_client(&layer, &client).id(), before, "a new log-in has a new session");
     assert_eq!(client.get("/payout").await.status(), StatusCode::OK);
 }
 

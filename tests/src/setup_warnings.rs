@@ -233,6 +233,25 @@ async fn a_cookie_that_came_back_once_is_no_warning() {
     }
 }
 
+#[tokio::test]
+async fn a_secure_cookie_without_a_prefix_is_a_warning_once() {
+    let named = |layer: SessionLayer| layer.name("sid").unwrap();
+    for (layer, warnings) in [
+        (named(layer()), 1),
+        (named(layer().domain("example.com").unwrap()), 1),
+        (layer(), 0),
+        (layer().domain("example.com").unwrap(), 0),
+        (layer().name("__Secure-sid").unwrap(), 0),
+        (named(layer()).insecure_over_http(), 0),
+    ] {
+        let (logs, _guard) = Logs::capture();
+        for _ in 0..2 {
+            client(Router::new().route("/", get(write)).layer(layer.clone())).get("/").await;
+        }
+        assert_eq!(lines_with(&logs, "the name of the session cookie has no prefix"), warnings, "{layer:?}");
+    }
+}
+
 #[test]
 fn insecure_cookies_say_so() {
     let (logs, _guard) = Logs::capture();

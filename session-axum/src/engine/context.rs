@@ -1,11 +1,16 @@
 //! The input and the results of an engine.
 
-use session_core::{Limits, store::End};
+use http::HeaderValue;
+use session_core::{
+    Limits,
+    store::{End, RecordKey},
+    token::Verified,
+};
 
 use crate::{
     setup_warnings::SetupWarnings,
     state::loaded::Loaded,
-    wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
+    wire::{bearer::Bearer, request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
 /// The layer's cookie, the request's cookies, the limits and the time.
@@ -13,18 +18,44 @@ use crate::{
 pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a SessionCookie,
     pub(crate) cookies: &'a RequestCookies,
+    /// The token in the `Authorization` header, if the layer reads it.
+    pub(crate) bearer: Option<&'a HeaderValue>,
+    pub(crate) bearer_tokens: Option<&'a Bearer>,
     pub(crate) limits: Limits,
     pub(crate) setup_warnings: &'a SetupWarnings,
     pub(crate) now: u64,
 }
 
+impl Context<'_> {
+    /// Returns the session's token, if the client sent it in the `Authorization` header.
+    pub(super) fn bearer(&self) -> Option<Verified> {
+        self.bearer_tokens?.open(self.bearer?, self.now)
+    }
+}
+
 /// The result of carrying a plan out.
 #[derive(Debug)]
 pub(crate) enum CarriedOut {
-    /// The plan was carried out. The texts are the values of the `Set-Cookie` headers that the browser needs.
-    Done(Vec<String>),
+    /// The plan was carried out.
+    Done(Done),
     /// Another request has ended the session since this one read it: nothing was written.
     EndedElsewhere(End),
+}
+
+/// What the response needs, and where the session is, after a plan was carried out.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// The values of the `Set-Cookie` headers that the browser needs.
+    pub(crate) cookies: Vec<String>,
+    /// The key of the session's record; `None` if there is none.
+    pub(crate) record: Option<RecordKey>,
+}
+
+impl From<Vec<String>> for Done {
+    /// The response of an engine that keeps no records.
+    fn from(cookies: Vec<String>) -> Self {
+        Self { cookies, record: None }
+    }
 }
 
 /// The result of a save while the request runs.

@@ -118,7 +118,7 @@ pub(super) fn carry_out(
         }
         ends.note(id, end, context.now);
     }
-    Ok(CarriedOut::Done(cookies))
+    Ok(CarriedOut::Done(cookies.into()))
 }
 
 /// Returns whether a session that has ended since the request read it stops the plan. After a rotation a renewal goes

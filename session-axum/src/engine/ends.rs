@@ -111,7 +111,7 @@ pub(super) fn rotated_to(successor: SessionId) -> End {
 const MOST: usize = 16_384;
 
 /// How many rotations in a row are followed, each within a minute of the one before.
-pub(super) const MOST_ROTATIONS: usize = 8;
+pub(crate) const MOST_ROTATIONS: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ mod store_client;
 mod store_settings;
 mod stored;
 mod turns;
+mod watch;
 
 use std::time::Duration;
 
@@ -22,12 +23,13 @@ use crate::{
     },
 };
 
-pub(crate) use context::{CarriedOut, Context, Saved};
-pub(crate) use ends::Ends;
+pub(crate) use context::{CarriedOut, Context, Done, Saved};
+pub(crate) use ends::{Ends, MOST_ROTATIONS};
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use store_settings::StoreSettings;
-pub(crate) use stored::ExactWrite;
+pub(crate) use stored::{ExactWrite, body};
+pub(crate) use watch::{Link, Place, Pledge, times};
 
 /// The place where sessions are kept.
 #[derive(Clone)]
@@ -138,7 +140,7 @@ impl Engine {
         context: Context<'_>,
     ) -> Result<CarriedOut, Error> {
         match self {
-            Self::Null => Ok(CarriedOut::Done(Vec::new())),
+            Self::Null => Ok(CarriedOut::Done(Done::default())),
             Self::Cookie(ends) => cookie::carry_out(ends, plan, next_id, context),
             Self::RevocableCookie(revocations) => revocations.carry_out(plan, next_id, context).await,
             Self::Store(store) => stored::carry_out(store, plan, next_id, context).await,

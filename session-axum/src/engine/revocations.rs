@@ -156,7 +156,7 @@ impl Revocations {
         if let (Outcome::Removed, Some(live), false) = (plan.outcome, plan.loaded.session(), plan.changes.destroys()) {
             self.note(live.frame.id, Some(CLEARED.to_owned()), context.now).await?;
         }
-        Ok(CarriedOut::Done(cookies))
+        Ok(CarriedOut::Done(cookies.into()))
     }
 
     /// Puts the session's owner into its metadata, which travels in the cookie, if this request changes the owner or

@@ -24,6 +24,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout, timeout_at};
 use super::{
     store_settings::StoreSettings,
     turns::{Turn, Turns},
+    watch::{Link, Watcher},
 };
 use crate::error::{Chain, Error};
 
@@ -40,6 +41,7 @@ pub(crate) struct StoreClient {
     pub(crate) clock: Arc<dyn Clock>,
     is_swept: Arc<AtomicBool>,
     turns: Turns,
+    watcher: Arc<Watcher>,
 }
 
 impl StoreClient {
@@ -54,6 +56,7 @@ impl StoreClient {
             clock: Arc::new(SystemClock),
             is_swept: Arc::default(),
             turns: Turns::default(),
+            watcher: Arc::default(),
         }
     }
 
@@ -127,6 +130,11 @@ impl StoreClient {
     /// Returns the key of the entry in a list of revocations that ends all sessions of the application.
     pub(crate) fn key_of_all(&self) -> RecordKey {
         RecordKey::of_revoked_application(&self.application)
+    }
+
+    /// Watches the session of a detached handle, until it ends or the handle is dropped.
+    pub(crate) fn watch(&self, link: &Arc<Link>) {
+        self.watcher.add(link, self);
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> Owner<'a> {

@@ -5,12 +5,16 @@ use std::time::Duration;
 #[cfg(feature = "encrypted")]
 use session_core::Keys;
 
+use super::watch::WATCH_EVERY;
+
 /// The settings of the layer's store, or of its list of revocations, as far as the application gave them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreSettings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) sweep: Option<Sweep>,
     pub(crate) sessions_per_owner: Option<u64>,
+    /// How often the layer asks which sessions of detached handles have ended.
+    pub(crate) watch: Option<Duration>,
     /// Whether a session is accepted while the list of revocations cannot be read.
     pub(crate) trusts_when_unavailable: bool,
     /// Whether a list of revocations was given to a layer that cannot use it.
@@ -60,6 +64,11 @@ impl StoreSettings {
             Sweep::Never => None,
             Sweep::Every(interval) => Some(interval),
         }
+    }
+
+    /// Returns how often the layer asks which sessions of detached handles have ended.
+    pub(crate) fn watch_every(&self) -> Duration {
+        self.watch.unwrap_or(WATCH_EVERY)
     }
 
     /// Returns the largest number of sessions of one owner; `None` without a limit.

@@ -9,7 +9,7 @@ use session_core::{
 };
 
 use super::{
-    context::{CarriedOut, Context, Saved},
+    context::{CarriedOut, Context, Done, Saved},
     cookie,
     ends::{MOST_ROTATIONS, log_out_met_a_renewal},
     store_client::StoreClient,
@@ -26,16 +26,11 @@ use crate::{
 
 /// Loads the record of the cookie: once for each request, and only for a cookie that one of our keys has signed.
 pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Loaded, Error> {
-    let came = Cell::new(false);
-    let accept = |verified: Verified| {
-        came.set(true);
-        Candidate::of(&verified)
-    };
-    let candidates = match context.cookie.find(context.cookies, context.now, accept) {
-        Came::Nothing if came.get() => return Ok(Loaded::nothing_behind_a_cookie(None)),
-        Came::Nothing => return Ok(Loaded::nothing()),
-        Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
-        found => found.into_vec(),
+    let candidates = match find(context) {
+        (Came::Nothing, true) => return Ok(Loaded::nothing_behind_a_cookie(None)),
+        (Came::Nothing, false) => return Ok(Loaded::nothing()),
+        (Came::TooMany, _) => return Ok(cookie::newest(Vec::new(), context)),
+        (found, _) => found.into_vec(),
     };
     let lookups = look_up(store, &candidates, context.now).await?;
     let (mut lives, mut has_ended, mut over) = (Vec::new(), false, None);
@@ -58,7 +53,21 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     })
 }
 
-/// A valid cookie, before its record is read.
+/// Finds the valid tokens of a request. Also returns whether an authentic one came.
+fn find(context: Context<'_>) -> (Came<Candidate>, bool) {
+    let came = Cell::new(false);
+    let accept = |verified: Verified| {
+        came.set(true);
+        Candidate::of(&verified)
+    };
+    let found = match context.bearer() {
+        Some(verified) => accept(verified).map_or(Came::Nothing, Came::One),
+        None => context.cookie.find(context.cookies, context.now, accept),
+    };
+    (found, came.get())
+}
+
+/// A valid token, before its record is read.
 struct Candidate {
     key: RecordKey,
     secret: IdSecret,
@@ -121,23 +130,30 @@ pub(super) async fn carry_out(
         committed => committed,
     };
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
-    match plan.cookie() {
-        CookieChange::Leave => Ok(CarriedOut::Done(Vec::new())),
-        CookieChange::Remove => Ok(CarriedOut::Done(context.cookie.remove(context.cookies))),
+    let record = committed.record(plan);
+    let cookies = match plan.cookie() {
+        CookieChange::Leave => Vec::new(),
+        CookieChange::Remove => context.cookie.remove(context.cookies),
         CookieChange::Set => {
             let (frame, secret) = match &committed {
                 Committed::Written(next) => (next.frame, &next.secret),
                 _ => match (plan.loaded.session(), plan.loaded.stored()) {
                     (Some(live), Some(stored)) => (live.frame, &stored.secret),
-                    _ => return Ok(CarriedOut::Done(Vec::new())),
+                    _ => return Ok(CarriedOut::Done(Done { cookies: Vec::new(), record })),
                 },
             };
-            let mut body = frame.begin_body(PAYLOAD);
-            body.extend_from_slice(secret.as_bytes());
             let begins = plan.outcome.gives_new_id(plan.loaded);
-            context.cookie.set(&body, plan.max_age(), begins, context.cookies).map(CarriedOut::Done)
+            context.cookie.set(&body(frame, secret), plan.max_age(), begins, context.cookies)?
         }
-    }
+    };
+    Ok(CarriedOut::Done(Done { cookies, record }))
+}
+
+/// Returns the body of the token that leads to a record.
+pub(crate) fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
+    let mut body = frame.begin_body(PAYLOAD);
+    body.extend_from_slice(secret.as_bytes());
+    body
 }
 
 /// Writes the plan while the request runs.
@@ -199,6 +215,15 @@ enum Committed {
 }
 
 impl Committed {
+    /// Returns the key of the session's record after the write; `None` if there is no session.
+    fn record(&self, plan: Plan<'_>) -> Option<RecordKey> {
+        match self {
+            Self::Written(next) => Some(next.key),
+            Self::Nothing => plan.loaded.stored().map(|stored| stored.record.key),
+            Self::Removed | Self::EndedElsewhere(_) => None,
+        }
+    }
+
     /// Returns the actual outcome, which may differ from the planned one. A write that leaves a record empty removes
     /// the record. A write that removes the last key does not remove the record if another request has added a key.
     fn outcome(&self, planned: Outcome) -> Outcome {

@@ -38,6 +38,7 @@ impl LoadedRequest {
                 Saved::Written(loaded) => {
                     session.loaded = loaded;
                     session.staged.settle(&save);
+                    self.0.is_at(&session.loaded);
                     Ok(())
                 }
             }
@@ -72,7 +73,10 @@ impl LoadedRequest {
             self.stage(|SessionState { loaded, unfinished, .. }| Some((loaded.clone(), unfinished.clone()?)))?;
         let Some((loaded, mut save)) = begun else { return Ok(()) };
         let written = repeat(&self.0, &loaded, &mut save).await?;
-        self.with(|session| session.go_on_from(written, &save));
+        self.with(|session| {
+            session.go_on_from(written, &save);
+            self.0.is_at(&session.loaded);
+        });
         Ok(())
     }
 

@@ -182,6 +182,13 @@ impl Loaded {
         self.session().and_then(Live::stored)
     }
 
+    /// Returns the id, the times and the secret of a session in a store. Returns `None` if there is none, or if the request
+    /// came with the id from before a rotation.
+    pub(crate) fn token(&self) -> Option<(Frame, &IdSecret)> {
+        let live = self.session().filter(|live| !live.is_late)?;
+        Some((live.frame, &live.stored()?.secret))
+    }
+
     pub(crate) fn entries(&self) -> &Entries {
         self.base().entries
     }

@@ -10,7 +10,7 @@ use http::{
 /// Marks a response that may depend on a cookie of ours. With `came`, a session or a message came with the request, and
 /// no shared cache may store the response.
 pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
-    add_vary(headers);
+    add_vary(headers, "Cookie");
     match headers.entry(header::CACHE_CONTROL) {
         Entry::Vacant(control) => {
             control.insert(PRIVATE);
@@ -30,7 +30,7 @@ pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
 /// Adds the cookies. No cache may store the response: a stored `Set-Cookie` would give one visitor's session to the
 /// next one.
 pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
-    add_vary(headers);
+    add_vary(headers, "Cookie");
     let directives = || headers.get_all(header::CACHE_CONTROL).iter().flat_map(list);
     if !directives().any(is_private) || directives().any(is_shared) {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
@@ -53,16 +53,27 @@ pub(crate) fn clear_cache(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds `Vary: Cookie`, unless it is there.
-fn add_vary(headers: &mut HeaderMap) {
-    let cookie = HeaderValue::from_static("Cookie");
+/// Marks a response that may depend on the `Authorization` header.
+pub(crate) fn vary_by_authorization(headers: &mut HeaderMap) {
+    add_vary(headers, "Authorization");
+}
+
+/// Forbids every cache to store a response whose body may have a token.
+pub(crate) fn forbid_storing(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    set_cdn_controls(headers, &NO_STORE);
+}
+
+/// Adds a name to `Vary`, unless it is there.
+fn add_vary(headers: &mut HeaderMap, name: &'static str) {
     match headers.entry(header::VARY) {
         Entry::Vacant(vary) => {
-            vary.insert(cookie);
+            vary.insert(HeaderValue::from_static(name));
         }
         Entry::Occupied(mut vary) => {
-            if !vary.iter().flat_map(list).any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie")) {
-                vary.append(cookie);
+            let is_there = |known: &[u8]| known == b"*" || known.eq_ignore_ascii_case(name.as_bytes());
+            if !vary.iter().flat_map(list).any(is_there) {
+                vary.append(HeaderValue::from_static(name));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Cookies and headers, byte for byte. Each file reads and writes one kind.
 
+pub(crate) mod bearer;
 pub(crate) mod candidates;
 mod few;
 pub(crate) mod flash_cookies;

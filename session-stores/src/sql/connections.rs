@@ -46,7 +46,11 @@ struct Kept<D: Dialect> {
 impl<D: Dialect> Connections<D> {
     /// Opens a pool for this store alone, and its first connection.
     pub(super) async fn open(options: Options<D>, most: u32) -> Result<Self, StoreError> {
-        let pool = PoolOptions::new().max_connections(most).acquire_timeout(AT_START).connect_lazy_with(options);
+        let mut pool = PoolOptions::new().max_connections(most).acquire_timeout(AT_START);
+        if let Some(script) = D::ON_CONNECT {
+            pool = pool.after_connect(|connection, _| Box::pin(D::run(connection, script)));
+        }
+        let pool = pool.connect_lazy_with(options);
         let connections = Self::new(pool, Some(Mutex::default()));
         match connections.pool.acquire().await {
             Ok(connection) => connections.keep(connection, Instant::now()),
@@ -111,7 +115,15 @@ impl<D: Dialect> Connections<D> {
             Some(kept) => (kept.connection, kept.tested),
             None => (self.pool.acquire().await?, Instant::now()),
         };
-        Ok(Lease { connection: Some(connection), tested, in_transaction: false, home: self, _turns: (turn, writing) })
+        Ok(Lease {
+            connection: Some(connection),
+            tested,
+            in_transaction: false,
+            gave_way: false,
+            is_waiting: false,
+            home: self,
+            _turns: (turn, writing),
+        })
     }
 
     fn store_error(&self, error: &sqlx::Error) -> StoreError {
@@ -154,11 +166,16 @@ impl<D: Dialect> Drop for Connections<D> {
 }
 
 /// A connection for one operation. If the operation ends early (by an error, or because its future was dropped), the
-/// pool tests the connection, or closes it if a transaction is open.
+/// pool tests the connection. If a transaction is open, or sqlx cannot skip an answer that nobody read, the connection is
+/// closed.
 pub(super) struct Lease<'a, D: Dialect> {
     connection: Option<PoolConnection<D>>,
     tested: Instant,
     in_transaction: bool,
+    /// Whether the database gave up the last transaction because of another one.
+    gave_way: bool,
+    /// Whether a statement was sent and its answer has not come.
+    is_waiting: bool,
     home: &'a Connections<D>,
     _turns: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
 }
@@ -167,19 +184,42 @@ impl<D: Dialect> Lease<'_, D> {
     /// Runs the statement, and returns how many rows it changed. Outside of a transaction, a statement that the database
     /// gave up because of another one (a deadlock) is tried again.
     pub(super) async fn execute(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let result = self.attempt(statement, values).await?;
+        self.checked(result)
+    }
+
+    /// Runs a statement that inserts a row, and returns whether it did. It does not if the table has a row with the same
+    /// key or the same id.
+    pub(super) async fn insert(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<bool, StoreError> {
+        match self.attempt(statement, values).await? {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => self.checked(Ok(false)),
+            result => self.checked(result).map(|inserted| inserted > 0),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Result<u64, sqlx::Error>, StoreError> {
         for _ in 1..ATTEMPTS {
             let result = D::execute(self.connection()?, statement, values).await;
             match result {
                 Err(error) if gave_way(&error) && !self.in_transaction => {}
-                result => return self.checked(result),
+                result => return Ok(result),
             }
         }
-        let result = D::execute(self.connection()?, statement, values).await;
-        self.checked(result)
+        Ok(D::execute(self.connection()?, statement, values).await)
     }
 
     pub(super) const fn is_in_transaction(&self) -> bool {
         self.in_transaction
+    }
+
+    /// Returns whether the database gave up the last transaction because of another one. The transaction has changed
+    /// nothing and can be tried again.
+    pub(super) const fn gave_way(&self) -> bool {
+        self.gave_way && !self.in_transaction
     }
 
     /// Looks for the row of a key.
@@ -231,15 +271,16 @@ impl<D: Dialect> Lease<'_, D> {
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.in_transaction = true;
-        self.execute(D::BEGIN, &[]).await.map(drop)
+        self.gave_way = false;
+        self.run(D::BEGIN).await
     }
 
     /// Commits after a success, and rolls back after an error.
     pub(super) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let ended = self.execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[]).await;
+        let ended = self.run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
         self.in_transaction = ended.is_err();
         let value = result?;
-        ended.map(|_| value)
+        ended.map(|()| value)
     }
 
     /// Gives the connection back after an operation that ended well.
@@ -249,12 +290,16 @@ impl<D: Dialect> Lease<'_, D> {
         }
     }
 
+    /// Returns the connection for a statement. [`checked`](Self::checked) takes the answer.
     fn connection(&mut self) -> Result<&mut D::Connection, StoreError> {
+        self.is_waiting = true;
         self.connection.as_deref_mut().ok_or_else(|| self.home.store_error(&sqlx::Error::PoolClosed))
     }
 
-    fn checked<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        self.is_waiting = false;
         result.map_err(|error| {
+            self.gave_way |= self.in_transaction && gave_way(&error);
             if is_lost(&error) {
                 self.home.keep_none();
             }
@@ -266,7 +311,7 @@ impl<D: Dialect> Lease<'_, D> {
 impl<D: Dialect> Drop for Lease<'_, D> {
     fn drop(&mut self) {
         if let Some(connection) = &mut self.connection
-            && self.in_transaction
+            && (self.in_transaction || (self.is_waiting && !D::OUTLIVES_DROPS))
         {
             connection.close_on_drop();
         }
@@ -289,5 +334,5 @@ const TRUSTED: Duration = Duration::from_secs(30);
 /// The longest time that a connection stays out of the pool. The pool closes old connections.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// How often a statement is tried that the database gives up because of others.
-const ATTEMPTS: u32 = 5;
+/// How often a statement or a transaction is tried that the database gives up because of others.
+pub(super) const ATTEMPTS: u32 = 5;

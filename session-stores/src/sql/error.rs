@@ -4,6 +4,8 @@ use std::{borrow::Cow, error, fmt, io};
 
 use session_core::store::{StoreError, StoreErrorKind};
 use sqlx::error::DatabaseError;
+#[cfg(feature = "mysql")]
+use sqlx::mysql::MySqlDatabaseError;
 
 /// The source of a [`StoreError`]. sqlx's own error would quote session values in its `Debug` and `Display`.
 #[derive(Debug)]
@@ -49,21 +51,34 @@ pub(super) fn unreachable(reason: io::Error, place: &str) -> StoreError {
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
-        // The server is shutting down.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        // The server is shutting down, or an operator ended the connection.
+        sqlx::Error::Database(error) => {
+            let code = code_of(&**error);
+            code.starts_with("57P") || matches!(&*code, "1053" | "1927")
+        }
         _ => false,
     }
 }
 
-/// Returns whether the database gave up a statement because of another one: a deadlock, or a serialization failure. The
-/// statement has changed nothing and can be tried again.
+/// Returns whether the database gave up a statement because of another one: a deadlock, a serialization failure, or in
+/// MariaDB a record that changed while the statement waited for it (1020). The statement has changed nothing and can be
+/// tried again. A wait for a lock that took too long (1205) does not count: it has used up the time for another attempt.
 pub(super) fn gave_way(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
-    error.code().is_some_and(|code| code == "40P01" || code == "40001")
+    matches!(&*code_of(&**error), "40P01" | "40001" | "1213" | "1020")
+}
+
+/// Returns the code of an error: the number for SQLite, MariaDB and MySQL, and the SQLSTATE for Postgres.
+fn code_of(error: &dyn DatabaseError) -> Cow<'_, str> {
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return error.number().to_string().into();
+    }
+    error.code().unwrap_or_default()
 }
 
 fn database_error(error: &dyn DatabaseError, place: &str) -> StoreError {
-    let code = error.code().unwrap_or_default();
+    let code = code_of(error);
     let Verdict { kind, quotes_values, remedy } = verdict(error, &code);
     let message = if quotes_values { "its message may quote session values and is left out" } else { error.message() };
     StoreError::new(kind, SqlError(format!("{place} reported an error (code {code}): {message}{remedy}").into()))
@@ -80,6 +95,10 @@ fn verdict(error: &dyn DatabaseError, code: &str) -> Verdict {
     #[cfg(feature = "sqlite")]
     if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
         return sqlite(error.message(), code);
+    }
+    #[cfg(feature = "mysql")]
+    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return mysql(error.number(), error.code().unwrap_or_default());
     }
     let _ = error;
     postgres(code)
@@ -119,6 +138,47 @@ fn postgres(code: &str) -> Verdict {
         _ => "",
     };
     Verdict { kind, quotes_values, remedy }
+}
+
+/// Judges an error of MariaDB or MySQL by its [number](https://mariadb.com/kb/en/mariadb-error-code-reference/). Where
+/// the SQLSTATE has a class of its own, that class is enough.
+#[cfg(feature = "mysql")]
+fn mysql(number: u16, state: &str) -> Verdict {
+    let is_unavailable = match state.get(..2).unwrap_or_default() {
+        // Broken connections, rollbacks, statements and connections that an operator or a time limit ended. Of the first
+        // class, 1153 is a value that is too large.
+        "08" | "40" | "70" => number != 1153,
+        // Too many connections (1040, 1203, 1226), no memory or disk space (1021, 1037, 1038, 1041, 1114, 1135), changes
+        // by others (1020, 1205, 1206, 1637), a read-only server (1290, 1836), and time limits (1969, 3024).
+        _ => matches!(
+            number,
+            1020 | 1021
+                | 1037
+                | 1038
+                | 1040
+                | 1041
+                | 1114
+                | 1135
+                | 1203
+                | 1205
+                | 1206
+                | 1226
+                | 1290
+                | 1637
+                | 1836
+                | 1969
+                | 3024
+        ),
+    };
+    let names_only = matches!(state.get(..2), Some("08" | "28" | "3D" | "40" | "42" | "70"));
+    let remedy = match number {
+        1146 => NO_TABLE,
+        1054 => NO_COLUMN,
+        1142 => NO_RIGHT,
+        _ => "",
+    };
+    let kind = if is_unavailable { StoreErrorKind::Unavailable } else { StoreErrorKind::Refused };
+    Verdict { kind, quotes_values: !is_unavailable && !names_only, remedy }
 }
 
 const NO_TABLE: &str = ". Call the store's `migrate()` when the application starts: it creates the table";

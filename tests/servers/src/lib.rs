@@ -4,6 +4,7 @@
 #![expect(missing_docs, missing_debug_implementations, clippy::new_without_default, reason = "for tests alone")]
 
 pub mod certificates;
+pub mod mariadb;
 pub mod nginx;
 pub mod postgres;
 pub mod redis;

@@ -10,14 +10,14 @@ use std::{
 };
 
 use session_axum::store::SessionStore;
-use session_stores::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
-use session_test_servers::{Directory, SmallDisk, postgres::Postgres, redis::Server};
+use session_stores::{MemoryStore, MySqlStore, PostgresStore, RedisStore, SqliteStore};
+use session_test_servers::{Directory, SmallDisk, mariadb::MariaDb, postgres::Postgres, redis::Server};
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::forwarder::Forwarder;
 
 /// The stores, in the order in which they are soaked.
-pub(crate) const STORES: [&str; 4] = ["memory", "sqlite", "postgres", "redis"];
+pub(crate) const STORES: [&str; 5] = ["memory", "sqlite", "postgres", "mariadb", "redis"];
 
 /// One way to fail.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,7 @@ pub(crate) enum Backend {
     Memory(MemoryStore),
     Sqlite(Box<Sqlite>),
     Postgres(Box<OnPostgres>),
+    MariaDb(Box<OnMariaDb>),
     Redis(Box<OnRedis>),
 }
 
@@ -50,6 +51,7 @@ impl Backend {
             "memory" => Self::Memory(MemoryStore::new()),
             "sqlite" => Self::Sqlite(Box::new(Sqlite::start())),
             "postgres" => Self::Postgres(Box::new(OnPostgres::start().await)),
+            "mariadb" => Self::MariaDb(Box::new(OnMariaDb::start().await)),
             _ => Self::Redis(Box::new(OnRedis::start().await)),
         }
     }
@@ -59,6 +61,7 @@ impl Backend {
             Self::Memory(_) => "memory",
             Self::Sqlite(_) => "SQLite",
             Self::Postgres(_) => "Postgres",
+            Self::MariaDb(_) => "MariaDB",
             Self::Redis(_) => "Redis",
         }
     }
@@ -77,6 +80,11 @@ impl Backend {
                 store.migrate().await.unwrap();
                 Arc::new(store)
             }
+            Self::MariaDb(mariadb) => {
+                let store = MySqlStore::connect(&mariadb.address).await.unwrap();
+                store.migrate().await.unwrap();
+                Arc::new(store)
+            }
             Self::Redis(redis) => {
                 let store = RedisStore::connect(&format!("redis://{}", redis.place())).await.unwrap();
                 store.migrate().await.unwrap();
@@ -91,6 +99,7 @@ impl Backend {
             Self::Memory(_) => "nothing: no operation fails".to_owned(),
             Self::Sqlite(sqlite) => sqlite.file(),
             Self::Postgres(postgres) => format!("127.0.0.1:{}", postgres.server.port()),
+            Self::MariaDb(mariadb) => mariadb.place(),
             Self::Redis(redis) => redis.place(),
         }
     }
@@ -101,6 +110,8 @@ impl Backend {
             Self::Memory(_) => return vec![ClockMoved],
             Self::Sqlite(sqlite) => (vec![Locked, Killed, DiskFull, ClockMoved], sqlite.disk.is_some()),
             Self::Postgres(postgres) => (vec![Stopped, Killed, DiskFull, ClockMoved], postgres.disk.is_some()),
+            // Its tables are where its log is, and a full disk would stop the server.
+            Self::MariaDb(_) => return vec![Stopped, Killed, ClockMoved],
             Self::Redis(_) => (vec![Stopped, Killed, FailedOver, DiskFull, ClockMoved], true),
         };
         if !has_disk {
@@ -116,6 +127,8 @@ impl Backend {
             (Self::Postgres(postgres), Stopped) => postgres.server.stop(),
             (Self::Postgres(postgres), Killed) => postgres.server.kill(),
             (Self::Postgres(postgres), DiskFull) => postgres.disk.as_ref().unwrap().fill(),
+            (Self::MariaDb(mariadb), Stopped) => mariadb.server.stop(),
+            (Self::MariaDb(mariadb), Killed) => mariadb.server.kill(),
             (Self::Redis(redis), Stopped) => redis.primary().shut_down(),
             (Self::Redis(redis), Killed) => redis.primary().stop(),
             (Self::Redis(redis), DiskFull) => expect_ok(redis.primary(), "CONFIG SET maxmemory 1"),
@@ -132,6 +145,7 @@ impl Backend {
             (Self::Sqlite(sqlite), DiskFull) => sqlite.disk.as_ref().unwrap().empty(),
             (Self::Postgres(postgres), Stopped | Killed) => postgres.server.start_again(),
             (Self::Postgres(postgres), DiskFull) => postgres.disk.as_ref().unwrap().empty(),
+            (Self::MariaDb(mariadb), Stopped | Killed) => mariadb.server.start_again(),
             (Self::Redis(redis), Stopped | Killed) => redis.primary().start_again(),
             (Self::Redis(redis), DiskFull) => expect_ok(redis.primary(), "CONFIG SET maxmemory 0"),
             (Self::Redis(redis), FailedOver) => redis.forwarder.lead_to(redis.primary().port),
@@ -214,6 +228,23 @@ impl OnPostgres {
             None => server.database().await,
         };
         Self { address, server, disk }
+    }
+}
+
+/// A server that syncs every commit.
+pub(crate) struct OnMariaDb {
+    pub(crate) address: String,
+    server: MariaDb,
+}
+
+impl OnMariaDb {
+    async fn start() -> Self {
+        let server = MariaDb::start_with(&["innodb-flush-log-at-trx-commit=1"]);
+        Self { address: server.database().await, server }
+    }
+
+    fn place(&self) -> String {
+        self.address.split(['@', '/']).nth(3).unwrap().to_owned()
     }
 }
 

@@ -7,7 +7,7 @@ use session_core::{
     SessionId,
     store::{Changes, RecordKey, Visit, Write},
 };
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, MySqlConnection, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::backend::{Backend, STORES};
@@ -100,6 +100,14 @@ async fn bytes(backend: &Backend) -> Bytes {
         Backend::Postgres(postgres) => {
             let mut connection = PgConnection::connect(&postgres.address).await.unwrap();
             let sizes = "SELECT pg_total_relation_size('session_records'), pg_indexes_size('session_records')";
+            let (all, indexes): (i64, i64) = sqlx::query_as(sizes).fetch_one(&mut connection).await.unwrap();
+            Bytes { all: all.unsigned_abs(), indexes: Some(indexes.unsigned_abs()) }
+        }
+        Backend::MariaDb(mariadb) => {
+            let mut connection = MySqlConnection::connect(&mariadb.address).await.unwrap();
+            sqlx::raw_sql("ANALYZE TABLE session_records").execute(&mut connection).await.unwrap();
+            let sizes = "SELECT CAST(data_length + index_length AS SIGNED), CAST(index_length AS SIGNED) \
+                         FROM information_schema.tables WHERE table_name = 'session_records'";
             let (all, indexes): (i64, i64) = sqlx::query_as(sizes).fetch_one(&mut connection).await.unwrap();
             Bytes { all: all.unsigned_abs(), indexes: Some(indexes.unsigned_abs()) }
         }

@@ -2,6 +2,7 @@
 
 mod damaged;
 mod encrypted;
+mod mariadb;
 mod postgres;
 mod races;
 mod redis;

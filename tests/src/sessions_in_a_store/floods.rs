@@ -86,6 +86,11 @@ async fn eight_hundred_updates_of_one_key_at_once_in_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_hundred_updates_of_one_key_at_once_in_mariadb() {
+    eight_hundred_updates_at_once(Backend::mariadb().await.connect().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_hundred_updates_of_one_key_at_once_in_redis() {
     eight_hundred_updates_at_once(Backend::redis().connect().await).await;
 }

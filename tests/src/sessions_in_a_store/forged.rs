@@ -130,6 +130,7 @@ forged! {
     memory: None;
     sqlite: Some(Backend::sqlite());
     postgres: Some(Backend::postgres().await);
+    mariadb: Some(Backend::mariadb().await);
     redis: Some(Backend::redis());
 }
 
@@ -144,7 +145,7 @@ async fn stores_without_a_socket_answer_a_blocked_thread() {
 
 #[tokio::test]
 async fn stores_with_a_socket_cannot_answer_a_blocked_thread_and_the_kit_says_what_to_do() {
-    for backend in [Backend::postgres().await, Backend::redis()] {
+    for backend in [Backend::postgres().await, Backend::mariadb().await, Backend::redis()] {
         let (layer, _backend) = on(Some(backend)).await;
         let client = Client::new(app(layer.clone()));
         client.get("/set/a/1").await;

@@ -1,0 +1,200 @@
+//! The watcher of a layer: it asks the store, for all detached handles at once, which of their sessions have ended.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use session_core::{
+    Limits,
+    store::{End, Lookup, Record, RecordKey},
+    token::Times,
+    unix_seconds,
+};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::store_client::StoreClient;
+use crate::{error::Chain, state::loaded::Ended};
+
+/// Where the session of a detached handle is. The handles of one request share it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    place: watch::Sender<Place>,
+    limits: Limits,
+}
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The request that began it has not been saved yet.
+    Unsaved,
+    At(RecordKey),
+    Over(Ended),
+}
+
+impl Link {
+    pub(crate) fn new(place: Place, limits: Limits) -> Self {
+        Self { place: watch::Sender::new(place), limits }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        *self.place.borrow()
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Place> {
+        self.place.subscribe()
+    }
+
+    /// Notes where the session is now. What has ended stays ended.
+    pub(crate) fn move_to(&self, place: Place) {
+        self.place.send_if_modified(|known| {
+            let is_news = *known != place && !matches!(known, Place::Over(_));
+            if is_news {
+                *known = place;
+            }
+            is_news
+        });
+    }
+
+    /// Notes what the store has found under the key of the session. Returns the record if the session is alive.
+    pub(crate) fn note(&self, found: Lookup, now: u64) -> Option<Record> {
+        let over = match found {
+            Lookup::Live(record) if !is_over(&record, self.limits, now) => {
+                self.move_to(Place::At(record.key));
+                return Some(record);
+            }
+            Lookup::Ended(End::Rotated { successor }) => {
+                self.move_to(Place::At(successor));
+                return None;
+            }
+            Lookup::Live(_) | Lookup::Expired => Ended::Expired,
+            Lookup::Ended(End::Deleted | End::Renewed) | Lookup::Unknown => Ended::Elsewhere,
+        };
+        self.move_to(Place::Over(over));
+        None
+    }
+}
+
+/// The request's end of a link. If the request goes without saving its session, there will be none.
+#[derive(Debug)]
+pub(crate) struct Pledge(pub(crate) Arc<Link>);
+
+impl Drop for Pledge {
+    fn drop(&mut self) {
+        if self.0.place() == Place::Unsaved {
+            self.0.move_to(Place::Over(Ended::Elsewhere));
+        }
+    }
+}
+
+fn is_over(record: &Record, limits: Limits, now: u64) -> bool {
+    limits.is_over(times(record), record.entries.metadata(), now)
+}
+
+/// Returns the times of a record, by which its limits count.
+pub(crate) const fn times(record: &Record) -> Times {
+    Times { created_at: record.created_at, issued_at: record.seen_at }
+}
+
+/// The watched handles of a layer. There is a task for as long as there are any.
+#[derive(Debug, Default)]
+pub(crate) struct Watcher(Mutex<Watched>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    links: Vec<Weak<Link>>,
+    is_running: bool,
+}
+
+impl Watcher {
+    /// Watches one more session.
+    pub(super) fn add(self: &Arc<Self>, link: &Arc<Link>, store: &StoreClient) {
+        let mut watched = self.watched();
+        watched.links.push(Arc::downgrade(link));
+        if !watched.is_running {
+            watched.is_running = true;
+            let running = Running(Some(Arc::clone(self)));
+            tokio::spawn(run(running, store.clone()));
+        }
+    }
+
+    /// Returns the links that still have a handle and whose sessions have not ended. If there are none, the task that
+    /// asks has to end.
+    fn links(&self) -> Option<Vec<Arc<Link>>> {
+        let mut watched = self.watched();
+        let alive: Vec<_> = watched.links.iter().filter_map(Weak::upgrade).collect();
+        let alive: Vec<_> = alive.into_iter().filter(|link| !matches!(link.place(), Place::Over(_))).collect();
+        watched.links = alive.iter().map(Arc::downgrade).collect();
+        watched.is_running = !alive.is_empty();
+        watched.is_running.then_some(alive)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of a watcher. If it ends with its runtime, another one may start.
+struct Running(Option<Arc<Watcher>>);
+
+impl Running {
+    /// Returns the links to ask about; `None` if there are none, and the task ends.
+    fn links(&mut self) -> Option<Vec<Arc<Link>>> {
+        let links = self.0.as_ref()?.links();
+        if links.is_none() {
+            // The watcher knows it already, and may have started another task.
+            self.0 = None;
+        }
+        links
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(watcher) = &self.0 {
+            watcher.watched().is_running = false;
+        }
+    }
+}
+
+async fn run(mut running: Running, store: StoreClient) {
+    let mut ticks = interval(store.settings.watch_every());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_away = false;
+    loop {
+        ticks.tick().await;
+        let Some(links) = running.links() else { return };
+        let keyed = |link: &Arc<Link>| match link.place() {
+            Place::At(key) => Some((key, Arc::clone(link))),
+            Place::Unsaved | Place::Over(_) => None,
+        };
+        let keyed: Vec<_> = links.iter().filter_map(keyed).collect();
+        drop(links);
+        for part in keyed.chunks(MOST_AT_ONCE) {
+            let (keys, now) = (part.iter().map(|(key, _)| *key).collect::<Vec<_>>(), unix_seconds(store.clock.now()));
+            match store.look_up(&keys, now).await {
+                Ok(found) => {
+                    for ((_, link), found) in part.iter().zip(found) {
+                        link.note(found, now);
+                    }
+                    was_away = false;
+                }
+                Err(error) => {
+                    if !was_away {
+                        tracing::warn!(error = %Chain(&error), "the sessions of open connections cannot be watched until the store is back");
+                    }
+                    was_away = true;
+                }
+            }
+        }
+    }
+}
+
+/// How many sessions are asked about in one question.
+const MOST_AT_ONCE: usize = 2_000;
+
+/// How often the store is asked, unless the application sets it.
+pub(super) const WATCH_EVERY: Duration = Duration::from_secs(2);
