@@ -10,6 +10,7 @@ mod owners;
 mod races;
 mod revocations;
 mod round_trips;
+mod running;
 mod sweeping;
 
 use std::time::Duration;
