@@ -47,10 +47,10 @@ impl Postgres {
         server
     }
 
-    /// One with settings of its own.
-    pub fn start_with(settings: &[&str]) -> Self {
+    /// One that keeps what it has confirmed when it is killed.
+    pub fn durable() -> Self {
         let mut server = Self::made();
-        server.settings.extend(settings.iter().copied().map(str::to_owned));
+        server.settings.extend(["fsync=on", "full_page_writes=on", "synchronous_commit=on"].map(str::to_owned));
         server.start_again();
         server
     }
@@ -92,21 +92,21 @@ impl Postgres {
         self.running = None;
     }
 
-    /// Ends the server as a crash does.
+    /// As if the machine's memory ran out: the server writes nothing more.
     pub fn kill(&mut self) {
-        let pids = fs::read_to_string(self.directory.path().join("data/postmaster.pid")).expect("the server runs");
-        let pid = pids.lines().next().expect("it begins with the process");
-        // The server's processes end with it: it is the leader of no group of ours.
-        let killed = Command::new("kill").args(["-KILL", pid]).status().expect("there is `kill`");
-        assert!(killed.success());
-        self.running = None;
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port
+        self.running.take().expect("it runs").kill();
     }
 
     pub fn start_again(&mut self) {
+        let begun = Instant::now();
+        while !self.try_start() {
+            assert!(begun.elapsed() < PATIENCE, "the processes of the killed postgres do not end");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Returns whether the server runs. It does not start while processes of a killed one have its memory.
+    fn try_start(&mut self) -> bool {
         let log = self.directory.path().join("log");
         let mut command = self.command("postgres");
         command.extend([format!("--port={}", self.port), format!("-D{}", self.data())]);
@@ -116,25 +116,45 @@ impl Postgres {
         let begun = Instant::now();
         while !fs::read_to_string(&log).unwrap_or_default().contains("ready to accept connections") {
             let said = || fs::read_to_string(&log).unwrap_or_default();
+            if said().contains("pre-existing shared memory block") {
+                return false;
+            }
             assert!(!running.has_ended() && begun.elapsed() < PATIENCE, "postgres does not start: {}", said());
             thread::sleep(Duration::from_millis(20));
         }
         self.running = Some(running);
+        true
     }
 
     /// Makes a database that no other test has, and gives its address.
     pub async fn database(&self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut connection = PgConnection::connect(&self.address("postgres")).await.expect("the server is there");
-        let statement = format!("CREATE DATABASE {name}");
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("the database is made");
-        connection.close().await.expect("the connection ends");
+        self.run(&format!("CREATE DATABASE {name}")).await;
         self.address(&name)
+    }
+
+    /// Makes a database whose tables are in this empty directory, and gives its address.
+    pub async fn database_in(&self, directory: &Path) -> String {
+        self.own(directory);
+        self.run(&format!("CREATE TABLESPACE elsewhere LOCATION '{}'", directory.display())).await;
+        self.run("CREATE DATABASE elsewhere TABLESPACE elsewhere").await;
+        self.address("elsewhere")
+    }
+
+    async fn run(&self, statement: &str) {
+        let mut connection = PgConnection::connect(&self.address("postgres")).await.expect("the server is there");
+        let statement = AssertSqlSafe(statement.to_owned());
+        sqlx::raw_sql(statement).execute(&mut connection).await.expect("the server does so");
+        connection.close().await.expect("the connection ends");
     }
 
     pub fn address(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     fn data(&self) -> String {

@@ -106,7 +106,7 @@ async fn a_server_that_is_not_there_is_named_within_three_seconds() {
 /// A crash of the server loses nothing that was answered, if `synchronous_commit` is on, as it is by default.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_is_killed_under_load_keeps_what_it_has_confirmed() {
-    let mut server = Postgres::start_with(&["synchronous_commit=on"]);
+    let mut server = Postgres::durable();
     let store = PostgresStore::connect(&server.database().await).await.unwrap();
     store.migrate().await.unwrap();
     let (is_over, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
