@@ -321,7 +321,7 @@ impl Detached {
             // After a wait, another request has probably written.
             if exactly == Exactly::Yes
                 && turn.is_none()
-                && turn.insert(store.turn(&record.key, deadline).await?).has_waited
+                && turn.insert(store.turn(&record.key, deadline).await).has_waited
             {
                 continue;
             }

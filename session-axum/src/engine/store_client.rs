@@ -85,8 +85,8 @@ impl StoreClient {
         self.ask(times, || self.inner.update(key, self.ours(write))).await
     }
 
-    /// Waits until no other request of this process updates the record.
-    pub(crate) async fn turn(&self, key: &RecordKey, deadline: Instant) -> Result<Turn, Error> {
+    /// Waits until no other request of this process updates the record, at most until the deadline.
+    pub(crate) async fn turn(&self, key: &RecordKey, deadline: Instant) -> Turn {
         self.turns.wait(key, deadline).await
     }
 

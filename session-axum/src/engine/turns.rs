@@ -11,8 +11,6 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::error::Error;
-
 /// Lets the updates of one record run one after the other, in the order of arrival.
 ///
 /// An update is written only if no other one came in between. Many requests that update one record at the same time
@@ -25,20 +23,17 @@ pub(super) struct Turns(Arc<Mutex<ByKey>>);
 type ByKey = HashMap<[u8; 32], Arc<Turnstile<()>>>;
 
 impl Turns {
-    /// Waits for a turn. It is an error if the turn does not come before the deadline.
-    pub(super) async fn wait(&self, key: &RecordKey, deadline: Instant) -> Result<Turn, Error> {
+    /// Waits for a turn, at most until the deadline. After it the update is tried without a turn: an update that was begun
+    /// and is never polled again keeps its turn.
+    pub(super) async fn wait(&self, key: &RecordKey, deadline: Instant) -> Turn {
         let turnstile = Arc::clone(self.lock().entry(*key.hash()).or_default());
         let mut turn = Turn { guard: None, turnstile, key: *key.hash(), turns: self.clone(), has_waited: false };
-        let guard = match Arc::clone(&turn.turnstile).try_lock_owned() {
-            Ok(guard) => guard,
-            Err(_) => {
-                turn.has_waited = true;
-                let waiting = timeout_at(deadline, Arc::clone(&turn.turnstile).lock_owned()).await;
-                waiting.map_err(|_| Error::too_many_writes())?
-            }
-        };
-        turn.guard = Some(guard);
-        Ok(turn)
+        turn.guard = Arc::clone(&turn.turnstile).try_lock_owned().ok();
+        if turn.guard.is_none() {
+            turn.has_waited = true;
+            turn.guard = timeout_at(deadline, Arc::clone(&turn.turnstile).lock_owned()).await.ok();
+        }
+        turn
     }
 
     fn lock(&self) -> MutexGuard<'_, ByKey> {
@@ -82,12 +77,13 @@ mod tests {
         let key = RecordKey::of_secret(SessionId::random().unwrap(), &[7; 32]);
         let other = RecordKey::of_secret(SessionId::random().unwrap(), &[8; 32]);
         let soon = || Instant::now() + Duration::from_millis(50);
-        let first = turns.wait(&key, soon()).await.unwrap();
-        assert!(!first.has_waited && !turns.wait(&other, soon()).await.unwrap().has_waited);
-        assert!(turns.wait(&key, soon()).await.is_err());
+        let first = turns.wait(&key, soon()).await;
+        assert!(!first.has_waited && !turns.wait(&other, soon()).await.has_waited);
+        assert!(turns.wait(&key, soon()).await.guard.is_none(), "it goes on without a turn");
         assert_eq!(turns.lock().len(), 1);
         let (second, ()) = tokio::join!(turns.wait(&key, soon()), async { drop(first) });
-        assert!(second.unwrap().has_waited);
+        assert!(second.has_waited && second.guard.is_some());
+        drop(second);
         assert!(turns.lock().is_empty());
     }
 }

@@ -112,7 +112,7 @@ impl LoadedRequest {
             let Some(stored) = loaded.stored().filter(|_| !staged.changes.clears()) else { return Ok(None) };
             let has_waited = match turn {
                 Some(_) => false,
-                None => turn.insert(store.turn(&stored.record.key, deadline).await?).has_waited,
+                None => turn.insert(store.turn(&stored.record.key, deadline).await).has_waited,
             };
             // After a wait, another request has probably written.
             if stored.is_current && !has_waited {

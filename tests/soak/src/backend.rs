@@ -66,6 +66,15 @@ impl Backend {
         }
     }
 
+    /// Returns how many MiB of this process the store's cache may fill in the course of time.
+    pub(crate) const fn cache(&self) -> u64 {
+        match self {
+            // SQLite keeps 2 MB of pages for each connection, and each instance has up to five.
+            Self::Sqlite(_) => 20,
+            _ => 0,
+        }
+    }
+
     /// Returns a store with connections of its own.
     pub(crate) async fn connect(&self) -> Arc<dyn SessionStore> {
         match self {

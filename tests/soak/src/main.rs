@@ -102,8 +102,9 @@ async fn soak(store: &str, length: Duration) -> bool {
     }
     let memory = memory.await.unwrap();
     println!("{}", tally.row(backend.name(), length, &memory));
+    eprintln!("memory each half minute: {}", memory.course());
     tally.complain();
-    tally.is_kept() && memory.is_flat()
+    tally.is_kept() && memory.is_flat(backend.cache())
 }
 
 /// Makes the store fail in one way after the other until the time is over, and waits until it works again.

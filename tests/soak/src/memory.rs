@@ -17,6 +17,8 @@ pub(crate) struct Memory {
     start: u64,
     end: u64,
     largest: u64,
+    /// One measurement each half minute.
+    course: Vec<u64>,
 }
 
 impl Memory {
@@ -28,6 +30,9 @@ impl Memory {
             while !is_over.load(Relaxed) {
                 sleep(Duration::from_secs(1)).await;
                 memory.end = resident();
+                if begun.elapsed() > WARM_UP * u32::try_from(memory.course.len() + 1).unwrap() {
+                    memory.course.push(memory.end);
+                }
                 if begun.elapsed() < WARM_UP || memory.start == 0 {
                     memory.start = memory.end;
                 } else {
@@ -38,9 +43,15 @@ impl Memory {
         })
     }
 
-    /// Returns whether the memory has not grown since the warm-up.
-    pub(crate) const fn is_flat(&self) -> bool {
-        self.largest <= self.start + ALLOWED
+    /// Returns whether the memory has not grown since the warm-up, except by `cache`, in MiB.
+    pub(crate) const fn is_flat(&self, cache: u64) -> bool {
+        self.largest <= self.start + ALLOWED + cache * 1024
+    }
+
+    /// Returns the measurements of each half minute, in MiB.
+    pub(crate) fn course(&self) -> String {
+        let each = self.course.iter().map(|kib| format!("{:.1}", *kib as f64 / 1024.0));
+        each.collect::<Vec<_>>().join(" ")
     }
 
     pub(crate) fn text(&self) -> String {

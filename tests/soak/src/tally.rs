@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     back_at: AtomicU64,
     /// The longest time from the end of a fault to a 503 of a request that began after it.
     outage: AtomicU64,
+    /// The errors that made an outage of a second and more.
+    late: Mutex<Vec<String>>,
     longest: AtomicU64,
     broken: Mutex<BTreeMap<Rule, Vec<String>>>,
 }
@@ -53,6 +55,7 @@ impl Tally {
             faults: AtomicU64::new(0),
             back_at: AtomicU64::new(0),
             outage: AtomicU64::new(0),
+            late: Mutex::default(),
             longest: AtomicU64::new(0),
             broken: Mutex::default(),
         }
@@ -77,7 +80,11 @@ impl Tally {
         self.refused.fetch_add(1, Relaxed);
         let (back_at, began) = (self.back_at.load(Relaxed), millis(began.duration_since(self.begun)));
         if began > back_at {
-            self.outage.fetch_max(self.since_start().saturating_sub(back_at), Relaxed);
+            let outage = self.since_start().saturating_sub(back_at);
+            self.outage.fetch_max(outage, Relaxed);
+            if outage > 1_000 {
+                self.late.lock().unwrap().push(format!("{outage} ms after a fault: {lines:?}"));
+            }
         }
         if status != 503 {
             self.breaks(Rule::Error, || format!("the status {status}: {lines:?}"));
@@ -119,6 +126,11 @@ impl Tally {
 
     /// Prints the first cases of each broken rule.
     pub(crate) fn complain(&self) {
+        let late = self.late.lock().unwrap();
+        if !late.is_empty() {
+            eprintln!("{} errors a second and more after a fault", late.len());
+            late.iter().take(MOST_CASES).for_each(|case| eprintln!("    {case}"));
+        }
         for (rule, cases) in &*self.broken.lock().unwrap() {
             eprintln!("{rule:?}: {} times", cases.len());
             cases.iter().take(MOST_CASES).for_each(|case| eprintln!("    {case}"));
