@@ -53,7 +53,8 @@ impl Settings {
             clocks: clocks.clone(),
         };
         let reads_bearer = config.reads_bearer && config.engine.records().is_some();
-        let bearer = config.ring(Purpose::Id, AUTHORIZATION).filter(|_| reads_bearer);
+        let header = || format!("{AUTHORIZATION} {}", session_cookie.spec.name());
+        let bearer = reads_bearer.then(|| config.ring(Purpose::Id, &header())).flatten();
         let bearer = bearer.map(|ring| Bearer { ring, clocks: clocks.clone() });
         let return_cookie = ReturnCookie {
             ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
@@ -136,7 +137,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Stands for the name of the cookie where keys are derived for tokens in this header.
+/// With the name of the session cookie, stands for the cookie's name where keys are derived for tokens in this header.
 const AUTHORIZATION: &str = "Authorization";
 
 /// The settings as the application gave them. Each builder method of the layer makes new [`Settings`] from it.

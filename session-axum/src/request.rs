@@ -209,7 +209,7 @@ impl Request {
 
     /// Notes that the browser has sent a cookie of ours back.
     fn note_cookie(&self, loaded: &Loaded) {
-        if loaded.cookie_came {
+        if loaded.cookie_came && self.bearer.is_none() {
             self.settings.setup_warnings.saw_cookie();
         }
     }
@@ -337,6 +337,28 @@ impl Request {
     pub(crate) fn has_record(&self, key: Option<RecordKey>) {
         if let Some(Pledge(link)) = self.link.get() {
             link.move_to(key.map_or(Place::Over(Ended::Elsewhere), Place::At));
+        }
+    }
+
+    /// Lets the detached handles wait until the session has its new id. Without this, a handle that asks in between would
+    /// take the session for ended.
+    pub(crate) fn begins_record(&self, loaded: &Loaded) {
+        if let Some(Pledge(link)) = self.link.get() {
+            link.move_to(Place::Unsaved(loaded.stored().map(|stored| stored.record.key)));
+        }
+    }
+
+    /// Tells the detached handles that the session has no new id after all.
+    fn keeps_record(&self, loaded: &Loaded) {
+        if let Some(stored) = loaded.stored() {
+            self.has_record(Some(stored.record.key));
+        }
+    }
+
+    /// Tells the detached handles that the request saves nothing more.
+    pub(crate) fn settle_detached(&self) {
+        if let Some(Pledge(link)) = self.link.get() {
+            link.settle();
         }
     }
 
@@ -531,16 +553,18 @@ impl LoadedRequest {
         let Request { settings, link, .. } = &*self.0;
         let mut state = self.0.state();
         let is_closed = state.is_closed;
-        let SessionState { loaded, .. } = state.session();
+        let SessionState { loaded, staged, .. } = state.session();
+        // After a `destroy`, the handle is on the session that the request begins.
+        let record = loaded.stored().map(|stored| &stored.record).filter(|_| !staged.changes.destroys());
         let Pledge(link) = link.get_or_init(|| {
-            let place = match loaded.stored() {
-                Some(stored) => Place::At(stored.record.key),
-                None if is_closed || loaded.is_ended() => Place::Over(Ended::Elsewhere),
-                None => Place::Unsaved,
+            let place = match record {
+                Some(record) => Place::At(record.key),
+                None if is_closed => Place::Over(Ended::Elsewhere),
+                None => Place::Unsaved(None),
             };
             Pledge(Arc::new(Link::new(place, settings.limits())))
         });
-        Detached::new(Arc::clone(settings), Arc::clone(link))
+        Detached::new(Arc::clone(settings), Arc::clone(link), record)
     }
 
     /// Fails the response.
