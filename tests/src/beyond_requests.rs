@@ -1,6 +1,7 @@
 //! Sessions after the response, and sessions of clients without cookies.
 
 mod bearer;
+mod connections;
 mod detached;
 mod ended;
 mod other_engines;
