@@ -20,7 +20,7 @@ use axum::{
     routing::get,
 };
 use session_axum::{
-    Detached, Error, Session, SessionLayer, SessionResponseExt,
+    Detached, Error, ErrorKind, Session, SessionLayer, SessionResponseExt,
     testing::{Client, ManualClock},
 };
 use session_core::store::SessionStore;
@@ -189,7 +189,11 @@ async fn use_within(session: Session, Path(action): Path<String>) -> Result<Stri
         session.save().await?;
     }
     let handle = session.detached();
-    handle.insert("b", "handle").await?;
+    let written = handle.insert("b", "handle").await;
+    if action == "unsaved" {
+        assert_eq!(*written.as_ref().unwrap_err().kind(), ErrorKind::Unsaved);
+    }
+    written?;
     Ok(handle.get::<String>("a").await?.unwrap_or_default())
 }
 

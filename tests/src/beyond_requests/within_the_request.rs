@@ -6,7 +6,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use session_axum::{Detached, ErrorKind, Session, SessionLayer, testing::Client};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{COOKIE, Handles, Site};
+use super::{COOKIE, HOUR, Handles, Site};
 use crate::support::watched::{Fault, Watched};
 
 async fn value(handle: &Detached, key: &str) -> Option<String> {
@@ -173,6 +173,30 @@ async fn a_rotation_by_another_request_does_not_end_the_handle_of_a_request_that
     tokio::join!(slow.get("/slow"), rotating);
     let handle = site.handles.take();
     assert_eq!(value(&handle, "a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_rotation_in_the_middle_of_a_method_does_not_end_the_handle() {
+    for method in ["visit", "insert", "update", "remove"] {
+        let (site, store) = Site::watched().await;
+        let handle = site.handle("nothing").await;
+        site.clock.advance(12 * HOUR);
+        // The store has answered the method's first question, and the rotation comes before its second one.
+        store.fail(Fault::Yield, 1);
+        let acting = async {
+            match method {
+                "visit" => handle.visit().await,
+                "insert" => handle.insert("b", 1).await,
+                "update" => handle.update("b", |_: Option<u8>| 1).await.map(drop),
+                _ => handle.remove("a").await.map(drop),
+            }
+        };
+        let (done, page) = tokio::join!(biased; acting, site.client.get("/do/rotate"));
+        assert_eq!(page.set_cookies().len(), 1, "{method}");
+        done.unwrap_or_else(|error| panic!("{method}: {error}"));
+        let calls = store.calls();
+        assert!(calls.iter().filter(|call| **call == "load").count() >= 4, "{method}: {calls:?}");
+    }
 }
 
 /// An application that changes the session after another request has rotated it.
