@@ -95,8 +95,8 @@ impl Settings {
     /// Returns the context that the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
         let Self { config: Config { limits, .. }, session_cookie, setup_warnings, bearer, .. } = self;
-        let (cookie, bearer_tokens) = (session_cookie, bearer.as_ref());
-        Context { cookie, cookies, bearer: None, bearer_tokens, limits: *limits, setup_warnings, now }
+        let (cookie, bearer) = (session_cookie, bearer.as_ref());
+        Context { cookie, cookies, bearer, limits: *limits, setup_warnings, now }
     }
 
     /// Returns the name of a setting that cannot have an effect, and where it has one.
