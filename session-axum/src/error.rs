@@ -298,7 +298,8 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Seal(_) => f.write_str("a value could not be sealed"),
             ErrorKind::Gone => f.write_str(
-                "the session has ended, so it cannot be read or changed any more: ask the visitor to start again",
+                "the session ended while its request ran, or while a detached handle was in use, so nothing more is read from it or \
+                 written to it: ask the visitor to start again",
             ),
             ErrorKind::Unsaved => f.write_str(
                 "the request did not save its session within the store's timeout, so a detached handle finds nothing: use the \
