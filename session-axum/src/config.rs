@@ -53,7 +53,8 @@ impl Settings {
             clocks: clocks.clone(),
         };
         let reads_bearer = config.reads_bearer && config.engine.records().is_some();
-        let bearer = config.ring(Purpose::Id, AUTHORIZATION).filter(|_| reads_bearer);
+        let header = || format!("{AUTHORIZATION} {}", session_cookie.spec.name());
+        let bearer = reads_bearer.then(|| config.ring(Purpose::Id, &header())).flatten();
         let bearer = bearer.map(|ring| Bearer { ring, clocks: clocks.clone() });
         let return_cookie = ReturnCookie {
             ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
@@ -94,8 +95,8 @@ impl Settings {
     /// Returns the context that the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
         let Self { config: Config { limits, .. }, session_cookie, setup_warnings, bearer, .. } = self;
-        let (cookie, bearer_tokens) = (session_cookie, bearer.as_ref());
-        Context { cookie, cookies, bearer: None, bearer_tokens, limits: *limits, setup_warnings, now }
+        let (cookie, bearer) = (session_cookie, bearer.as_ref());
+        Context { cookie, cookies, bearer, limits: *limits, setup_warnings, now }
     }
 
     /// Returns the name of a setting that cannot have an effect, and where it has one.
@@ -136,7 +137,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Stands for the name of the cookie where keys are derived for tokens in this header.
+/// With the name of the session cookie, stands for the cookie's name where keys are derived for tokens in this header.
 const AUTHORIZATION: &str = "Authorization";
 
 /// The settings as the application gave them. Each builder method of the layer makes new [`Settings`] from it.

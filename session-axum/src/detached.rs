@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
     RESERVED_PREFIX, decode, encode, encode_readable,
-    store::{Changes, Metadata, Record, Updated, Visit, Write},
+    store::{Changes, Metadata, Record, RecordKey, Updated, Visit, Write},
     token::Times,
 };
 use tokio::time::{Instant, timeout};
@@ -25,18 +25,21 @@ use crate::{
 /// Reading and writing are no visits: call [`visit`](Self::visit) when the visitor does something.
 ///
 /// The handle follows the session through a [`rotate`](crate::Session::rotate). A [`renew`](crate::Session::renew) by
-/// another request ends it, as a log-out does. In a request that begins a session, the handle works as soon as the session
-/// is saved: with the response, or with [`Session::save`](crate::Session::save). A method that is called before waits for
-/// that, up to the store's timeout.
+/// another request ends it, as a log-out does. A `renew` by the request that made the handle does not.
+///
+/// In a request that begins a session, the handle works as soon as the session is saved: with the response, or with
+/// [`Session::save`](crate::Session::save). A method that is called before waits for that, up to the store's timeout. So do
+/// not await it in the handler itself, unless the session has been saved.
 ///
 /// # Errors
 ///
 /// Each method returns an error
 ///
-/// - of the kind [`Gone`](crate::ErrorKind::Gone) if the session has ended or expired, or was never saved;
+/// - of the kind [`Gone`](crate::ErrorKind::Gone) if the session has ended or expired, or if its request never saved it;
+/// - of the kind [`Unsaved`](crate::ErrorKind::Unsaved) if its request has not saved it within the store's timeout;
 /// - of the kind [`Store`](crate::ErrorKind::Store) if the store fails;
-/// - of the kind [`InCookie`](crate::ErrorKind::InCookie) if the layer keeps no sessions in a store: such a session is only
-///   in its cookie, which needs a request to come and a response to change.
+/// - of the kind [`InCookie`](crate::ErrorKind::InCookie) if the layer keeps no sessions in a store. A session in a cookie
+///   comes only with a request, and changes only with a response.
 ///
 /// # Examples
 ///
@@ -74,8 +77,10 @@ pub struct Detached {
 }
 
 impl Detached {
-    pub(crate) fn new(settings: Arc<Settings>, link: Arc<Link>) -> Self {
-        Self { settings, link, seen: Arc::default() }
+    /// Creates the handle. `seen` is the record as the request has loaded it.
+    pub(crate) fn new(settings: Arc<Settings>, link: Arc<Link>, seen: Option<&Record>) -> Self {
+        let seen = seen.map(|record| (times(record), record.entries.metadata().clone()));
+        Self { settings, link, seen: Arc::new(Mutex::new(seen)) }
     }
 
     /// Returns the value of `key` as it is in the store now; `None` if there is none.
@@ -192,17 +197,22 @@ impl Detached {
         if self.was_seen_lately(now) {
             return Ok(());
         }
-        let record = self.record().await?;
-        let (limits, metadata) = (self.settings.limits(), record.entries.metadata());
-        if limits.wants_extension(times(&record), metadata, now) {
+        let (store, limits) = (self.store()?, self.settings.limits());
+        for _ in 0..=MOST_ROTATIONS {
+            let record = self.record().await?;
+            let metadata = record.entries.metadata();
+            if !limits.wants_extension(times(&record), metadata, now) {
+                return Ok(());
+            }
             let after = Times { created_at: record.created_at, issued_at: now };
             let visit = Visit { now, expires_at: limits.last_second(after, metadata) };
-            if !self.store()?.touch(&record.key, visit).await? {
-                return Err(Error::gone());
+            if store.touch(&record.key, visit).await? {
+                self.see(after, metadata.clone());
+                return Ok(());
             }
-            self.see(after, metadata.clone());
+            // It has ended since it was loaded, or a rotation has moved it.
         }
-        Ok(())
+        Err(Error::gone())
     }
 
     /// Returns whether the session is alive now.
@@ -262,8 +272,11 @@ impl Detached {
     /// }
     /// ```
     pub async fn ended(&self) -> Result<Ended, Error> {
-        self.store()?.watch(&self.link);
+        let store = self.store()?;
         let mut places = self.link.subscribe();
+        if !matches!(*places.borrow(), Place::Over(_)) {
+            store.watch(&self.link);
+        }
         loop {
             if let Place::Over(over) = *places.borrow_and_update() {
                 return Ok(over);
@@ -280,11 +293,9 @@ impl Detached {
     /// Loads the record of the session, and follows the session through rotations.
     async fn record(&self) -> Result<Record, Error> {
         let store = self.store()?;
-        self.wait_until_saved(store).await?;
-        for _ in 0..MOST_ROTATIONS {
-            let Place::At(key) = self.link.place() else { return Err(Error::gone()) };
-            let now = self.settings.now();
-            if let Some(record) = self.link.note(store.load(&key, now).await?, now) {
+        for _ in 0..=MOST_ROTATIONS {
+            let (key, now) = (self.key(store).await?, self.settings.now());
+            if let Some(record) = self.link.note(key, store.load(&key, now).await?, now) {
                 self.see(times(&record), record.entries.metadata().clone());
                 return Ok(record);
             }
@@ -292,13 +303,15 @@ impl Detached {
         Err(Error::gone())
     }
 
-    /// Waits until the session of this request is saved, up to the store's timeout.
-    async fn wait_until_saved(&self, store: &StoreClient) -> Result<(), Error> {
+    /// Returns the key of the session's record. If the request has not saved the session yet, waits for that, up to the
+    /// store's timeout.
+    async fn key(&self, store: &StoreClient) -> Result<RecordKey, Error> {
         let mut places = self.link.subscribe();
-        let saved = places.wait_for(|place| *place != Place::Unsaved);
-        match timeout(store.settings.timeout(), saved).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::gone()),
+        let saved = places.wait_for(|place| !matches!(place, Place::Unsaved(_)));
+        match timeout(store.settings.timeout(), saved).await.map(|saved| saved.map(|place| *place)) {
+            Ok(Ok(Place::At(key))) => Ok(key),
+            Ok(_) => Err(Error::gone()),
+            Err(_) => Err(Error::unsaved()),
         }
     }
 

@@ -78,8 +78,11 @@ pub enum ErrorKind {
     Gone,
     /// The layer has no session store, so it has no list of sessions.
     NoStore,
-    /// The session is only in its cookie, so it cannot be used after the response: see [`Detached`](crate::Detached).
+    /// The layer keeps no sessions in a store, so a session cannot be used after the response: see
+    /// [`Detached`](crate::Detached).
     InCookie,
+    /// A [`Detached`](crate::Detached) handle was used before its request has saved the session.
+    Unsaved,
     /// The layer gives out no tokens for the `Authorization` header.
     NoBearer,
     /// No session layer around the route has the cookie of a struct.
@@ -194,6 +197,10 @@ impl Error {
         Self { kind: ErrorKind::InCookie, source: None }
     }
 
+    pub(crate) const fn unsaved() -> Self {
+        Self { kind: ErrorKind::Unsaved, source: None }
+    }
+
     pub(crate) const fn no_bearer() -> Self {
         Self { kind: ErrorKind::NoBearer, source: None }
     }
@@ -291,19 +298,24 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Seal(_) => f.write_str("a value could not be sealed"),
             ErrorKind::Gone => f.write_str(
-                "the session ended while its request ran, so its changes are lost: ask the visitor to start again",
+                "the session ended while its request ran, or while a detached handle was in use, so nothing more is read from it or \
+                 written to it: ask the visitor to start again",
+            ),
+            ErrorKind::Unsaved => f.write_str(
+                "the request did not save its session within the store's timeout, so a detached handle finds nothing: use the \
+                 handle after the response, or call `session.save()` first",
             ),
             ErrorKind::InvalidName => f.write_str(
                 "the owner or the label of a session must have 1 to 255 bytes and no NUL: use a shorter name, such as a \
                  user's id",
             ),
             ErrorKind::InCookie => f.write_str(
-                "this session is in its cookie, which only a request brings and only a response changes, so it cannot be used \
-                 after the response: use `SessionLayer::stored(store, keys)`",
+                "this layer keeps no sessions in a store, so a session cannot be used after the response: use \
+                 `SessionLayer::stored(store, keys)`",
             ),
             ErrorKind::NoBearer => f.write_str(
-                "this layer gives out no bearer tokens, because the token of a session in a cookie changes with every write: \
-                 use `SessionLayer::stored(store, keys).bearer()`",
+                "this layer gives out no bearer tokens, and only sessions in a store can have them: use \
+                 `SessionLayer::stored(store, keys).bearer()`",
             ),
             ErrorKind::NoSuchSession { cookie } => write!(
                 f,

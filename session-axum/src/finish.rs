@@ -98,8 +98,6 @@ impl Finish {
             clear_cache(response.headers_mut());
         }
         outer_edits.put_onto(&mut response);
-        // Without a cookie jar, the client could not send them back.
-        let cookies = if request.is_without_cookies() { Vec::new() } else { cookies };
         if !cookies.is_empty() {
             if request.has_outer() {
                 InnerCookies::note(&mut response, &cookies);
@@ -111,6 +109,7 @@ impl Finish {
         if request.settings.bearer.is_some() && (was_read || closed.session_was_asked_for()) {
             finish_bearer(&request, &mut response);
         }
+        request.settle_detached();
         response
     }
 }
@@ -230,7 +229,8 @@ impl Attempt {
 
     fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
         let is_unchanged = flash.added.is_empty() && !flash.removes_unread() && !flash.changes_other_cookies();
-        if is_unchanged && !request.flash_was_read() && !drops_flash(request) {
+        // A client without a cookie jar could not send them back.
+        if request.is_without_cookies() || (is_unchanged && !request.flash_was_read() && !drops_flash(request)) {
             return Ok(Vec::new());
         }
         let (Settings { flash_cookie, return_cookie, .. }, now) = (&*request.settings, request.settings.now());
@@ -263,8 +263,10 @@ impl Attempt {
         let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
         edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
-        let Done { cookies, record } = self.carry_out(request, loaded, &staged).await?;
-        request.has_record(record);
+        let mut cookies = self.carry_out(request, loaded, &staged).await?;
+        if request.is_without_cookies() {
+            cookies.clear();
+        }
         if !cookies.is_empty() && !loaded.cookie_came {
             let Settings { session_cookie, setup_warnings, .. } = &*request.settings;
             let spec = &session_cookie.spec;
@@ -277,13 +279,19 @@ impl Attempt {
         Ok(cookies)
     }
 
-    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Done, Error> {
+    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Vec<String>, Error> {
         let (settings, now) = (&request.settings, request.settings.now());
         let mut next_id = staged.next_id.clone();
         let plan = Plan::new(loaded, &staged.changes, request.rules(self.saves), now);
         plan.outcome.log(&staged.changes);
+        if plan.outcome.gives_new_id(loaded) {
+            request.begins_record(loaded);
+        }
         let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
-            CarriedOut::Done(done) => return Ok(done),
+            CarriedOut::Done(Done { cookies, record }) => {
+                request.has_record(record);
+                return Ok(cookies);
+            }
             CarriedOut::EndedElsewhere(end) => end,
         };
         // Only a log-in needs its session. Other changes belonged to the session that is over.
@@ -297,7 +305,7 @@ impl Attempt {
             return Err(Error::gone());
         }
         tracing::info!("a session ended while its request ran, and what the request changed is dropped");
-        Ok(Done::default())
+        Ok(Vec::new())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use http::{HeaderValue, Method};
+use http::Method;
 use session_core::{
     RESERVED_PREFIX,
     store::{Changes, RecordKey, StoreError, StoreErrorKind},
@@ -34,10 +34,7 @@ pub(crate) use saving::step_aside;
 /// The state of one request, shared by the layer and all extractors.
 pub(crate) struct Request {
     pub(crate) settings: Arc<Settings>,
-    /// The cookies of the request; none if the session came in the `Authorization` header.
     pub(crate) cookies: RequestCookies,
-    /// The token in the `Authorization` header, if the layer reads it.
-    bearer: Option<HeaderValue>,
     /// Whether a handler has asked for a token for the `Authorization` header.
     gave_token: AtomicBool,
     pub(crate) is_head: bool,
@@ -131,15 +128,14 @@ impl Request {
     ) -> Self {
         let origin = settings.setup_warnings.watch(|| Origin::of(request.uri(), request.headers()));
         let mut cookies = RequestCookies::of(request.headers());
-        let token = || Bearer::token_of(request.headers(), &cookies, &settings.session_cookie.spec);
-        let bearer = settings.bearer.as_ref().and_then(|_| token());
-        if bearer.is_some() {
-            cookies = RequestCookies::None;
+        if settings.bearer.is_some()
+            && let Some(token) = Bearer::token_of(request.headers(), &cookies, &settings.session_cookie.spec)
+        {
+            cookies = RequestCookies::Bearer(token);
         }
         Self {
             settings: Arc::clone(settings),
             cookies,
-            bearer,
             gave_token: AtomicBool::new(false),
             is_head: request.method() == Method::HEAD,
             is_unattended: AtomicBool::new(false),
@@ -209,7 +205,7 @@ impl Request {
 
     /// Notes that the browser has sent a cookie of ours back.
     fn note_cookie(&self, loaded: &Loaded) {
-        if loaded.cookie_came {
+        if loaded.cookie_came && self.cookies.bearer().is_none() {
             self.settings.setup_warnings.saw_cookie();
         }
     }
@@ -228,7 +224,7 @@ impl Request {
     /// a handler has asked for such a token and no session cookie came.
     pub(crate) fn is_without_cookies(&self) -> bool {
         let has_session_cookie = || self.settings.session_cookie.came(&self.cookies);
-        self.bearer.is_some() || (self.gave_token() && !has_session_cookie())
+        self.cookies.bearer().is_some() || (self.gave_token() && !has_session_cookie())
     }
 
     /// Returns whether a handler has asked for a token, which may be in the body of the response.
@@ -267,7 +263,7 @@ impl Request {
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
-        Context { bearer: self.bearer.as_ref(), ..self.settings.context(&self.cookies, now) }
+        self.settings.context(&self.cookies, now)
     }
 
     /// Notes that a handler reads a part of the flash. If the response has been sent, its messages can no longer be
@@ -337,6 +333,28 @@ impl Request {
     pub(crate) fn has_record(&self, key: Option<RecordKey>) {
         if let Some(Pledge(link)) = self.link.get() {
             link.move_to(key.map_or(Place::Over(Ended::Elsewhere), Place::At));
+        }
+    }
+
+    /// Lets the detached handles wait until the session has its new id. Without this, a handle that asks in between would
+    /// take the session for ended.
+    pub(crate) fn begins_record(&self, loaded: &Loaded) {
+        if let Some(Pledge(link)) = self.link.get() {
+            link.move_to(Place::Unsaved(loaded.stored().map(|stored| stored.record.key)));
+        }
+    }
+
+    /// Tells the detached handles that the session has no new id after all.
+    fn keeps_record(&self, loaded: &Loaded) {
+        if let Some(stored) = loaded.stored() {
+            self.has_record(Some(stored.record.key));
+        }
+    }
+
+    /// Tells the detached handles that the request saves nothing more.
+    pub(crate) fn settle_detached(&self) {
+        if let Some(Pledge(link)) = self.link.get() {
+            link.settle();
         }
     }
 
@@ -531,16 +549,18 @@ impl LoadedRequest {
         let Request { settings, link, .. } = &*self.0;
         let mut state = self.0.state();
         let is_closed = state.is_closed;
-        let SessionState { loaded, .. } = state.session();
+        let SessionState { loaded, staged, .. } = state.session();
+        // After a `destroy`, the handle is on the session that the request begins.
+        let record = loaded.stored().map(|stored| &stored.record).filter(|_| !staged.changes.destroys());
         let Pledge(link) = link.get_or_init(|| {
-            let place = match loaded.stored() {
-                Some(stored) => Place::At(stored.record.key),
-                None if is_closed || loaded.is_ended() => Place::Over(Ended::Elsewhere),
-                None => Place::Unsaved,
+            let place = match record {
+                Some(record) => Place::At(record.key),
+                None if is_closed => Place::Over(Ended::Elsewhere),
+                None => Place::Unsaved(None),
             };
             Pledge(Arc::new(Link::new(place, settings.limits())))
         });
-        Detached::new(Arc::clone(settings), Arc::clone(link))
+        Detached::new(Arc::clone(settings), Arc::clone(link), record)
     }
 
     /// Fails the response.

@@ -836,9 +836,9 @@ impl Session {
     /// Saves the session and returns its token, which a client without cookies sends in the header
     /// `Authorization: Bearer TOKEN`. It needs [`SessionLayer::bearer`](crate::SessionLayer::bearer).
     ///
-    /// The token stays the same until the session gets another id, so call this after [`renew`](Self::renew) or
+    /// The token works until the session ends or gets another id. So call this after [`renew`](Self::renew) or
     /// [`rotate`](Self::rotate), and hand the new token to the client. If no session cookie came with the request, the
-    /// response sets none. It forbids every cache to store it (`Cache-Control: no-store`).
+    /// response sets no cookies. It forbids every cache to store it (`Cache-Control: no-store`).
     ///
     /// # Errors
     ///

@@ -5,6 +5,8 @@ mod asvs;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod beyond_requests;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod browser_races;

@@ -3,6 +3,9 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+#[doc = include_str!("../../docs/beyond-requests.md")]
+struct BeyondRequests;
+
 #[doc = include_str!("../../docs/configuration.md")]
 struct Configuration;
 

@@ -1,6 +1,5 @@
 //! The input and the results of an engine.
 
-use http::HeaderValue;
 use session_core::{
     Limits,
     store::{End, RecordKey},
@@ -18,9 +17,8 @@ use crate::{
 pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a SessionCookie,
     pub(crate) cookies: &'a RequestCookies,
-    /// The token in the `Authorization` header, if the layer reads it.
-    pub(crate) bearer: Option<&'a HeaderValue>,
-    pub(crate) bearer_tokens: Option<&'a Bearer>,
+    /// How tokens in the `Authorization` header are read; `None` if the layer does not read them.
+    pub(crate) bearer: Option<&'a Bearer>,
     pub(crate) limits: Limits,
     pub(crate) setup_warnings: &'a SetupWarnings,
     pub(crate) now: u64,
@@ -29,7 +27,7 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Returns the session's token, if the client sent it in the `Authorization` header.
     pub(super) fn bearer(&self) -> Option<Verified> {
-        self.bearer_tokens?.open(self.bearer?, self.now)
+        self.bearer?.open(self.cookies.bearer()?, self.now)
     }
 }
 

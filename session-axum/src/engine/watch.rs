@@ -1,7 +1,10 @@
 //! The watcher of a layer: it asks the store, for all detached handles at once, which of their sessions have ended.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -17,27 +20,32 @@ use tokio::{
 };
 
 use super::store_client::StoreClient;
-use crate::{error::Chain, state::loaded::Ended};
+use crate::{
+    error::{Chain, Error},
+    state::loaded::Ended,
+};
 
 /// Where the session of a detached handle is. The handles of one request share it.
 #[derive(Debug)]
 pub(crate) struct Link {
     place: watch::Sender<Place>,
     limits: Limits,
+    /// Whether the watcher has it in its list.
+    is_watched: AtomicBool,
 }
 
 /// Where a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The request that began it has not been saved yet.
-    Unsaved,
+    /// A request has begun it or gives it another id, and has not saved it yet. The key is that of the record before.
+    Unsaved(Option<RecordKey>),
     At(RecordKey),
     Over(Ended),
 }
 
 impl Link {
     pub(crate) fn new(place: Place, limits: Limits) -> Self {
-        Self { place: watch::Sender::new(place), limits }
+        Self { place: watch::Sender::new(place), limits, is_watched: AtomicBool::new(false) }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -50,43 +58,49 @@ impl Link {
 
     /// Notes where the session is now. What has ended stays ended.
     pub(crate) fn move_to(&self, place: Place) {
+        self.move_if(place, |known| !matches!(known, Place::Over(_)));
+    }
+
+    /// Notes that the request saves nothing more. A session that it never saved is none.
+    pub(crate) fn settle(&self) {
+        if let unsaved @ Place::Unsaved(before) = self.place() {
+            let place = before.map_or(Place::Over(Ended::Elsewhere), Place::At);
+            self.move_if(place, |known| *known == unsaved);
+        }
+    }
+
+    /// Notes what the store has found under a key of the session. Returns the record if the session is alive.
+    ///
+    /// The answer does not count if a request has given the session another key in the meantime.
+    pub(crate) fn note(&self, key: RecordKey, found: Lookup, now: u64) -> Option<Record> {
+        let next = match found {
+            Lookup::Live(record) if !is_over(&record, self.limits, now) => return Some(record),
+            Lookup::Ended(End::Rotated { successor }) => Place::At(successor),
+            Lookup::Live(_) | Lookup::Expired => Place::Over(Ended::Expired),
+            Lookup::Ended(End::Deleted | End::Renewed) | Lookup::Unknown => Place::Over(Ended::Elsewhere),
+        };
+        self.move_if(next, |known| *known == Place::At(key));
+        None
+    }
+
+    fn move_if(&self, place: Place, may_move: impl FnOnce(&Place) -> bool) {
         self.place.send_if_modified(|known| {
-            let is_news = *known != place && !matches!(known, Place::Over(_));
+            let is_news = *known != place && may_move(known);
             if is_news {
                 *known = place;
             }
             is_news
         });
     }
-
-    /// Notes what the store has found under the key of the session. Returns the record if the session is alive.
-    pub(crate) fn note(&self, found: Lookup, now: u64) -> Option<Record> {
-        let over = match found {
-            Lookup::Live(record) if !is_over(&record, self.limits, now) => {
-                self.move_to(Place::At(record.key));
-                return Some(record);
-            }
-            Lookup::Ended(End::Rotated { successor }) => {
-                self.move_to(Place::At(successor));
-                return None;
-            }
-            Lookup::Live(_) | Lookup::Expired => Ended::Expired,
-            Lookup::Ended(End::Deleted | End::Renewed) | Lookup::Unknown => Ended::Elsewhere,
-        };
-        self.move_to(Place::Over(over));
-        None
-    }
 }
 
-/// The request's end of a link. If the request goes without saving its session, there will be none.
+/// The request's end of a link.
 #[derive(Debug)]
 pub(crate) struct Pledge(pub(crate) Arc<Link>);
 
 impl Drop for Pledge {
     fn drop(&mut self) {
-        if self.0.place() == Place::Unsaved {
-            self.0.move_to(Place::Over(Ended::Elsewhere));
-        }
+        self.0.settle();
     }
 }
 
@@ -110,10 +124,12 @@ struct Watched {
 }
 
 impl Watcher {
-    /// Watches one more session.
+    /// Watches one more session. A handle may ask for it again and again, for example in a loop.
     pub(super) fn add(self: &Arc<Self>, link: &Arc<Link>, store: &StoreClient) {
         let mut watched = self.watched();
-        watched.links.push(Arc::downgrade(link));
+        if !link.is_watched.swap(true, Relaxed) {
+            watched.links.push(Arc::downgrade(link));
+        }
         if !watched.is_running {
             watched.is_running = true;
             let running = Running(Some(Arc::clone(self)));
@@ -169,28 +185,30 @@ async fn run(mut running: Running, store: StoreClient) {
         let Some(links) = running.links() else { return };
         let keyed = |link: &Arc<Link>| match link.place() {
             Place::At(key) => Some((key, Arc::clone(link))),
-            Place::Unsaved | Place::Over(_) => None,
+            Place::Unsaved(_) | Place::Over(_) => None,
         };
         let keyed: Vec<_> = links.iter().filter_map(keyed).collect();
         drop(links);
-        for part in keyed.chunks(MOST_AT_ONCE) {
-            let (keys, now) = (part.iter().map(|(key, _)| *key).collect::<Vec<_>>(), unix_seconds(store.clock.now()));
-            match store.look_up(&keys, now).await {
-                Ok(found) => {
-                    for ((_, link), found) in part.iter().zip(found) {
-                        link.note(found, now);
-                    }
-                    was_away = false;
-                }
-                Err(error) => {
-                    if !was_away {
-                        tracing::warn!(error = %Chain(&error), "the sessions of open connections cannot be watched until the store is back");
-                    }
-                    was_away = true;
-                }
+        match look_at(&keyed, &store).await {
+            Err(error) if !was_away => {
+                tracing::warn!(error = %Chain(&error), "the sessions of open connections cannot be watched until the store is back");
+                was_away = true;
             }
+            Err(_) => {}
+            Ok(()) => was_away = false,
         }
     }
+}
+
+/// Asks the store about these sessions.
+async fn look_at(keyed: &[(RecordKey, Arc<Link>)], store: &StoreClient) -> Result<(), Error> {
+    for part in keyed.chunks(MOST_AT_ONCE) {
+        let (keys, now) = (part.iter().map(|(key, _)| *key).collect::<Vec<_>>(), unix_seconds(store.clock.now()));
+        for ((key, link), found) in part.iter().zip(store.look_up(&keys, now).await?) {
+            link.note(*key, found, now);
+        }
+    }
+    Ok(())
 }
 
 /// How many sessions are asked about in one question.

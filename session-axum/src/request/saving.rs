@@ -26,11 +26,17 @@ impl LoadedRequest {
         let Some((loaded, mut save)) = self.begin_saving(now)? else { return Ok(()) };
         let Staged { changes, next_id } = &mut save;
         let plan = Plan::new(&loaded, changes, self.0.rules(true), now);
+        if plan.outcome.gives_new_id(&loaded) {
+            self.0.begins_record(&loaded);
+        }
         let saved = engine.save(plan, next_id, self.0.context(now)).await;
         self.with(|session| {
             // Where an answer was lost, the write may have happened: the response repeats it.
             if !saved.as_ref().is_err_and(Error::may_have_happened) {
                 session.unfinished = None;
+                if !matches!(saved, Ok(Saved::Written(_))) {
+                    self.0.keeps_record(&session.loaded);
+                }
             }
             match saved? {
                 Saved::WithResponse => Ok(()),

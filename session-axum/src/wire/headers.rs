@@ -10,7 +10,7 @@ use http::{
 /// Marks a response that may depend on a cookie of ours. With `came`, a session or a message came with the request, and
 /// no shared cache may store the response.
 pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
-    add_vary(headers, "Cookie");
+    add_vary(headers, COOKIE);
     match headers.entry(header::CACHE_CONTROL) {
         Entry::Vacant(control) => {
             control.insert(PRIVATE);
@@ -30,7 +30,7 @@ pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
 /// Adds the cookies. No cache may store the response: a stored `Set-Cookie` would give one visitor's session to the
 /// next one.
 pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
-    add_vary(headers, "Cookie");
+    add_vary(headers, COOKIE);
     let directives = || headers.get_all(header::CACHE_CONTROL).iter().flat_map(list);
     if !directives().any(is_private) || directives().any(is_shared) {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
@@ -55,7 +55,7 @@ pub(crate) fn clear_cache(headers: &mut HeaderMap) {
 
 /// Marks a response that may depend on the `Authorization` header.
 pub(crate) fn vary_by_authorization(headers: &mut HeaderMap) {
-    add_vary(headers, "Authorization");
+    add_vary(headers, AUTHORIZATION);
 }
 
 /// Forbids every cache to store a response whose body may have a token.
@@ -65,15 +65,15 @@ pub(crate) fn forbid_storing(headers: &mut HeaderMap) {
 }
 
 /// Adds a name to `Vary`, unless it is there.
-fn add_vary(headers: &mut HeaderMap, name: &'static str) {
+fn add_vary(headers: &mut HeaderMap, name: HeaderValue) {
     match headers.entry(header::VARY) {
         Entry::Vacant(vary) => {
-            vary.insert(HeaderValue::from_static(name));
+            vary.insert(name);
         }
         Entry::Occupied(mut vary) => {
             let is_there = |known: &[u8]| known == b"*" || known.eq_ignore_ascii_case(name.as_bytes());
             if !vary.iter().flat_map(list).any(is_there) {
-                vary.append(HeaderValue::from_static(name));
+                vary.append(name);
             }
         }
     }
@@ -137,5 +137,7 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 }
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+const COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
+const AUTHORIZATION: HeaderValue = HeaderValue::from_static("Authorization");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -8,6 +8,8 @@ pub(crate) enum RequestCookies {
     None,
     One(HeaderValue),
     Many(Vec<HeaderValue>),
+    /// The token in the `Authorization` header, which takes the place of all cookies.
+    Bearer(HeaderValue),
 }
 
 impl RequestCookies {
@@ -20,15 +22,23 @@ impl RequestCookies {
         }
     }
 
-    /// Returns whether the request brought no cookie at all.
+    /// Returns whether no cookie of the request counts.
     pub(crate) const fn is_empty(&self) -> bool {
-        matches!(self, Self::None)
+        matches!(self, Self::None | Self::Bearer(_))
+    }
+
+    /// Returns the token that takes the place of the cookies.
+    pub(crate) const fn bearer(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Bearer(token) => Some(token),
+            Self::None | Self::One(_) | Self::Many(_) => None,
+        }
     }
 
     /// Finds the cookies with a name that begins with the name of `spec`. Returns the rest of each name, and the value.
     pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let headers = match self {
-            Self::None => &[],
+            Self::None | Self::Bearer(_) => &[],
             Self::One(header) => std::slice::from_ref(header),
             Self::Many(headers) => headers.as_slice(),
         };

@@ -153,6 +153,7 @@ impl SessionStore for Watched {
     }
 
     fn look_up<'a>(&'a self, keys: &'a [RecordKey], now: u64) -> StoreFuture<'a, Vec<Lookup>> {
+        self.state.lock().unwrap().keys.extend(keys);
         self.ask("look_up", None, move || self.inner.look_up(keys, now))
     }
 
