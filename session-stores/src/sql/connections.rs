@@ -405,9 +405,9 @@ impl<D: Dialect> Drop for Lease<'_, D> {
     }
 }
 
-/// The longest wait for a connection: less than the two seconds that the session layer gives an operation. SQLite may
-/// wait as long again for a lock.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for a connection. SQLite may wait as long again for a lock, and both together end before the two
+/// seconds that the session layer gives an operation: otherwise its error could not say what was waited for.
+pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 
 /// The longest wait for the operating system's reason why no connection can be opened.
 const PROBE: Duration = Duration::from_millis(100);
