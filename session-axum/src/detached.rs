@@ -123,7 +123,7 @@ impl Detached {
     }
 
     /// Replaces the value of `key` by the result of `change`, in one step that no other write can interrupt. `change` gets
-    /// the current value, and is called again if another request wrote meanwhile.
+    /// the current value, and is called again if another request wrote in between.
     ///
     /// # Errors
     ///
@@ -374,7 +374,7 @@ impl Detached {
 
 session_core::opaque_debug!(Detached);
 
-/// Whether a value depends on the one before, so that it is written only if no other request wrote meanwhile.
+/// Whether a value depends on the one before, so that it is written only if no other request wrote in between.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exactly {
     Yes,

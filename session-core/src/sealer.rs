@@ -17,8 +17,8 @@ use crate::{
 /// Makes texts of values, for links in mails and for anything that is no session, and reads them back.
 ///
 /// A text is URL-safe: it has letters, digits, `-`, `_` and dots. Only the same keys, purpose, application and form
-/// (signed or encrypted) open it, until its time to live is over. Anyone can read a signed value, and nobody can change
-/// it. A text can be opened several times: to accept it only once, note in your database that it was used.
+/// (signed or encrypted) open it, until its time to live is over. Anyone can read a signed value, but only the application
+/// can change it. A text can be opened several times: to accept it only once, note in your database that it was used.
 ///
 /// # Examples
 ///
@@ -117,7 +117,7 @@ impl Sealer {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Encrypts the values, so that nobody else can read them.
+    /// Encrypts the values, so that only the application can read them.
     ///
     /// # Examples
     ///

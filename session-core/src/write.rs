@@ -144,7 +144,7 @@ impl<'a> Write<'a> {
 
     /// Returns the last second of the session after the write. `record` is the record in the store before the write.
     ///
-    /// A write never shortens a session, because another request may have made it last longer meanwhile: the later end
+    /// A write never shortens a session, because another request may have made it last longer in between: the later end
     /// counts. Only a write that changes the session's own limits sets the end as it is in [`visit`](Self::visit).
     ///
     /// # Examples

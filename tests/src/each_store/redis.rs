@@ -6,7 +6,8 @@ use redis::Connection;
 use session_core::{
     SessionId,
     store::{
-        Changes, End, Owner, Record, RecordKey, SessionStore, Spared, StoreError, StoreErrorKind, Updated, Visit, Write,
+        Changes, End, Lookup, Owner, Record, RecordKey, SessionStore, Spared, StoreError, StoreErrorKind, Updated,
+        Visit, Write,
     },
 };
 use session_stores::RedisStore;
@@ -454,6 +455,35 @@ async fn neither_the_store_nor_its_errors_show_user_or_password() {
         let shown = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
         assert!(!shown.contains("hunter2") && !shown.contains("anna"), "{shown}");
         assert!(shown.contains(reason), "{shown}");
+    }
+}
+
+/// docs/stores.md recommends `noeviction` for this reason.
+#[tokio::test]
+async fn only_noeviction_loses_nothing_when_the_memory_is_full() {
+    let policies = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random"];
+    for policy in policies.into_iter().chain(["volatile-ttl", "noeviction"]) {
+        let server = Server::start(&["--maxmemory", "3mb", "--maxmemory-policy", policy]);
+        let store = connect(&server.url(), "session").await;
+        let (mut confirmed, mut refused) = (Vec::new(), 0);
+        let changes = owned(set("a", &format!("\"{}\"", "x".repeat(500))));
+        for _ in 0..4_000 {
+            let key = fresh_key();
+            match store.create(&key, write(&changes, None)).await {
+                Ok(()) => confirmed.push(key),
+                Err(error) => {
+                    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{policy}");
+                    refused += 1;
+                }
+            }
+        }
+        let found = store.look_up(&confirmed, NOW).await.unwrap();
+        let lost = found.into_iter().filter(|lookup| !matches!(lookup, Lookup::Live(_))).count();
+        if policy == "noeviction" {
+            assert!(refused > 0 && lost == 0, "{policy}: {refused} refused, {lost} lost");
+        } else {
+            assert!(refused == 0 && lost > 0, "{policy}: {refused} refused, {lost} lost");
+        }
     }
 }
 
