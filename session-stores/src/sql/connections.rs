@@ -76,6 +76,7 @@ impl<D: Dialect> Connections<D> {
     }
 
     /// Runs each operation in a transaction from now on, for a pooler that gives another connection to each.
+    #[cfg(feature = "postgres")]
     pub(super) fn run_in_transactions(&self) {
         self.in_transactions.store(true, Relaxed);
     }
