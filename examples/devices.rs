@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The sessions are in the file `sessions.db`, or in the store that `STORE_URL` names: `sqlite://other.db`,
-//! `postgres://user@host/name`, `redis://host`, `memory:`. To run two instances, give both the same `SESSION_SECRET`, and
-//! one of them another `PORT`.
+//! `postgres://user@host/name`, `mysql://user@host/name`, `redis://host`, `memory:`. To run two instances, give both the
+//! same `SESSION_SECRET`, and one of them another `PORT`.
 
 use std::{
     env,
@@ -31,7 +31,7 @@ use session_axum::{
     Error, Flash, Keys, LiveSession, Session, SessionData, SessionLayer, SessionResponseExt, Sessions,
     store::{SessionStore, StoreError, StoreErrorKind},
 };
-use session_stores::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
+use session_stores::{MemoryStore, MySqlStore, PostgresStore, RedisStore, SqliteStore};
 
 /// Returns the application. Only the layer decides where the sessions are kept.
 pub(crate) fn app(layer: SessionLayer) -> Router {
@@ -57,10 +57,15 @@ pub(crate) async fn store(url: &str) -> Result<Arc<dyn SessionStore>, StoreError
             store.migrate().await?;
             Ok(Arc::new(store))
         }
+        Some("mysql" | "mariadb") => {
+            let store = MySqlStore::connect(url).await?;
+            store.migrate().await?;
+            Ok(Arc::new(store))
+        }
         Some("redis") => Ok(Arc::new(RedisStore::connect(url).await?)),
         _ => Err(StoreError::new(
             StoreErrorKind::Refused,
-            "the address of a store begins with memory:, sqlite:, postgres: or redis:",
+            "the address of a store begins with memory:, sqlite:, postgres:, mysql: or redis:",
         )),
     }
 }

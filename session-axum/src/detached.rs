@@ -328,8 +328,16 @@ impl Detached {
         }
         let store = self.store()?;
         let deadline = Instant::now() + store.settings.timeout();
+        let mut turn = None;
         for attempt in 0.. {
             let record = self.record().await?;
+            // After a wait, another request has probably written.
+            if exactly == Exactly::Yes
+                && turn.is_none()
+                && turn.insert(store.turn(&record.key, deadline).await).has_waited
+            {
+                continue;
+            }
             let Some((value, text)) = change(record.entries.get(key))? else { return Ok(None) };
             let mut changes = Changes::default();
             changes.set(key, text);

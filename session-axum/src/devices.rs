@@ -156,6 +156,7 @@ impl Sessions {
         change: &mut impl FnMut(Option<&str>) -> Result<String, Error>,
     ) -> Result<bool, Error> {
         let deadline = Instant::now() + store.settings.timeout();
+        let _turn = store.turn(record_key, deadline).await;
         for attempt in 0.. {
             let now = self.settings.now();
             let Some(record) = store.load(record_key, now).await?.live() else { return Ok(false) };

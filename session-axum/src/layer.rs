@@ -158,8 +158,8 @@ impl SessionLayer {
     /// Keeps each session in a store. The cookie carries only a signed id.
     ///
     /// Use it for sessions that are too large for a cookie, and for log-outs that also end copies of the cookie. The
-    /// crate `session-stores` has stores for memory, `SQLite`, Postgres and Redis. An application that chooses the
-    /// store when it starts passes an `Arc<dyn SessionStore>`.
+    /// crate `session-stores` has stores for memory, `SQLite`, Postgres, MariaDB and Redis. An application that chooses
+    /// the store when it starts passes an `Arc<dyn SessionStore>`.
     ///
     /// The layer removes expired records in the background: see [`SessionLayer::sweep_every`].
     ///

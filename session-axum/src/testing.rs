@@ -26,8 +26,9 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker},
-    time::{Duration, SystemTime},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum_core::{body::Body, response::Response};
@@ -38,10 +39,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
     Clock, Limits, SessionId, decode, encode,
     flash::{Batch, Lists, MessageLists},
-    store::{Changes, RecordKey, Visit, Write},
+    store::{Changes, RecordKey, StoreErrorKind, Visit, Write},
     system_time,
     token::{Frame, IdSecret},
     write_object,
+};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::{block_in_place, unconstrained},
 };
 use tower_service::Service;
 
@@ -49,7 +54,7 @@ use crate::{
     SessionLayer,
     config::Settings,
     engine::StoreClient,
-    error::Error,
+    error::{Error, ErrorKind},
     flash::Message,
     form::{self, Choice, FormValues, IntoErrors},
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
@@ -390,7 +395,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Panics if the operating system returns no random bytes, or if the store fails or does not answer at once.
+    /// Panics in the same cases as [`TestSession::cookies`].
     ///
     /// # Examples
     ///
@@ -547,6 +552,13 @@ impl Client {
             };
             self.jar().insert(CookieKey::of(&cookie), kept);
         }
+    }
+
+    /// Returns all cookies as a `Cookie` header has them.
+    fn all_cookies(&self) -> String {
+        let jar = self.jar();
+        let pairs: Vec<_> = jar.iter().map(|(key, kept)| format!("{}={}", key.name, kept.value)).collect();
+        pairs.join("; ")
     }
 
     fn now(&self) -> u64 {
@@ -710,8 +722,35 @@ impl fmt::Debug for TestResponse {
 /// A session and its flash messages, outside of any request. Use it to prepare the session of a test, or to read what
 /// an application has set.
 ///
-/// It works with every layer except [`SessionLayer::null`], which has no sessions. With [`SessionLayer::stored`] it
-/// needs a store that answers at once, such as `MemoryStore`. With another store it panics.
+/// It works with every layer except [`SessionLayer::null`], which has no sessions.
+///
+/// # With a store
+///
+/// With [`SessionLayer::stored`] the session is also written to the store, and read from it. There are two ways:
+///
+/// - [`saved`](Self::saved) and [`load`](Self::load) are async. They work with every store and in every runtime.
+/// - The other methods block the thread until the store has answered. `MemoryStore` and `SqliteStore` always answer.
+///   Stores that use a socket, such as `PostgresStore` and `RedisStore`, answer only in a runtime with several threads
+///   (`#[tokio::test(flavor = "multi_thread")]`). In the runtime of `#[tokio::test]` alone, the blocked thread is the one
+///   that would read the socket. After two seconds these methods panic there, and outside of a runtime at once.
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+/// # async fn visit(session: Session) -> Result<String, Error> {
+/// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+/// #     session.insert("visits", visits)?;
+/// #     Ok(format!("visit {visits}"))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let layer = SessionLayer::signed(Keys::generate());
+/// let client = Client::new(Router::new().route("/", get(visit)).layer(layer.clone()));
+/// client.enter(&TestSession::new(&layer).insert("visits", 41).saved().await);
+/// assert_eq!(client.get("/").await.text(), "visit 42");
+/// assert_eq!(TestSession::load(&layer, &client).await.get("visits"), Some(42));
+/// # }
+/// ```
 ///
 /// # Examples
 ///
@@ -737,6 +776,10 @@ pub struct TestSession {
     id: SessionId,
     entries: BTreeMap<String, String>,
     flash: Batch,
+    /// The secret that the cookie of a stored session carries.
+    secret: IdSecret,
+    /// Whether the store has the session as it is here.
+    is_saved: bool,
 }
 
 impl TestSession {
@@ -758,7 +801,9 @@ impl TestSession {
     #[must_use]
     pub fn new(layer: &SessionLayer) -> Self {
         let id = SessionId::random().unwrap_or_else(|error| panic!("{error}"));
-        Self { settings: Arc::clone(layer.settings()), id, entries: BTreeMap::new(), flash: Batch::default() }
+        let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
+        let (settings, flash) = (Arc::clone(layer.settings()), Batch::default());
+        Self { settings, id, entries: BTreeMap::new(), flash, secret, is_saved: false }
     }
 
     /// Reads the session and the flash messages from the cookies that a response sets. If the response sets no cookies,
@@ -766,7 +811,7 @@ impl TestSession {
     ///
     /// # Panics
     ///
-    /// Panics if the layer's store fails or does not answer at once.
+    /// Panics if the layer's store fails, or if it [cannot answer here](#with-a-store).
     ///
     /// # Examples
     ///
@@ -800,7 +845,8 @@ impl TestSession {
     ///
     /// # Panics
     ///
-    /// Panics if the layer's store fails or does not answer at once.
+    /// Panics if the layer's store fails, or if it [cannot answer here](#with-a-store). [`load`](Self::load) works
+    /// everywhere.
     ///
     /// # Examples
     ///
@@ -823,9 +869,67 @@ impl TestSession {
     /// ```
     #[must_use]
     pub fn of_client(layer: &SessionLayer, client: &Client) -> Self {
-        let jar = client.jar();
-        let pairs: Vec<_> = jar.iter().map(|(key, kept)| format!("{}={}", key.name, kept.value)).collect();
-        Self::read(layer, &pairs.join("; "))
+        Self::read(layer, &client.all_cookies())
+    }
+
+    /// Does the same as [`of_client`](Self::of_client), with [every store](#with-a-store) and in every runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the layer's store fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn visit(session: Session) -> Result<(), Error> { session.insert("visits", 1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer.clone()));
+    /// client.get("/").await;
+    /// assert_eq!(TestSession::load(&layer, &client).await.get("visits"), Some(1));
+    /// # }
+    /// ```
+    pub async fn load(layer: &SessionLayer, client: &Client) -> Self {
+        Self::load_cookies(layer, &client.all_cookies()).await.unwrap_or_else(|error| store_failed(&error))
+    }
+
+    /// Writes the session to the layer's store, so that its cookies lead to it. Works with [every
+    /// store](#with-a-store) and in every runtime. Call it last: a later [`insert`](Self::insert) is not saved. Does
+    /// nothing if the layer has no store.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the operating system returns no random bytes, or if the store fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # async fn hello(session: Session) -> Result<String, Error> {
+    /// #     Ok(format!("Hello {}", session.get("user")?.unwrap_or_else(|| "stranger".to_owned())))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(hello)).layer(layer.clone()));
+    /// let session = TestSession::new(&layer).insert("user", "ada").saved().await;
+    /// client.enter(&session);
+    /// assert_eq!(client.get("/").await.text(), "Hello ada");
+    /// # }
+    /// ```
+    #[must_use]
+    pub async fn saved(mut self) -> Self {
+        if let Some(store) = self.settings.engine().records()
+            && !self.entries.is_empty()
+        {
+            self.secret = self.store(store, self.settings.now()).await.unwrap_or_else(|error| store_failed(&error));
+            self.is_saved = true;
+        }
+        self
     }
 
     /// Sets the value under a key, and replaces a previous one.
@@ -854,6 +958,7 @@ impl TestSession {
     pub fn insert(mut self, key: &str, value: impl Serialize) -> Self {
         let text = encode(&value).unwrap_or_else(|error| panic!("the value for {key:?} cannot be stored: {error}"));
         self.entries.insert(key.to_owned(), text);
+        self.is_saved = false;
         self
     }
 
@@ -1086,11 +1191,13 @@ impl TestSession {
     /// Returns the names and values of the session's cookies. A session without values has no session cookie, and a
     /// session without messages has no flash cookie.
     ///
-    /// With [`SessionLayer::stored`] each call also writes the session to the store.
+    /// With [`SessionLayer::stored`] each call also writes the session to the store, unless it was
+    /// [`saved`](Self::saved).
     ///
     /// # Panics
     ///
-    /// Panics if the operating system returns no random bytes, or if the store fails or does not answer at once.
+    /// Panics if the operating system returns no random bytes, if the store fails, or if it [cannot answer
+    /// here](#with-a-store).
     ///
     /// # Examples
     ///
@@ -1115,7 +1222,7 @@ impl TestSession {
         if !self.entries.is_empty() {
             let mut body = Frame { id: self.id, created_at: now, issued_at: now }.begin_body(0);
             match self.settings.engine().records() {
-                Some(store) => body.extend_from_slice(self.store(store, now).as_bytes()),
+                Some(store) => body.extend_from_slice(self.stored_secret(store, now).as_bytes()),
                 None => write_object(self.entries.iter().map(|(key, text)| (key.as_str(), text.as_str())), &mut body),
             }
             cookies.push((session_cookie.spec.name().to_owned(), seal(session, &body)));
@@ -1130,40 +1237,103 @@ impl TestSession {
         cookies
     }
 
-    /// Writes the session to the layer's store and returns the secret that the cookie carries.
-    fn store(&self, store: &StoreClient, now: u64) -> IdSecret {
-        let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
+    /// Returns the secret that the cookie carries. Writes the session to the layer's store if it was not saved.
+    fn stored_secret(&self, store: &StoreClient, now: u64) -> IdSecret {
+        if self.is_saved { self.secret.clone() } else { wait_for(self.store(store, now), false) }
+    }
+
+    /// Writes the session to the layer's store, and returns the secret that leads to it: another one if the session was
+    /// there before and has ended.
+    async fn store(&self, store: &StoreClient, now: u64) -> Result<IdSecret, Error> {
         let mut changes = Changes::default();
         self.entries.iter().for_each(|(key, text)| changes.insert(key, text.clone()));
         let Limits { idle, lifetime, visits: _ } = self.settings.config.limits;
         let write = Write::new(&changes, Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) });
-        at_once(store.create(&RecordKey::of_secret(self.id, secret.as_bytes()), write));
-        secret
+        let key = RecordKey::of_secret(self.id, self.secret.as_bytes());
+        match store.create(&key, write).await {
+            Ok(()) => {
+                // If the session was there already, `create` has left it as it was.
+                store.update(&key, write).await?;
+                Ok(self.secret.clone())
+            }
+            Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Refused) => {
+                let secret = IdSecret::random()?;
+                store.create(&RecordKey::of_secret(self.id, secret.as_bytes()), write).await?;
+                Ok(secret)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn read(layer: &SessionLayer, cookies: &str) -> Self {
+        wait_for(Self::load_cookies(layer, cookies), layer.settings().engine().never_waits())
+    }
+
+    async fn load_cookies(layer: &SessionLayer, cookies: &str) -> Result<Self, Error> {
         let mut session = Self::new(layer);
-        let Ok(header) = HeaderValue::try_from(cookies) else { return session };
+        let Ok(header) = HeaderValue::try_from(cookies) else { return Ok(session) };
         let cookies = RequestCookies::One(header);
         let now = session.settings.now();
-        let loaded = at_once(session.settings.engine().load(session.settings.context(&cookies, now)));
+        let loaded = session.settings.engine().load(session.settings.context(&cookies, now)).await?;
         session.id = loaded.session().map_or(session.id, |live| live.frame.id);
+        if let Some(stored) = loaded.stored() {
+            session.secret = stored.secret.clone();
+        }
         let batches = session.settings.flash_cookie.read(&cookies, now).batches;
         session.entries = loaded.entries().iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         batches.into_iter().for_each(|received| session.flash.extend(received.batch));
-        session
+        Ok(session)
     }
 }
 
-/// Returns the result of a store's operation that completes at its first poll.
-fn at_once<T>(answer: impl Future<Output = Result<T, Error>>) -> T {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(answer).poll(&mut context) {
-        Poll::Ready(Ok(answer)) => answer,
-        Poll::Ready(Err(error)) => panic!("the session store failed: {error}"),
-        Poll::Pending => panic!("`TestSession` needs a store that answers at once: use `MemoryStore` in this test"),
+/// Blocks the thread until the store has answered. `never_waits` is for an engine that asks no store, and so needs no
+/// runtime.
+fn wait_for<T>(answer: impl Future<Output = Result<T, Error>>, never_waits: bool) -> T {
+    let result = match Handle::try_current().map(|runtime| (runtime.runtime_flavor(), runtime)) {
+        Ok((RuntimeFlavor::CurrentThread, _)) => park_until(answer, PATIENCE).unwrap_or_else(|| panic!("{NO_ANSWER}")),
+        // The runtime's other threads read the sockets.
+        Ok((_, runtime)) => block_in_place(|| runtime.block_on(answer)),
+        Err(_) if never_waits => park_until(answer, PATIENCE).unwrap_or_else(|| panic!("{NO_ANSWER}")),
+        Err(_) => panic!("{NO_RUNTIME}"),
+    };
+    result.unwrap_or_else(|error| store_failed(&error))
+}
+
+/// Polls a future on this thread, and parks the thread in between. The runtime of this thread does no other work
+/// meanwhile. Returns `None` if the future is not ready in time.
+fn park_until<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut context, deadline) = (Context::from_waker(&waker), Instant::now() + limit);
+    // Without tokio's limit for one task: its end would look like a store that does not answer.
+    let mut future = pin!(unconstrained(future));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        thread::park_timeout(deadline.checked_duration_since(Instant::now())?);
     }
 }
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn store_failed(error: &Error) -> ! {
+    panic!("the session store failed: {error}")
+}
+
+/// The longest wait for a store in a runtime with one thread.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const NO_ANSWER: &str = "the session store did not answer while `TestSession` blocked this thread: \
+                         use `TestSession::new(&layer)..saved().await` and `TestSession::load(&layer, &client).await`, or \
+                         `#[tokio::test(flavor = \"multi_thread\")]`";
+
+const NO_RUNTIME: &str = "`TestSession` needs a tokio runtime for a layer with a store: use `#[tokio::test]`";
 
 impl fmt::Debug for TestSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@ use crate::{
 
 /// A session store: it keeps the data of sessions on the server, for example in a table.
 ///
-/// The crate `session-stores` has four stores, and a test suite for your own: its macro `conformance!` has a test for
+/// The crate `session-stores` has five stores, and a test suite for your own: its macro `conformance!` has a test for
 /// each promise below. Share a store as `Arc<S>`, or choose one at run time as `Arc<dyn SessionStore>`.
 ///
 /// Every store promises:

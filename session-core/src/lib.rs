@@ -49,7 +49,7 @@
 //! If the data is in a store, the cookie carries only an [`IdSecret`](token::IdSecret). The store gets a hash of the
 //! secret in a [`RecordKey`](store::RecordKey), keeps a [`Record`](store::Record), and takes the same changes in a
 //! [`Write`](store::Write). The contract of a store is in the documentation of [`SessionStore`](store::SessionStore).
-//! The crate `session-stores` has four stores, and a test suite for your own.
+//! The crate `session-stores` has five stores, and a test suite for your own.
 //!
 //! # Features
 //!

@@ -10,6 +10,7 @@
 //! | `MemoryStore` | `memory` | in this process, until it ends | development, tests, one process that may lose its sessions |
 //! | `SqliteStore` | `sqlite` | in a file, without a server | one machine, any number of processes |
 //! | `PostgresStore` | `postgres` | in a table of a Postgres database | applications that use Postgres already |
+//! | `MySqlStore` | `mysql` | in a table of a MariaDB or MySQL database | applications that use MariaDB or MySQL already |
 //! | `RedisStore` | `redis` | in a Redis server, one hash for each session | many instances and much traffic |
 //! | `RedisStore::cluster` | `redis-cluster` | in a Redis cluster | more sessions or traffic than one Redis server takes |
 //!
@@ -34,7 +35,7 @@
 //!
 //! # The table
 //!
-//! `SqliteStore` and `PostgresStore` keep sessions in the table `session_records`. Their `migrate` creates it. If your
+//! `SqliteStore`, `PostgresStore` and `MySqlStore` keep sessions in the table `session_records`. Their `migrate` creates it. If your
 //! application has its own migrations, put these statements there instead. No column holds a secret: the secret that
 //! identifies a browser is stored as a hash. The column `data` holds the session's values as plain JSON text.
 #![cfg_attr(feature = "sqlite", doc = "\nSQLite:\n\n```sql")]
@@ -43,16 +44,19 @@
 #![cfg_attr(feature = "postgres", doc = "\nPostgres:\n\n```sql")]
 #![cfg_attr(feature = "postgres", doc = include_str!("sql/postgres.sql"))]
 #![cfg_attr(feature = "postgres", doc = "```")]
+#![cfg_attr(feature = "mysql", doc = "\nMariaDB and MySQL:\n\n```sql")]
+#![cfg_attr(feature = "mysql", doc = include_str!("sql/mysql.sql"))]
+#![cfg_attr(feature = "mysql", doc = "```")]
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `memory` | `MemoryStore` |
-//! | `sqlite`, `postgres` | `SqliteStore`, `PostgresStore`, and `sqlx`, the driver |
+//! | `sqlite`, `postgres`, `mysql` | `SqliteStore`, `PostgresStore`, `MySqlStore`, and `sqlx`, the driver |
 //! | `redis` | `RedisStore`, and `redis`, the driver |
 //! | `redis-cluster`, `redis-sentinel` | `RedisStore::cluster`, `RedisStore::sentinel` |
-//! | `tls` | encrypted connections to Postgres and Redis |
+//! | `tls` | encrypted connections to Postgres, MariaDB and Redis |
 //! | `conformance` | `conformance!` and the module `conformance`: the test suite, and races that count lost updates |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -63,11 +67,13 @@ pub mod conformance;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis_store;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "mysql")]
+pub use sql::MySqlStore;
 #[cfg(feature = "postgres")]
 pub use sql::PostgresStore;
 #[cfg(feature = "sqlite")]
@@ -81,6 +87,6 @@ pub use redis_store::RedisStore;
 #[doc(no_inline)]
 pub use redis;
 /// The driver of the stores in SQL databases.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 #[doc(no_inline)]
 pub use sqlx;

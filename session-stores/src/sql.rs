@@ -1,8 +1,10 @@
-//! Sessions in a table: one implementation for SQLite and Postgres.
+//! Sessions in a table: one implementation for SQLite, Postgres and MariaDB.
 
 mod connections;
 mod dialect;
 mod error;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -21,12 +23,14 @@ use session_core::{
 };
 use tokio::time::{Instant, sleep};
 
+#[cfg(feature = "mysql")]
+pub use self::mysql::MySqlStore;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 use self::{
-    connections::{Connections, Lease},
+    connections::{ATTEMPTS, Connections, Lease, step_aside},
     dialect::{
         Dialect, Value,
         Value::{Bytes, BytesOrNull, Number, Text, TextOrNull},
@@ -34,7 +38,7 @@ use self::{
     row::columns_of,
 };
 
-/// The store inside [`SqliteStore`] and [`PostgresStore`].
+/// The store inside `SqliteStore`, `PostgresStore` and `MySqlStore`.
 struct SqlStore<D: Dialect> {
     connections: Arc<Connections<D>>,
 }
@@ -65,20 +69,20 @@ impl<D: Dialect> SqlStore<D> {
         let mut lease = self.connections.to_write().await?;
         // The user may not be allowed to create tables, if another user has created this one.
         if lease.rows(statements::READ, &[Bytes(&[])]).await.is_ok() {
-            lease.give_back();
+            lease.give_back().await?;
             return Ok(());
         }
         lease.begin().await?;
         let made = make_table(&mut lease).await;
         lease.end(made).await?;
-        lease.give_back();
+        lease.give_back().await?;
         Ok(())
     }
 
     async fn load(&self, key: &RecordKey, now: u64) -> Result<Lookup, StoreError> {
         let mut lease = self.connections.to_read().await?;
         let lookup = lease.look_for(statements::READ, key, now).await?;
-        lease.give_back();
+        lease.give_back().await?;
         Ok(lookup)
     }
 
@@ -93,7 +97,7 @@ impl<D: Dialect> SqlStore<D> {
             let found = lease.rows(statements::look_up(part.len()), &statements::padded(&hashes)).await?;
             rows.extend(found.into_iter().map(|row| (row.key().to_vec(), row)));
         }
-        lease.give_back();
+        lease.give_back().await?;
         let lookup = |key: &RecordKey| match rows.get(key.hash().as_slice()) {
             Some(row) => row.clone().into_lookup(key.id(), now).unwrap_or(Lookup::Unknown),
             None => Lookup::Unknown,
@@ -115,12 +119,21 @@ impl<D: Dialect> SqlStore<D> {
             TextOrNull(write.changes.label()),
         ];
         let mut lease = self.connections.to_write().await?;
-        let created = lease.execute(statements::CREATE, &values).await? > 0;
+        let created = match D::REPLACE {
+            None => lease.execute(D::CREATE, &values).await? > 0,
+            Some(replace) => lease.insert(D::CREATE, &values).await? || lease.execute(replace, &values).await? > 0,
+        };
         // There is a row: the result of an earlier attempt of this operation, or a tombstone.
-        if !created && let Lookup::Ended(_) = lease.look_for(statements::READ, key, write.visit.now).await? {
-            return Err(StoreError::new(StoreErrorKind::Refused, "the session has ended"));
+        if !created {
+            match lease.look_for(statements::READ, key, write.visit.now).await? {
+                Lookup::Ended(_) => return Err(StoreError::new(StoreErrorKind::Refused, "the session has ended")),
+                // Either another record has the id: then this returns the error. Or the expired record was swept after
+                // the first attempt: then this creates the record.
+                Lookup::Unknown if D::REPLACE.is_some() => drop(lease.execute(D::CREATE, &values).await?),
+                _ => {}
+            }
         }
-        lease.give_back();
+        lease.give_back().await?;
         Ok(())
     }
 
@@ -135,19 +148,17 @@ impl<D: Dialect> SqlStore<D> {
     /// Updates or renames a record: optimistically with one statement, or else in a transaction.
     async fn write(&self, step: Step<'_>) -> Result<Updated, StoreError> {
         let mut lease = self.connections.to_write().await?;
-        // Usually no other request has written since this one read the record. Then its version is still the same, and
-        // one statement with `version = ..` in its WHERE clause does all the work, in one round trip and without a
-        // lock. If it changes no row, the record has another version or is gone: only then a transaction locks the
-        // record, reads it again, and applies the changes to what is there now.
-        let hoped = match step.write.base {
-            Some(read) => step.replace(&mut lease, read).await?,
-            None => None,
-        };
-        let updated = match hoped {
-            Some(updated) => updated,
-            None => step.settle(&mut lease).await?,
-        };
-        lease.give_back();
+        // A deadlock can end the transaction of a step. Then the step has changed nothing, and is taken again.
+        let mut updated = step.take(&mut lease).await;
+        for attempt in 1..ATTEMPTS {
+            if updated.is_ok() || !lease.has_given_way() {
+                break;
+            }
+            step_aside(attempt).await;
+            updated = step.take(&mut lease).await;
+        }
+        let updated = updated?;
+        lease.give_back().await?;
         Ok(updated)
     }
 
@@ -159,7 +170,7 @@ impl<D: Dialect> SqlStore<D> {
             // The statement skips a record of another format. Reading that record returns the error.
             lease.look_for(statements::READ, key, visit.now).await?;
         }
-        lease.give_back();
+        lease.give_back().await?;
         Ok(touched)
     }
 
@@ -185,7 +196,7 @@ impl<D: Dialect> SqlStore<D> {
         let mut lease = self.connections.to_read().await?;
         let values = [Number(now), Text(owner.name), Text(owner.application), Number(limit)];
         let infos = lease.infos(statements::LIST, &values).await?;
-        lease.give_back();
+        lease.give_back().await?;
         Ok(infos)
     }
 
@@ -199,7 +210,7 @@ impl<D: Dialect> SqlStore<D> {
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let mut lease = self.connections.to_read().await?;
         let sessions = lease.infos(statements::ALL, &[Number(now), Bytes(after), Number(PAGE)]).await?;
-        lease.give_back();
+        lease.give_back().await?;
         let is_full = sessions.len() as u64 == PAGE;
         let next = sessions.last().filter(|_| is_full).map(|last| Cursor::new(last.key.id().to_string()));
         Ok(Page { sessions, next })
@@ -222,7 +233,7 @@ impl<D: Dialect> SqlStore<D> {
         let (name, application) = (Text(owner.name), Text(owner.application));
         let values = [Number(now), name, application, Number(known_until(now)), Bytes(id), Number(spared.newest)];
         if spared.newest == 0 {
-            return self.change(statements::END_BY_OWNER, &values[..5]).await;
+            return self.change(D::END_BY_OWNER, &values[..5]).await;
         }
         // The statement chooses the rows before it locks them. A session that is renamed in between has another key then
         // and is left out, so the sessions are counted again.
@@ -240,7 +251,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn read_number(&self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut lease = self.connections.to_read().await?;
         let number = lease.number(statement, values).await?;
-        lease.give_back();
+        lease.give_back().await?;
         Ok(number)
     }
 
@@ -253,7 +264,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn change(&self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut lease = self.connections.to_write().await?;
         let changed = lease.execute(statement, values).await?;
-        lease.give_back();
+        lease.give_back().await?;
         Ok(changed)
     }
 }
@@ -273,6 +284,21 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    async fn take<D: Dialect>(&self, lease: &mut Lease<'_, D>) -> Result<Updated, StoreError> {
+        // Usually no other request has written since this one read the record. Then its version is still the same, and
+        // one statement with `version = ..` in its WHERE clause does all the work, in one round trip and without a
+        // lock. If it changes no row, the record has another version or is gone: only then a transaction locks the
+        // record, reads it again, and applies the changes to what is there now.
+        let hoped = match self.write.base {
+            Some(read) => self.replace(lease, read).await?,
+            None => None,
+        };
+        match hoped {
+            Some(updated) => Ok(updated),
+            None => self.settle(lease).await,
+        }
+    }
+
     /// Writes the changed `record`. Returns `None` if the stored record has another version, or is gone.
     async fn replace<D: Dialect>(
         &self,
@@ -377,10 +403,14 @@ impl Step<'_> {
 }
 
 async fn make_table<D: Dialect>(lease: &mut Lease<'_, D>) -> Result<(), StoreError> {
-    lease.run(D::ALONE).await?;
+    if let Some(alone) = D::ALONE {
+        lease.run(alone).await?;
+    }
     // Another process may have changed the table while this one waited for it.
-    if lease.number(D::FORMER_TABLE, &[]).await? > 0 {
-        lease.run(D::UPGRADE).await?;
+    if let Some(upgrade) = D::UPGRADE
+        && lease.number(upgrade.is_due, &[]).await? > 0
+    {
+        lease.run(upgrade.script).await?;
     }
     lease.run(D::SCHEMA).await
 }

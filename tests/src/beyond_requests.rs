@@ -203,6 +203,7 @@ macro_rules! each_store {
         each_store! { @ memory: Shared::memory() => $($test)+ }
         each_store! { @ sqlite: Shared::Backend(Backend::sqlite()) => $($test)+ }
         each_store! { @ postgres: Shared::Backend(Backend::postgres().await) => $($test)+ }
+        each_store! { @ mariadb: Shared::Backend(Backend::mariadb().await) => $($test)+ }
         each_store! { @ redis: Shared::Backend(Backend::redis()) => $($test)+ }
     };
     (@ $name:ident: $shared:expr => $($test:ident)+) => {

@@ -564,6 +564,10 @@ mod postgres {
     super::suite!(async { super::kept_by(super::Backend::postgres().await).await });
 }
 
+mod mariadb {
+    super::suite!(async { super::kept_by(super::Backend::mariadb().await).await });
+}
+
 mod redis {
     super::suite!(super::kept_by(super::Backend::redis()));
 }

@@ -134,6 +134,11 @@ mod in_stores {
     }
 
     #[tokio::test]
+    async fn random_plays_of_sessions_in_mariadb() {
+        assert_all_hold_at("MariaDB", Backend::mariadb().await).await;
+    }
+
+    #[tokio::test]
     async fn random_plays_of_sessions_in_redis() {
         assert_all_hold_at("Redis", Backend::redis()).await;
     }

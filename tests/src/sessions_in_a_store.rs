@@ -2,12 +2,15 @@
 
 mod devices;
 mod faults;
+mod floods;
+mod forged;
 mod instances;
 mod outages;
 mod owners;
 mod races;
 mod revocations;
 mod round_trips;
+mod running;
 mod sweeping;
 
 use std::time::Duration;

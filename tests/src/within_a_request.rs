@@ -421,6 +421,31 @@ async fn a_save_that_is_kept_and_not_polled_does_not_hold_back_the_response() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_update_that_is_kept_and_not_polled_only_delays_those_of_other_requests() {
+    type Update = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send>>;
+    let kept: Arc<Mutex<Option<Update>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let handler = move |session: Session| async move {
+        let mut update: Update =
+            Box::pin(async move { session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1).await });
+        let is_first = keep.lock().unwrap().is_none();
+        if is_first {
+            assert!(poll_fn(|context| Poll::Ready(update.as_mut().poll(context).is_pending())).await);
+            *keep.lock().unwrap() = Some(update);
+            return Ok(String::new());
+        }
+        let began = Instant::now();
+        let count = update.await?;
+        assert!(began.elapsed() < Duration::from_millis(2_500));
+        Ok::<_, Error>(count.to_string())
+    };
+    let site = Site::new(handler).await;
+    site.store.fail_after_load(Fault::Hang, 1);
+    assert_eq!(site.client.get("/try").await.status(), StatusCode::OK);
+    assert_eq!(site.text("/try").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_update_that_never_comes_first_is_an_error_within_the_stores_timeout() {
     async fn update(session: Session) -> impl IntoResponse {
         let began = Instant::now();

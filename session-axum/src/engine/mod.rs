@@ -7,6 +7,7 @@ mod revocations;
 mod store_client;
 mod store_settings;
 mod stored;
+mod turns;
 mod watch;
 
 use std::time::Duration;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout, timeout_at};
 
 use super::{
     store_settings::StoreSettings,
+    turns::{Turn, Turns},
     watch::{Link, Watcher},
 };
 use crate::error::{Chain, Error};
@@ -39,6 +40,7 @@ pub(crate) struct StoreClient {
     pub(crate) application: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
     is_swept: Arc<AtomicBool>,
+    turns: Turns,
     watcher: Arc<Watcher>,
 }
 
@@ -53,6 +55,7 @@ impl StoreClient {
             application: "".into(),
             clock: Arc::new(SystemClock),
             is_swept: Arc::default(),
+            turns: Turns::default(),
             watcher: Arc::default(),
         }
     }
@@ -80,6 +83,11 @@ impl StoreClient {
         // request's write.
         let times = if write.only_if_unchanged { Once } else { Twice };
         self.ask(times, || self.inner.update(key, self.ours(write))).await
+    }
+
+    /// Waits until no other request of this process updates the record, at most until the deadline.
+    pub(crate) async fn turn(&self, key: &RecordKey, deadline: Instant) -> Turn {
+        self.turns.wait(key, deadline).await
     }
 
     pub(crate) async fn touch(&self, key: &RecordKey, visit: Visit) -> Result<bool, Error> {
@@ -141,18 +149,25 @@ impl StoreClient {
     /// Returns the store's answer, or an error if there is no answer before the deadline.
     async fn ask<'a, T>(&self, times: Times, operation: impl Fn() -> StoreFuture<'a, T>) -> Result<T, Error> {
         self.keep_swept();
-        let deadline = Instant::now() + self.settings.timeout();
+        let (began, limit) = (std::time::Instant::now(), self.settings.timeout());
+        let deadline = Instant::now() + limit;
+        let mut first_error = None;
         let attempts = async {
             match operation().await {
                 Err(error) if error.kind() == StoreErrorKind::Unavailable && times == Twice => {
+                    first_error = Some(error);
                     sleep(PAUSE).await;
                     operation().await
                 }
                 answer => answer,
             }
         };
-        let answer = timeout_at(deadline, attempts).await;
-        answer.unwrap_or_else(|late| Err(StoreError::new(StoreErrorKind::Unavailable, late))).map_err(Error::from)
+        let answer = match timeout_at(deadline, attempts).await {
+            Ok(answer) => answer,
+            // The error of the first attempt names the server and the cause.
+            Err(_) => Err(first_error.unwrap_or_else(|| no_answer(limit, began.elapsed()))),
+        };
+        answer.map_err(Error::from)
     }
 
     /// Starts a task that removes expired records at intervals, unless such a task is already running. The task ends
@@ -178,14 +193,21 @@ impl StoreClient {
 
 /// Removes expired records once.
 async fn sweep(store: &dyn SessionStore, now: u64) {
+    let began = std::time::Instant::now();
     let swept = timeout(SWEEP_LIMIT, store.delete_expired(now)).await;
-    match swept.unwrap_or_else(|late| Err(StoreError::new(StoreErrorKind::Unavailable, late))) {
+    match swept.unwrap_or_else(|_| Err(no_answer(SWEEP_LIMIT, began.elapsed()))) {
         Ok(removed) => tracing::debug!(removed, "expired sessions were removed"),
         Err(error) => {
             let error = Error::from(error);
             tracing::warn!(error = %Chain(&error), "expired records could not be removed; the next sweep tries again");
         }
     }
+}
+
+/// Returns the error of an operation that had no answer in time. `waited` is the time by the clock on the wall.
+fn no_answer(limit: Duration, waited: Duration) -> StoreError {
+    let why = if waited < limit / 2 { PAUSED } else { "" };
+    StoreError::new(StoreErrorKind::Unavailable, format!("it did not answer within {limit:?}{why}"))
 }
 
 /// A guard of the task. When the task ends, for example with its runtime, the guard notes that another task may start.
@@ -204,6 +226,9 @@ enum Times {
     Twice,
 }
 use Times::{Once, Twice};
+
+const PAUSED: &str = ", because the clock of this Tokio runtime is paused (`start_paused`) and goes on at once: let the clock \
+                      run, or use `MemoryStore` in this test";
 
 /// The pause before the second attempt. During the pause, the store can replace a broken connection.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{LoadedRequest, Request, SessionState};
 use crate::{
-    engine::{ExactWrite, Saved},
+    engine::{ExactWrite, Saved, StoreClient},
     error::Error,
     state::{
         loaded::Loaded,
@@ -92,8 +92,8 @@ impl LoadedRequest {
         key: &str,
         change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
     ) -> Result<T, Error> {
-        if self.settings().engine().records().is_some()
-            && let Some(value) = Box::pin(self.update_record(key, change)).await?
+        if let Some(store) = self.settings().engine().records()
+            && let Some(value) = Box::pin(self.update_record(store, key, change)).await?
         {
             return Ok(value);
         }
@@ -103,6 +103,7 @@ impl LoadedRequest {
     /// Updates a record in the store at once. Returns `None` if the session has no record yet.
     async fn update_record<T>(
         &self,
+        store: &StoreClient,
         key: &str,
         change: &mut impl FnMut(Option<&str>) -> Result<(T, String), Error>,
     ) -> Result<Option<T>, Error> {
@@ -110,11 +111,17 @@ impl LoadedRequest {
         let _turn = self.0.turn().await?;
         self.finish_saving().await?;
         let deadline = Instant::now() + engine.timeout();
+        let mut turn = None;
         for attempt in 0.. {
             let now = self.settings().now();
             let (loaded, staged) = self.stage(|session| (session.loaded.clone(), session.staged.clone()))?;
             let Some(stored) = loaded.stored().filter(|_| !staged.changes.clears()) else { return Ok(None) };
-            if stored.is_current {
+            let has_waited = match turn {
+                Some(_) => false,
+                None => turn.insert(store.turn(&stored.record.key, deadline).await).has_waited,
+            };
+            // After a wait, another request has probably written.
+            if stored.is_current && !has_waited {
                 let (value, text) = change(staged.changes.get(loaded.entries(), key))?;
                 let mut only = Changes::default();
                 only.set(key, text);

@@ -1,23 +1,27 @@
 //! The connections, and the queue of operations that wait for one.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use session_core::store::{Lookup, RecordKey, SessionInfo, StoreError};
+use session_core::store::{Lookup, RecordKey, SessionInfo, StoreError, StoreErrorKind};
 use sqlx::{
     Pool,
     pool::{PoolConnection, PoolOptions},
 };
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
-    dialect::{Dialect, Options, Value},
-    error::{gave_way, is_lost, store_error, unreachable},
+    dialect::{Dialect, Options, Persistence, Value},
+    error::{exhausted_pool, gave_way, is_lost, paused_clock, store_error, unreachable},
     row::{InfoRow, RecordRow},
 };
 
@@ -34,6 +38,9 @@ pub(super) struct Connections<D: Dialect> {
     writers: Option<Semaphore>,
     /// The idle connections, the last used one at the end. `None` if the application uses the pool too.
     kept: Option<Mutex<Vec<Kept<D>>>>,
+    /// Whether each operation is a transaction. A pooler gives another connection of the database to each transaction, so
+    /// two statements meet on one connection only within a transaction.
+    in_transactions: AtomicBool,
 }
 
 struct Kept<D: Dialect> {
@@ -46,13 +53,31 @@ struct Kept<D: Dialect> {
 impl<D: Dialect> Connections<D> {
     /// Opens a pool for this store alone, and its first connection.
     pub(super) async fn open(options: Options<D>, most: u32) -> Result<Self, StoreError> {
-        let pool = PoolOptions::new().max_connections(most).acquire_timeout(AT_START).connect_lazy_with(options);
-        let connections = Self::new(pool, Some(Mutex::default()));
-        match connections.pool.acquire().await {
-            Ok(connection) => connections.keep(connection, Instant::now()),
-            Err(error) => return Err(connections.error(error).await),
+        let connections = Self::lazy(options, most)?;
+        let began = Instant::now();
+        match timeout(AT_START, connections.pool.acquire()).await {
+            Ok(Ok(connection)) => connections.keep(connection, Instant::now()),
+            Ok(Err(error)) => return Err(connections.error(error, began).await),
+            Err(_) => return Err(connections.error(sqlx::Error::PoolTimedOut, began).await),
         }
         Ok(connections)
+    }
+
+    /// Makes a pool for this store alone. The first operation opens the first connection.
+    pub(super) fn lazy(options: Options<D>, most: u32) -> Result<Self, StoreError> {
+        if Handle::try_current().is_err() {
+            return Err(StoreError::new(StoreErrorKind::Refused, NO_RUNTIME));
+        }
+        let mut pool = PoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
+        if let Some(script) = D::ON_CONNECT {
+            pool = pool.after_connect(|connection, _| Box::pin(D::run(connection, script)));
+        }
+        Ok(Self::new(pool.connect_lazy_with(options), Some(Mutex::default())))
+    }
+
+    /// Runs each operation in a transaction from now on, for a pooler that gives another connection to each.
+    pub(super) fn run_in_transactions(&self) {
+        self.in_transactions.store(true, Relaxed);
     }
 
     /// Uses a pool that the application uses too.
@@ -62,7 +87,8 @@ impl<D: Dialect> Connections<D> {
 
     fn new(pool: Pool<D>, kept: Option<Mutex<Vec<Kept<D>>>>) -> Self {
         let turns = Semaphore::new(pool.options().get_max_connections() as usize);
-        Self { pool, turns, writers: D::ONE_WRITER.then(|| Semaphore::new(1)), kept }
+        let writers = D::ONE_WRITER.then(|| Semaphore::new(1));
+        Self { pool, turns, writers, kept, in_transactions: AtomicBool::new(false) }
     }
 
     pub(super) async fn to_read(&self) -> Result<Lease<'_, D>, StoreError> {
@@ -84,25 +110,31 @@ impl<D: Dialect> Connections<D> {
         &'a self,
         lease: impl Future<Output = Result<Lease<'a, D>, sqlx::Error>>,
     ) -> Result<Lease<'a, D>, StoreError> {
+        let began = Instant::now();
         let error = match timeout(PATIENCE, lease).await {
             Ok(Ok(lease)) => return Ok(lease),
             Ok(Err(error)) => error,
             Err(_) => sqlx::Error::PoolTimedOut,
         };
-        Err(self.error(error).await)
+        Err(self.error(error, began).await)
     }
 
-    /// Returns the error of an operation that got no connection. After a timeout, asks the operating system for the
-    /// reason.
-    async fn error(&self, error: sqlx::Error) -> StoreError {
+    /// Returns the error of an operation that got no connection since `began`. After a timeout, asks the operating system
+    /// for the reason.
+    async fn error(&self, error: sqlx::Error, began: Instant) -> StoreError {
         let options = self.pool.connect_options();
         let place = D::place(&options);
-        if let sqlx::Error::PoolTimedOut = error
-            && let Ok(Some(obstacle)) = timeout(PROBE, D::obstacle(&options)).await
-        {
-            return unreachable(obstacle, &place);
+        if !matches!(error, sqlx::Error::PoolTimedOut) {
+            return store_error(&error, &place);
         }
-        store_error(&error, &place)
+        if began.elapsed() < PATIENCE / 2 {
+            return paused_clock(&place);
+        }
+        match timeout(PROBE, D::obstacle(&options)).await {
+            Ok(Some(obstacle)) => unreachable(obstacle, &place),
+            Ok(None) if self.kept.is_none() => exhausted_pool(&place),
+            _ => store_error(&error, &place),
+        }
     }
 
     async fn lease<'a>(&'a self, writing: Option<SemaphorePermit<'a>>) -> Result<Lease<'a, D>, sqlx::Error> {
@@ -111,7 +143,16 @@ impl<D: Dialect> Connections<D> {
             Some(kept) => (kept.connection, kept.tested),
             None => (self.pool.acquire().await?, Instant::now()),
         };
-        Ok(Lease { connection: Some(connection), tested, in_transaction: false, home: self, _turns: (turn, writing) })
+        Ok(Lease {
+            connection: Some(connection),
+            tested,
+            in_transaction: false,
+            is_implicit: false,
+            gave_way: false,
+            is_waiting: false,
+            home: self,
+            _turns: (turn, writing),
+        })
     }
 
     fn store_error(&self, error: &sqlx::Error) -> StoreError {
@@ -154,11 +195,17 @@ impl<D: Dialect> Drop for Connections<D> {
 }
 
 /// A connection for one operation. If the operation ends early (by an error, or because its future was dropped), the
-/// pool tests the connection, or closes it if a transaction is open.
+/// pool tests the connection. If a transaction is open, or sqlx cannot skip an unread answer, the connection is closed.
 pub(super) struct Lease<'a, D: Dialect> {
     connection: Option<PoolConnection<D>>,
     tested: Instant,
     in_transaction: bool,
+    /// Whether the open transaction is there only because each operation is one.
+    is_implicit: bool,
+    /// Whether the database gave up the last transaction because of another one.
+    gave_way: bool,
+    /// Whether a statement was sent and its answer has not come.
+    is_waiting: bool,
     home: &'a Connections<D>,
     _turns: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
 }
@@ -167,19 +214,94 @@ impl<D: Dialect> Lease<'_, D> {
     /// Runs the statement, and returns how many rows it changed. Outside of a transaction, a statement that the database
     /// gave up because of another one (a deadlock) is tried again.
     pub(super) async fn execute(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        for _ in 1..ATTEMPTS {
-            let result = D::execute(self.connection()?, statement, values).await;
-            match result {
-                Err(error) if gave_way(&error) && !self.in_transaction => {}
-                result => return self.checked(result),
-            }
-        }
-        let result = D::execute(self.connection()?, statement, values).await;
+        let result = self.attempt(statement, values).await?;
         self.checked(result)
     }
 
+    /// Runs a statement that inserts a row, and returns whether it did. It does not if the table has a row with the same
+    /// key or the same id.
+    pub(super) async fn insert(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<bool, StoreError> {
+        match self.attempt(statement, values).await? {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                self.roll_back().await?;
+                self.checked(Ok(false))
+            }
+            result => self.checked(result).map(|inserted| inserted > 0),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Result<u64, sqlx::Error>, StoreError> {
+        for attempt in 1..ATTEMPTS {
+            match self.execute_once(statement, values).await? {
+                Err(error) if gave_way(&error) && !self.is_in_transaction() => {
+                    self.roll_back().await?;
+                    step_aside(attempt).await;
+                }
+                result => return Ok(result),
+            }
+        }
+        self.execute_once(statement, values).await
+    }
+
+    async fn execute_once(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Result<u64, sqlx::Error>, StoreError> {
+        let persistence = self.prepare().await?;
+        Ok(D::execute(self.connection()?, statement, values, persistence).await)
+    }
+
+    async fn fetch(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<D::Row>, StoreError> {
+        let persistence = self.prepare().await?;
+        let rows = D::fetch(self.connection()?, statement, values, persistence).await;
+        self.checked(rows)
+    }
+
+    /// Begins the transaction that each operation is, if it has to be one. Returns whether the database may keep prepared
+    /// statements: behind a pooler, the next transaction may have another connection.
+    async fn prepare(&mut self) -> Result<Persistence, StoreError> {
+        if !self.home.in_transactions.load(Relaxed) {
+            return Ok(Persistence::Kept);
+        }
+        if !self.in_transaction {
+            (self.in_transaction, self.is_implicit) = (true, true);
+            self.run_now(D::BEGIN).await?;
+        }
+        Ok(Persistence::Once)
+    }
+
+    /// Ends the transaction that an operation is.
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        if self.is_implicit {
+            self.run_now("COMMIT").await?;
+            (self.in_transaction, self.is_implicit) = (false, false);
+        }
+        Ok(())
+    }
+
+    /// Gives the transaction up that an operation is, after a statement failed in it. The next statement begins another.
+    async fn roll_back(&mut self) -> Result<(), StoreError> {
+        if self.is_implicit {
+            self.run_now("ROLLBACK").await?;
+            (self.in_transaction, self.is_implicit) = (false, false);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a transaction is open that has several statements.
     pub(super) const fn is_in_transaction(&self) -> bool {
-        self.in_transaction
+        self.in_transaction && !self.is_implicit
+    }
+
+    /// Returns whether the database gave up the last transaction because of another one, and forgets it. The transaction
+    /// has changed nothing and can be tried again.
+    pub(super) const fn has_given_way(&mut self) -> bool {
+        std::mem::replace(&mut self.gave_way, false) && !self.is_in_transaction()
     }
 
     /// Looks for the row of a key.
@@ -202,8 +324,7 @@ impl<D: Dialect> Lease<'_, D> {
         statement: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<RecordRow>, StoreError> {
-        let rows = D::fetch(self.connection()?, statement, values).await;
-        let rows = self.checked(rows)?.iter().map(D::record).collect::<Result<Vec<_>, _>>();
+        let rows = self.fetch(statement, values).await?.iter().map(D::record).collect::<Result<Vec<_>, _>>();
         self.checked(rows)
     }
 
@@ -212,49 +333,60 @@ impl<D: Dialect> Lease<'_, D> {
         statement: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<SessionInfo>, StoreError> {
-        let rows = D::fetch(self.connection()?, statement, values).await;
-        let rows = self.checked(rows)?.iter().map(D::info).collect::<Result<Vec<_>, _>>();
+        let rows = self.fetch(statement, values).await?.iter().map(D::info).collect::<Result<Vec<_>, _>>();
         self.checked(rows)?.into_iter().map(InfoRow::into_info).collect()
     }
 
     /// Reads one number; 0 if there is no row.
     pub(super) async fn number(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        let rows = D::fetch(self.connection()?, statement, values).await;
-        let number = self.checked(rows)?.first().map(D::number).transpose();
+        let number = self.fetch(statement, values).await?.first().map(D::number).transpose();
         Ok(self.checked(number)?.unwrap_or_default().try_into().unwrap_or_default())
     }
 
+    /// Runs several statements without values.
     pub(super) async fn run(&mut self, script: &'static str) -> Result<(), StoreError> {
+        self.prepare().await?;
+        self.run_now(script).await
+    }
+
+    async fn run_now(&mut self, script: &'static str) -> Result<(), StoreError> {
         let result = D::run(self.connection()?, script).await;
         self.checked(result)
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+        self.commit().await?;
         self.in_transaction = true;
-        self.execute(D::BEGIN, &[]).await.map(drop)
+        self.run_now(D::BEGIN).await
     }
 
     /// Commits after a success, and rolls back after an error.
     pub(super) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let ended = self.execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[]).await;
+        let ended = self.run_now(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
         self.in_transaction = ended.is_err();
         let value = result?;
-        ended.map(|_| value)
+        ended.map(|()| value)
     }
 
     /// Gives the connection back after an operation that ended well.
-    pub(super) fn give_back(mut self) {
+    pub(super) async fn give_back(mut self) -> Result<(), StoreError> {
+        self.commit().await?;
         if let Some(connection) = self.connection.take() {
             self.home.keep(connection, self.tested);
         }
+        Ok(())
     }
 
+    /// Returns the connection for a statement. [`checked`](Self::checked) takes the answer.
     fn connection(&mut self) -> Result<&mut D::Connection, StoreError> {
+        self.is_waiting = true;
         self.connection.as_deref_mut().ok_or_else(|| self.home.store_error(&sqlx::Error::PoolClosed))
     }
 
-    fn checked<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        self.is_waiting = false;
         result.map_err(|error| {
+            self.gave_way |= self.is_in_transaction() && gave_way(&error);
             if is_lost(&error) {
                 self.home.keep_none();
             }
@@ -266,7 +398,7 @@ impl<D: Dialect> Lease<'_, D> {
 impl<D: Dialect> Drop for Lease<'_, D> {
     fn drop(&mut self) {
         if let Some(connection) = &mut self.connection
-            && self.in_transaction
+            && (self.in_transaction || (self.is_waiting && !D::OUTLIVES_DROPS))
         {
             connection.close_on_drop();
         }
@@ -280,8 +412,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// The longest wait for the operating system's reason why no connection can be opened.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// The longest wait for the first connection: an application may start together with its database.
-const AT_START: Duration = Duration::from_secs(10);
+/// The longest wait for the first connection.
+const AT_START: Duration = Duration::from_millis(2_500);
+
+const NO_RUNTIME: &str = "connections need a Tokio runtime: make the store inside of `#[tokio::main]`";
 
 /// The longest idle time after which a connection is used without a test.
 const TRUSTED: Duration = Duration::from_secs(30);
@@ -289,5 +423,15 @@ const TRUSTED: Duration = Duration::from_secs(30);
 /// The longest time that a connection stays out of the pool. The pool closes old connections.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// How often a statement is tried that the database gives up because of others.
-const ATTEMPTS: u32 = 5;
+/// How often a statement or a transaction is tried that the database gives up because of others.
+pub(super) const ATTEMPTS: u32 = 10;
+
+/// Waits for a short random time, which grows with each attempt, so that two transactions do not meet again and again.
+pub(super) async fn step_aside(attempt: u32) {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let longest = 1_000 << attempt.min(LONGEST_PAUSE);
+    sleep(Duration::from_micros(u64::from(nanos / 64) % longest)).await;
+}
+
+/// The exponent of the longest pause: 2^5 ms, which is 32 ms.
+const LONGEST_PAUSE: u32 = 5;

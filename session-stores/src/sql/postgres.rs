@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr as _};
 use session_core::{
     SessionId,
     store::{
-        Cursor, End, Lookup, Owner, Page, RecordKey, SessionInfo, SessionStore, Spared, StoreError, StoreFuture,
-        Updated, Visit, Write,
+        Cursor, End, Lookup, Owner, Page, RecordKey, SessionInfo, SessionStore, Spared, StoreError, StoreErrorKind,
+        StoreFuture, Updated, Visit, Write,
     },
 };
 use sqlx::{PgPool, Postgres, postgres::PgConnectOptions};
@@ -76,8 +76,7 @@ store! {
 impl PostgresStore {
     /// Connects to the database at this address, with a pool of at most ten connections.
     ///
-    /// The first connection is tried for up to ten seconds, because an application may start together with its
-    /// database. [`migrate`](Self::migrate) creates the table.
+    /// If the database does not answer, the error comes within three seconds. [`migrate`](Self::migrate) creates the table.
     ///
     /// # Errors
     ///
@@ -102,9 +101,65 @@ impl PostgresStore {
     /// # }
     /// ```
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error, "Postgres"))?;
-        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
+        Ok(Self(SqlStore::new(Connections::open(options(address)?, CONNECTIONS).await?)))
+    }
+
+    /// Makes a store for the database at this address without connecting to it: the first operation connects. Use it for an
+    /// application that starts before its database. Call it inside of a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the address
+    /// is not valid, or if there is no runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::PostgresStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::connect_lazy("postgres://shop@db.internal/shop")?;
+    /// assert!(PostgresStore::connect_lazy("redis://localhost").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_lazy(address: &str) -> Result<Self, StoreError> {
+        Ok(Self(SqlStore::new(Connections::lazy(options(address)?, CONNECTIONS)?)))
+    }
+
+    /// Makes the store work behind `PgBouncer` in transaction mode, and behind other poolers that give each transaction
+    /// another connection.
+    ///
+    /// Each operation is then a transaction of its own and prepares its statements anew. An operation takes four round trips
+    /// in place of one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::PostgresStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::connect_lazy("postgres://shop@pgbouncer.internal:6432/shop")?.pooled_by_pgbouncer();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn pooled_by_pgbouncer(self) -> Self {
+        self.0.connections.run_in_transactions();
+        self
     }
 }
+
+fn options(address: &str) -> Result<PgConnectOptions, StoreError> {
+    if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_ADDRESS));
+    }
+    let options = PgConnectOptions::from_str(address).map_err(|error| store_error(&error, "Postgres"))?;
+    // The store has no floats, and PgBouncer refuses this setting.
+    Ok(options.extra_float_digits(None))
+}
+
+// Without the address: it may hold a password.
+const ANOTHER_ADDRESS: &str = "the address of a Postgres server begins with `postgres://` or `postgresql://`";
 
 const CONNECTIONS: u32 = 10;

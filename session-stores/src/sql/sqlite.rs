@@ -1,6 +1,6 @@
 //! The store in an SQLite file: `SqliteStore`.
 
-use std::{fmt, str::FromStr as _, time::Duration};
+use std::{fmt, fs::OpenOptions, path::Path, str::FromStr as _, time::Duration};
 
 use session_core::{
     SessionId,
@@ -84,7 +84,8 @@ store! {
 }
 
 impl SqliteStore {
-    /// Opens the file at this address, and creates it if it does not exist.
+    /// Opens the file at this address, and creates it if it does not exist. On Unix, a new file can only be read and
+    /// written by the user of this process.
     ///
     /// An address is `sqlite://sessions.db` for a path relative to the working directory, or
     /// `sqlite:///var/lib/shop/sessions.db` for an absolute one. [`migrate`](Self::migrate) creates the table.
@@ -113,21 +114,55 @@ impl SqliteStore {
     /// # }
     /// ```
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        if is_of_another_database(address) {
-            return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_DATABASE));
-        }
-        let options =
-            SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error, "the SQLite file"))?;
-        if is_in_memory(address) {
-            return Err(StoreError::new(StoreErrorKind::Refused, IN_MEMORY));
-        }
-        let options = options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT);
-        Ok(Self(SqlStore::new(Connections::open(options, CONNECTIONS).await?)))
+        Ok(Self(SqlStore::new(Connections::open(options(address)?, CONNECTIONS).await?)))
     }
+
+    /// Makes a store for the file at this address without opening it: the first operation does. The file is created, if it
+    /// does not exist. Call it inside of a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of the kind [`StoreErrorKind::Refused`] if the address is not valid or names a database in memory,
+    /// or if there is no runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_stores::SqliteStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// assert!(SqliteStore::connect_lazy("postgres://localhost/shop").is_err());
+    /// # }
+    /// ```
+    pub fn connect_lazy(address: &str) -> Result<Self, StoreError> {
+        Ok(Self(SqlStore::new(Connections::lazy(options(address)?, CONNECTIONS)?)))
+    }
+}
+
+fn options(address: &str) -> Result<SqliteConnectOptions, StoreError> {
+    if is_of_another_database(address) {
+        return Err(StoreError::new(StoreErrorKind::Refused, ANOTHER_DATABASE));
+    }
+    let options = SqliteConnectOptions::from_str(address).map_err(|error| store_error(&error, "the SQLite file"))?;
+    if is_in_memory(address) {
+        return Err(StoreError::new(StoreErrorKind::Refused, IN_MEMORY));
+    }
+    create_for_its_owner(options.get_filename());
+    Ok(options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT))
+}
+
+/// Creates the file if it is missing, so that only the user of this process may read it. `SQLite` gives the same
+/// permissions to the files beside it. If the file cannot be created, `SQLite` says why when it opens it.
+fn create_for_its_owner(path: &Path) {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
+    let _ = new.open(path);
 }
 
 /// Returns whether the address belongs to another kind of database. sqlx would create a file with that name.

@@ -1,10 +1,34 @@
-//! All SQL statements. SQLite and Postgres both write placeholders as `$1`.
+//! All SQL statements, as SQLite and Postgres write them. [`translated`] writes them for MariaDB and MySQL.
 //!
 //! A row is a record, or the tombstone of a session that has ended: then `ended` says how, and `expires_at` is the last
 //! second in which the end is known. A statement that changes a record skips rows of another format, so that no version
 //! destroys what it cannot read.
 
 use std::{iter::repeat_n, sync::OnceLock};
+
+/// Returns a statement as MariaDB and MySQL write it, and the numbers of its values in the order of the placeholders:
+/// a placeholder is `?` and has no number, and the column `key` has the name of a reserved word.
+#[cfg(feature = "mysql")]
+pub(super) fn translated(statement: &str) -> (String, Vec<usize>) {
+    let is_in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+    let (mut sql, mut numbers) = (String::with_capacity(statement.len() + 16), Vec::new());
+    let mut rest = statement;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !is_in_word(c)).unwrap_or(rest.len()));
+        let (between, next) = after.split_at(after.find(is_in_word).unwrap_or(after.len()));
+        match word.strip_prefix('$').map(str::parse) {
+            Some(Ok(number)) => {
+                numbers.push(number);
+                sql.push('?');
+            }
+            _ if word == "key" => sql.push_str("`key`"),
+            _ => sql.push_str(word),
+        }
+        sql.push_str(between);
+        rest = next;
+    }
+    (sql, numbers)
+}
 
 /// The columns of a record or a tombstone.
 macro_rules! columns {
@@ -21,6 +45,7 @@ macro_rules! read {
 }
 
 /// Deletes rows whose `expires_at` is before a second. `$1` the second, `$2` the largest number of rows.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 macro_rules! delete_before {
     ($which:literal, $lock:literal) => {
         concat!(
@@ -48,11 +73,16 @@ macro_rules! owned {
     };
 }
 
-/// Turns records into tombstones.
+/// Turns records into tombstones. MariaDB and MySQL may have to be told which index to use.
 macro_rules! end {
     ($ended:literal, $known_until:literal, $condition:expr) => {
+        end!($ended, $known_until, $condition, "")
+    };
+    ($ended:literal, $known_until:literal, $condition:expr, $index:literal) => {
         concat!(
-            "UPDATE session_records SET ended = ",
+            "UPDATE session_records",
+            $index,
+            " SET ended = ",
             $ended,
             ", data = '{}', owner = NULL, label = NULL, version = version + 1, expires_at = ",
             $known_until,
@@ -92,7 +122,7 @@ macro_rules! move_row {
 pub(super) const READ: &str = read!("");
 
 /// Reads the row of a key, and locks it until the transaction ends.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) const READ_LOCKED: &str = read!(" FOR UPDATE");
 
 /// Returns the statement that reads several rows. The number of its placeholders is the next power of two.
@@ -116,16 +146,40 @@ pub(super) fn padded<T: Copy>(keys: &[T]) -> Vec<T> {
 const LARGEST_LOOK_UP: u32 = 12;
 pub(super) const MOST_KEYS: usize = 1 << LARGEST_LOOK_UP;
 
-/// Creates a record, or replaces one that has expired, or a tombstone that is over. `$1` key, `$2` id, `$3` data, `$4`
-/// created at, `$5` seen at, `$6` expires at, `$7` application, `$8` owner, `$9` label.
-pub(super) const CREATE: &str = "\
-    INSERT INTO session_records \
-    (key, id, format, data, version, created_at, seen_at, expires_at, application, owner, label) \
-    VALUES ($1, $2, 1, $3, 1, $4, $5, $6, $7, $8, $9) \
-    ON CONFLICT (key) DO UPDATE SET id = excluded.id, data = excluded.data, version = 1, \
+/// Creates a record. `$1` key, `$2` id, `$3` data, `$4` created at, `$5` seen at, `$6` expires at, `$7` application, `$8`
+/// owner, `$9` label.
+macro_rules! create {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO session_records ",
+            "(key, id, format, data, version, created_at, seen_at, expires_at, application, owner, label) ",
+            "VALUES ($1, $2, 1, $3, 1, $4, $5, $6, $7, $8, $9)",
+            $conflict
+        )
+    };
+}
+
+/// Creates a record, or replaces one that has expired, or a tombstone that is over. Its values are those of `create!`.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) const CREATE: &str = create!(
+    " ON CONFLICT (key) DO UPDATE SET id = excluded.id, data = excluded.data, version = 1, \
     created_at = excluded.created_at, seen_at = excluded.seen_at, expires_at = excluded.expires_at, \
     application = excluded.application, owner = excluded.owner, label = excluded.label, ended = NULL, successor = NULL \
-    WHERE session_records.expires_at < excluded.seen_at AND session_records.format = 1";
+    WHERE session_records.expires_at < excluded.seen_at AND session_records.format = 1"
+);
+
+/// Creates a record, if there is no row with its key or its id. Its values are those of `create!`.
+///
+/// `ON DUPLICATE KEY UPDATE` is no help: it replaces a row with the same id too, and has no condition.
+#[cfg(feature = "mysql")]
+pub(super) const INSERT: &str = create!("");
+
+/// Replaces a record that has expired, or a tombstone that is over. Its values are those of `create!`.
+#[cfg(feature = "mysql")]
+pub(super) const REPLACE: &str = "\
+    UPDATE session_records SET id = $2, data = $3, version = 1, created_at = $4, seen_at = $5, expires_at = $6, \
+    application = $7, owner = $8, label = $9, ended = NULL, successor = NULL \
+    WHERE key = $1 AND expires_at < $5 AND format = 1";
 
 /// Updates a record that still has this version. Its values are those of `set!`.
 pub(super) const UPDATE: &str = concat!(set!(), " WHERE ", unchanged!());
@@ -172,7 +226,14 @@ pub(super) const END_BY_ID: &str = end!("1", "$2", concat!("id = $3 AND ", live!
 
 /// Ends the sessions of an owner, except one. `$1` now, `$2` owner, `$3` application, `$4` the last second in which the
 /// end is known, `$5` the id of the spared session.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) const END_BY_OWNER: &str = end!("1", "$4", concat!("id <> $5 AND ", owned!()));
+
+/// The same. A rename during the statement changes the key and the id of a session, but not its place in this index. So
+/// the statement finds each session of the owner, under its former key or its new one.
+#[cfg(feature = "mysql")]
+pub(super) const END_BY_OWNER_INDEX: &str =
+    end!("1", "$4", concat!("id <> $5 AND ", owned!()), " FORCE INDEX (session_records_owner)");
 
 /// The sessions of an owner that began first. `$1` to `$3` as in `owned!`, `$5` the id of the spared session, `$6` the
 /// number of sessions that stay.
@@ -201,6 +262,15 @@ pub(super) const END_OLDEST_IN_ORDER: &str = end!(
         oldest!(),
         ") ORDER BY key FOR UPDATE)"
     )
+);
+
+/// The same. The subquery has a name, because MySQL does not read the table that it changes otherwise.
+#[cfg(feature = "mysql")]
+pub(super) const END_OLDEST_BY_NAME: &str = end!(
+    "1",
+    "$4",
+    concat!(owned!(), " AND key IN (SELECT key FROM (", oldest!(), ") AS oldest)"),
+    " FORCE INDEX (session_records_owner)"
 );
 
 /// Ends the sessions of an application. `$1` now, `$2` the last second in which the end is known, `$3` application.
@@ -241,3 +311,28 @@ pub(super) const DELETE_EXPIRED_UNLOCKED: &str = delete_before!("", " FOR UPDATE
 /// Deletes tombstones that no other statement has locked. Its values are those of `delete_before!`.
 #[cfg(feature = "postgres")]
 pub(super) const DELETE_TOMBSTONES_UNLOCKED: &str = delete_before!(" AND ended IS NOT NULL", " FOR UPDATE SKIP LOCKED");
+
+/// Deletes expired records. Its values are those of `delete_before!`.
+#[cfg(feature = "mysql")]
+pub(super) const DELETE_EXPIRED_IN_ORDER: &str =
+    "DELETE FROM session_records WHERE has_ended = 0 AND expires_at < $1 ORDER BY expires_at LIMIT $2";
+
+/// Deletes tombstones. Its values are those of `delete_before!`.
+#[cfg(feature = "mysql")]
+pub(super) const DELETE_TOMBSTONES_IN_ORDER: &str =
+    "DELETE FROM session_records WHERE has_ended = 1 AND expires_at < $1 ORDER BY expires_at LIMIT $2";
+
+#[cfg(all(test, feature = "mysql"))]
+mod tests {
+    use super::{look_up, translated};
+
+    #[test]
+    fn placeholders_lose_their_numbers_and_the_column_key_is_quoted() {
+        let (sql, numbers) = translated("UPDATE t SET key = $10, keys = '{}' WHERE key=$2 AND a < $10 LIMIT $3");
+        assert_eq!(sql, "UPDATE t SET `key` = ?, keys = '{}' WHERE `key`=? AND a < ? LIMIT ?");
+        assert_eq!(numbers, [10, 2, 10, 3]);
+        let (sql, numbers) = translated(look_up(3));
+        assert!(sql.ends_with("WHERE `key` IN (?, ?, ?, ?)"), "{sql}");
+        assert_eq!(numbers, [1, 2, 3, 4]);
+    }
+}

@@ -4,12 +4,15 @@
 #![expect(missing_docs, missing_debug_implementations, clippy::new_without_default, reason = "for tests alone")]
 
 pub mod certificates;
+pub mod mariadb;
 pub mod nginx;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;
 
 use std::{
     env, fs,
+    io::Write as _,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -44,6 +47,56 @@ impl Drop for Directory {
     }
 }
 
+/// A small disk of its own, in memory: a test can fill it. Only root may make one.
+pub struct SmallDisk {
+    directory: Directory,
+    unmounter: Child,
+}
+
+impl SmallDisk {
+    /// Returns a disk of this size, or `None` if this process may not mount one.
+    pub fn new(megabytes: u32) -> Option<Self> {
+        let directory = Directory::new();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(directory.path());
+        if !mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let mut unmounter = Command::new("sh");
+        unmounter.args(["-c", UNMOUNTER, "unmounter"]).arg(directory.path());
+        let unmounter = unmounter.stdin(Stdio::piped()).spawn().expect("there is a shell");
+        Some(Self { directory, unmounter })
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes until no byte is left.
+    pub fn fill(&self) {
+        let mut filler = fs::File::create(self.filler()).expect("the disk can be written to");
+        for length in [1 << 20, 1 << 12, 1] {
+            while filler.write_all(&vec![0; length]).is_ok() {}
+        }
+    }
+
+    /// Gives the space back.
+    pub fn empty(&self) {
+        fs::remove_file(self.filler()).expect("the disk was filled");
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(self.unmounter.stdin.take());
+        let _ = self.unmounter.wait();
+    }
+}
+
 /// A server's process. It runs under a shell that waits for the end of its input: that comes when this value goes, and
 /// also when the test's process is killed, which no destructor would see.
 pub struct Guarded(Child);
@@ -60,6 +113,12 @@ impl Guarded {
             .stderr(log)
             .spawn();
         Self(child.expect("there is a shell"))
+    }
+
+    /// Kills the server: it has no time to write anything.
+    pub fn kill(mut self) {
+        let stdin = self.0.stdin.as_mut().expect("it is piped");
+        stdin.write_all(b"KILL\n").expect("the guard is there");
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -98,15 +157,22 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
-/// It ends when its server ends, and ends its server when the input does.
+/// It ends when its server ends, and ends its server when the input does, or with another signal when the input names
+/// one.
 const GUARD: &str = r#"
 signal=$1
 shift
 "$@" &
 server=$!
-cat >/dev/null
+read -r other && signal=$other
 kill -s "$signal" "$server" 2>/dev/null
 wait "$server"
+"#;
+
+/// What still has a file open there keeps it until it ends.
+const UNMOUNTER: &str = r#"
+cat >/dev/null
+umount -l "$1"
 "#;
 
 /// A server that ends at the same time may still write.

@@ -27,8 +27,8 @@ pub struct Postgres {
     settings: Vec<String>,
 }
 
-/// Whom the server runs as when the tests run as root.
-struct User {
+/// Whom a server runs as when the tests run as root.
+pub(super) struct User {
     uid: u32,
     gid: u32,
 }
@@ -43,6 +43,14 @@ impl Postgres {
     /// One that a test may stop.
     pub fn start() -> Self {
         let mut server = Self::made();
+        server.start_again();
+        server
+    }
+
+    /// One that keeps what it has confirmed when it is killed.
+    pub fn durable() -> Self {
+        let mut server = Self::made();
+        server.settings.extend(["fsync=on", "full_page_writes=on", "synchronous_commit=on"].map(str::to_owned));
         server.start_again();
         server
     }
@@ -84,7 +92,21 @@ impl Postgres {
         self.running = None;
     }
 
+    /// As if the machine's memory ran out: the server writes nothing more.
+    pub fn kill(&mut self) {
+        self.running.take().expect("it runs").kill();
+    }
+
     pub fn start_again(&mut self) {
+        let begun = Instant::now();
+        while !self.try_start() {
+            assert!(begun.elapsed() < PATIENCE, "the processes of the killed postgres do not end");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Returns whether the server runs. It does not start while processes of a killed one have its memory.
+    fn try_start(&mut self) -> bool {
         let log = self.directory.path().join("log");
         let mut command = self.command("postgres");
         command.extend([format!("--port={}", self.port), format!("-D{}", self.data())]);
@@ -94,25 +116,45 @@ impl Postgres {
         let begun = Instant::now();
         while !fs::read_to_string(&log).unwrap_or_default().contains("ready to accept connections") {
             let said = || fs::read_to_string(&log).unwrap_or_default();
+            if said().contains("pre-existing shared memory block") {
+                return false;
+            }
             assert!(!running.has_ended() && begun.elapsed() < PATIENCE, "postgres does not start: {}", said());
             thread::sleep(Duration::from_millis(20));
         }
         self.running = Some(running);
+        true
     }
 
     /// Makes a database that no other test has, and gives its address.
     pub async fn database(&self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut connection = PgConnection::connect(&self.address("postgres")).await.expect("the server is there");
-        let statement = format!("CREATE DATABASE {name}");
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("the database is made");
-        connection.close().await.expect("the connection ends");
+        self.run(&format!("CREATE DATABASE {name}")).await;
         self.address(&name)
+    }
+
+    /// Makes a database whose tables are in this empty directory, and gives its address.
+    pub async fn database_in(&self, directory: &Path) -> String {
+        self.own(directory);
+        self.run(&format!("CREATE TABLESPACE elsewhere LOCATION '{}'", directory.display())).await;
+        self.run("CREATE DATABASE elsewhere TABLESPACE elsewhere").await;
+        self.address("elsewhere")
+    }
+
+    async fn run(&self, statement: &str) {
+        let mut connection = PgConnection::connect(&self.address("postgres")).await.expect("the server is there");
+        let statement = AssertSqlSafe(statement.to_owned());
+        sqlx::raw_sql(statement).execute(&mut connection).await.expect("the server does so");
+        connection.close().await.expect("the connection ends");
     }
 
     pub fn address(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     fn data(&self) -> String {
@@ -129,14 +171,9 @@ impl Postgres {
 
     fn command(&self, program: &str) -> Vec<String> {
         let program = installed(program).display().to_string();
-        let Some(User { uid, gid }) = self.user else { return vec![program] };
-        vec![
-            "setpriv".to_owned(),
-            format!("--reuid={uid}"),
-            format!("--regid={gid}"),
-            "--clear-groups".to_owned(),
-            program,
-        ]
+        let mut command = self.user.as_ref().map(User::command).unwrap_or_default();
+        command.push(program);
+        command
     }
 
     fn own(&self, path: &Path) {
@@ -147,8 +184,14 @@ impl Postgres {
 }
 
 impl User {
+    /// What stands before a command, so that it runs as this user.
+    pub(super) fn command(&self) -> Vec<String> {
+        let Self { uid, gid } = self;
+        ["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"].map(str::to_owned).into()
+    }
+
     /// `None` when the tests themselves are not root.
-    fn unprivileged() -> Option<Self> {
+    pub(super) fn unprivileged() -> Option<Self> {
         if !is_root() {
             return None;
         }

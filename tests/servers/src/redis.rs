@@ -75,8 +75,17 @@ impl Server {
 
     /// As if the machine lost its power.
     pub fn stop(&self) {
+        self.tell("keep");
+    }
+
+    /// As an operator does it.
+    pub fn shut_down(&self) {
+        self.tell("end");
+    }
+
+    fn tell(&self, word: &str) {
         let mut process = self.process.lock().unwrap().take().expect("it runs");
-        writeln!(process.stdin.as_mut().unwrap(), "keep").unwrap();
+        writeln!(process.stdin.as_mut().unwrap(), "{word}").unwrap();
         process.wait().unwrap();
     }
 
@@ -95,7 +104,7 @@ impl Server {
     }
 
     /// A text that the server answers with to `command`.
-    fn ask_for_text(&self, command: &str) -> Option<String> {
+    pub fn ask_for_text(&self, command: &str) -> Option<String> {
         let mut lines = self.open(command)?.lines();
         let length: usize = lines.next()?.ok()?.strip_prefix('$')?.parse().ok()?;
         let mut text = String::new();
@@ -212,13 +221,18 @@ fn is_installed() -> bool {
 }
 
 /// Stops the server when the pipe from the tests ends, which it does however they end, and cleans up unless it is told
-/// to keep what is there.
+/// to keep what is there. At the word `end` the server may finish its work.
 const GUARD: &str = r#"
 exec 3<&0
 rm -f "$DIRECTORY/keep"
 redis-server "$@" &
 server=$!
-{ read -r word <&3; [ "$word" != keep ] || : >"$DIRECTORY/keep"; kill -KILL $server; } &
+{
+    read -r word <&3
+    [ -z "$word" ] || : >"$DIRECTORY/keep"
+    [ "$word" = end ] || kill -KILL $server
+    kill -TERM $server
+} &
 wait $server
 [ -e "$DIRECTORY/keep" ] || rm -rf "$DIRECTORY"
 "#;

@@ -40,6 +40,12 @@ mod suite_in_postgres {
     session_stores::conformance!(store = || async { super::over(Backend::postgres().await.connect().await) });
 }
 
+mod suite_in_mariadb {
+    use crate::support::backends::Backend;
+
+    session_stores::conformance!(store = || async { super::over(Backend::mariadb().await.connect().await) });
+}
+
 mod suite_in_redis {
     use crate::support::backends::Backend;
 

@@ -1,7 +1,9 @@
 //! Stores in real databases.
 
+mod connections;
 mod damaged;
 mod encrypted;
+mod mariadb;
 mod postgres;
 mod races;
 mod redis;

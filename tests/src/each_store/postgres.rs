@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     HOUR, NOW, all_of, assert_kind, assert_works, fresh_key, hex, made, set, setting,
-    tables::{Place, tables},
+    tables::{OldPlace, Place, tables},
     write,
 };
 use session_test_servers::postgres::Postgres;
@@ -35,7 +35,24 @@ mod suite_on_the_applications_pool {
     );
 }
 
+mod suite_behind_pgbouncer {
+    use session_stores::PostgresStore;
+    use session_test_servers::{pgbouncer::PgBouncer, postgres::Postgres};
+
+    session_stores::conformance!(
+        store = || async {
+            let pooler = PgBouncer::before(Postgres::shared(), &super::Base::new_address().await);
+            let store = PostgresStore::connect(&pooler.address()).await.unwrap().pooled_by_pgbouncer();
+            store.migrate().await.unwrap();
+            // It ends with the process of the tests.
+            std::mem::forget(pooler);
+            store
+        }
+    );
+}
+
 tables!(Base);
+tables!(Base => a_table_of_the_first_edition_is_taken_over);
 
 /// A database of one test.
 struct Base {
@@ -60,12 +77,6 @@ impl Base {
 impl Place for Base {
     type Store = PostgresStore;
 
-    const FIRST_EDITION: &'static str = include_str!("../../data/first_edition_postgres.sql");
-
-    fn literal(bytes: &[u8]) -> String {
-        format!("'\\x{}'", hex(bytes))
-    }
-
     async fn new() -> Self {
         Self { address: Self::new_address().await }
     }
@@ -87,6 +98,14 @@ impl Place for Base {
                          created_at, seen_at, expires_at, owner, label) FROM session_records ORDER BY key";
         let rows = sqlx::query(statement).fetch_all(&mut self.other().await).await.unwrap();
         rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect()
+    }
+}
+
+impl OldPlace for Base {
+    const FIRST_EDITION: &'static str = include_str!("../../data/first_edition_postgres.sql");
+
+    fn literal(bytes: &[u8]) -> String {
+        format!("'\\x{}'", hex(bytes))
     }
 }
 

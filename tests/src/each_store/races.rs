@@ -103,6 +103,7 @@ macro_rules! races {
 races! {
     sqlite: Backend::sqlite(),
     postgres: Backend::postgres().await,
+    mariadb: Backend::mariadb().await,
     redis: Backend::redis(),
     redis_cluster: Backend::redis_cluster(),
 }

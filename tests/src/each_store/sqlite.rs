@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePoo
 
 use super::{
     NOW, assert_kind, assert_works, fresh_key, hex, made, set, setting,
-    tables::{Place, tables},
+    tables::{OldPlace, Place, tables},
     write,
 };
 use session_test_servers::Directory;
@@ -24,6 +24,7 @@ mod suite {
 }
 
 tables!(File);
+tables!(File => a_table_of_the_first_edition_is_taken_over);
 
 /// A file of one test.
 struct File(Directory);
@@ -48,12 +49,6 @@ impl File {
 impl Place for File {
     type Store = SqliteStore;
 
-    const FIRST_EDITION: &'static str = include_str!("../../data/first_edition_sqlite.sql");
-
-    fn literal(bytes: &[u8]) -> String {
-        format!("X'{}'", hex(bytes))
-    }
-
     async fn new() -> Self {
         Self(Directory::new())
     }
@@ -75,6 +70,14 @@ impl Place for File {
                          seen_at, expires_at, owner, label) FROM session_records ORDER BY key";
         let rows = sqlx::query(statement).fetch_all(&mut self.other().await).await.unwrap();
         rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect()
+    }
+}
+
+impl OldPlace for File {
+    const FIRST_EDITION: &'static str = include_str!("../../data/first_edition_sqlite.sql");
+
+    fn literal(bytes: &[u8]) -> String {
+        format!("X'{}'", hex(bytes))
     }
 }
 

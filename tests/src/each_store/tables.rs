@@ -19,12 +19,6 @@ use super::{
 pub(crate) trait Place: Sized {
     type Store: SessionStore + Clone + Debug;
 
-    /// The statements that made the table of the first edition.
-    const FIRST_EDITION: &'static str;
-
-    /// How a statement writes these bytes.
-    fn literal(bytes: &[u8]) -> String;
-
     async fn new() -> Self;
 
     /// A store that just connected.
@@ -42,6 +36,15 @@ pub(crate) trait Place: Sized {
         Self::migrate(&store).await;
         store
     }
+}
+
+/// A database that the first edition could use.
+pub(crate) trait OldPlace: Place {
+    /// The statements that made the table.
+    const FIRST_EDITION: &'static str;
+
+    /// How a statement writes these bytes.
+    fn literal(bytes: &[u8]) -> String;
 }
 
 pub(crate) async fn two_stores_over_one_database_see_each_other<P: Place>() {
@@ -80,7 +83,7 @@ pub(crate) async fn migrating_again_and_from_eight_at_once_changes_nothing<P: Pl
 }
 
 /// A table of the first edition, with a session in it, is read and written on after `migrate`.
-pub(crate) async fn a_table_of_the_first_edition_is_taken_over<P: Place>() {
+pub(crate) async fn a_table_of_the_first_edition_is_taken_over<P: OldPlace>() {
     let place = P::new().await;
     let store = place.connect().await;
     place.run(P::FIRST_EDITION).await;
@@ -130,7 +133,8 @@ pub(crate) async fn a_dump_of_the_table_and_debug_show_no_secret<P: Place>() {
         assert!(!dump.contains(&text));
     }
     let shown = format!("{store:?}");
-    assert!(shown == "SqliteStore { .. }" || shown == "PostgresStore { .. }", "{shown}");
+    let names = ["SqliteStore { .. }", "PostgresStore { .. }", "MySqlStore { .. }"];
+    assert!(names.contains(&&*shown), "{shown}");
 }
 
 pub(crate) async fn a_record_of_another_format_is_unreadable_and_stays<P: Place>() {
@@ -168,7 +172,7 @@ pub(crate) async fn damaged_data_is_unreadable_and_stays<P: Place>() {
         assert_kind(store.rename(&key, &to, write(&changes, Some(&read))).await, StoreErrorKind::Unreadable);
         assert_eq!(place.dump().await, before);
     }
-    for damage in ["id = key", "version = -1"] {
+    for damage in ["id = session_records.key", "version = -1"] {
         place.run(&format!("UPDATE session_records SET data = '{{}}', {damage}")).await;
         assert_kind(store.load(&key, NOW).await, StoreErrorKind::Unreadable);
     }
@@ -277,7 +281,6 @@ macro_rules! tables {
             two_stores_over_one_database_see_each_other
             a_missing_table_is_refused_with_the_remedy
             migrating_again_and_from_eight_at_once_changes_nothing
-            a_table_of_the_first_edition_is_taken_over
             a_dump_of_the_table_and_debug_show_no_secret
             a_record_of_another_format_is_unreadable_and_stays
             damaged_data_is_unreadable_and_stays

@@ -92,6 +92,23 @@ async fn nobody_waits_longer_for_several_failures_than_for_one() {
     }
 }
 
+/// The second attempt hangs. The first one has told why.
+#[tokio::test(start_paused = true)]
+async fn the_log_names_the_cause_also_if_the_time_is_over_during_the_second_attempt() {
+    let (logs, _guard) = Logs::capture();
+    let site = Site::with_session().await;
+    site.store.fail(Fault::LostBefore, 1);
+    let hang = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        site.store.fail(Fault::Hang, u32::MAX);
+    };
+    let (page, ()) = tokio::join!(site.get("/get/a"), hang);
+    assert_eq!(page.0, 503);
+    assert!(logs.take().iter().any(|line| line.starts_with("ERROR") && line.contains("connection reset by peer")));
+    assert_eq!(site.get("/get/a").await.0, 503);
+    assert!(logs.take().iter().any(|line| line.starts_with("ERROR") && line.contains("did not answer within 2s")));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_that_makes_no_sense_is_no_session_and_stays() {
     let (logs, _guard) = Logs::capture();

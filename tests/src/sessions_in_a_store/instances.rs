@@ -110,6 +110,7 @@ macro_rules! instances {
 instances! {
     sqlite: Backend::sqlite(),
     postgres: Backend::postgres().await,
+    mariadb: Backend::mariadb().await,
     redis: Backend::redis(),
     redis_cluster: Backend::redis_cluster(),
 }

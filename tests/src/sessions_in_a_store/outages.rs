@@ -12,8 +12,8 @@ use std::{
 use axum::{Router, extract, routing::get};
 use session_axum::{Error, Session, SessionLayer, testing::Client};
 use session_core::store::SessionStore;
-use session_stores::{PostgresStore, RedisStore, SqliteStore};
-use session_test_servers::{Directory, postgres::Postgres, redis::Server};
+use session_stores::{MySqlStore, PostgresStore, RedisStore, SqliteStore};
+use session_test_servers::{Directory, mariadb::MariaDb, postgres::Postgres, redis::Server};
 use sqlx::{
     AssertSqlSafe, Connection as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
@@ -242,6 +242,19 @@ async fn a_postgres_that_stops_and_starts_under_load_costs_no_data() {
     let load = Load::on(Arc::new(store));
     load.expect_all_kept_over_stops(|turn| match turn {
         Turn::Off => server.stop(),
+        Turn::On => server.start_again(),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mariadb_that_is_killed_and_starts_under_load_costs_no_data() {
+    let mut server = MariaDb::start();
+    let store = MySqlStore::connect(&server.database().await).await.unwrap();
+    store.migrate().await.unwrap();
+    let load = Load::on(Arc::new(store));
+    load.expect_all_kept_over_stops(|turn| match turn {
+        Turn::Off => server.kill(),
         Turn::On => server.start_again(),
     })
     .await;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use session_core::store::SessionStore;
-use session_stores::{PostgresStore, RedisStore, SqliteStore};
+use session_stores::{MySqlStore, PostgresStore, RedisStore, SqliteStore};
 
 use session_test_servers::{
     Directory,
+    mariadb::MariaDb,
     postgres::Postgres,
     redis::{SHARED, SHARED_CLUSTER},
 };
@@ -29,6 +30,11 @@ impl Backend {
     /// A database of its own on the server that the tests share.
     pub(crate) async fn postgres() -> Self {
         Self::at(&Postgres::shared().database().await)
+    }
+
+    /// A database of its own on the server that the tests share.
+    pub(crate) async fn mariadb() -> Self {
+        Self::at(&MariaDb::shared().database().await)
     }
 
     /// The server that the tests share.
@@ -61,6 +67,11 @@ impl Backend {
             }
             Some("postgres") => {
                 let store = PostgresStore::connect(&self.address).await.unwrap();
+                store.migrate().await.unwrap();
+                Arc::new(store)
+            }
+            Some("mysql") => {
+                let store = MySqlStore::connect(&self.address).await.unwrap();
                 store.migrate().await.unwrap();
                 Arc::new(store)
             }
