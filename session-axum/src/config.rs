@@ -33,8 +33,6 @@ pub(crate) struct Settings {
     pub(crate) session_cookie: SessionCookie,
     pub(crate) flash_cookie: FlashCookie,
     pub(crate) return_cookie: ReturnCookie,
-    /// The tokens in the `Authorization` header; `None` if the layer does not read them.
-    pub(crate) bearer: Option<Bearer>,
     pub(crate) setup_warnings: Arc<SetupWarnings>,
 }
 
@@ -46,16 +44,16 @@ impl Settings {
         let session = config.session.build()?;
         let flash = config.flash_settings(session.name()).build()?;
         cookie::check_distinct(&session, &flash)?;
+        let reads_bearer = config.reads_bearer && config.engine.records().is_some();
+        let header = || format!("{AUTHORIZATION} {}", session.name());
+        let bearer = reads_bearer.then(|| config.ring(Purpose::Id, &header())).flatten();
         let session_cookie = SessionCookie {
             ring: config.ring(config.engine.purpose(), session.name()),
+            bearer: bearer.map(|ring| Bearer { ring, clocks: clocks.clone() }),
             spec: session,
             most_pieces: config.most_pieces,
             clocks: clocks.clone(),
         };
-        let reads_bearer = config.reads_bearer && config.engine.records().is_some();
-        let header = || format!("{AUTHORIZATION} {}", session_cookie.spec.name());
-        let bearer = reads_bearer.then(|| config.ring(Purpose::Id, &header())).flatten();
-        let bearer = bearer.map(|ring| Bearer { ring, clocks: clocks.clone() });
         let return_cookie = ReturnCookie {
             ring: config.ring(Purpose::Flash, &format!("{}{RETURN_SUFFIX}", flash.name())),
             spec: flash.clone(),
@@ -68,7 +66,7 @@ impl Settings {
             lifetime: config.flash_lifetime,
             clocks,
         };
-        Ok(Self { config, session_cookie, flash_cookie, return_cookie, bearer, setup_warnings })
+        Ok(Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings })
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -94,9 +92,8 @@ impl Settings {
 
     /// Returns the context that the engine gets for a request with these cookies.
     pub(crate) fn context<'a>(&'a self, cookies: &'a RequestCookies, now: u64) -> Context<'a> {
-        let Self { config: Config { limits, .. }, session_cookie, setup_warnings, bearer, .. } = self;
-        let (cookie, bearer) = (session_cookie, bearer.as_ref());
-        Context { cookie, cookies, bearer, limits: *limits, setup_warnings, now }
+        let Self { config: Config { limits, .. }, session_cookie, setup_warnings, .. } = self;
+        Context { cookie: session_cookie, cookies, limits: *limits, setup_warnings, now }
     }
 
     /// Returns the name of a setting that cannot have an effect, and where it has one.

@@ -54,7 +54,7 @@ impl Finish {
         }
         if !drops_flash && let Some(came) = request.close_if_settled() {
             mark_read(response.headers_mut(), came);
-            if request.settings.bearer.is_some() {
+            if request.settings.session_cookie.bearer.is_some() {
                 finish_bearer(request, response);
             }
             return None;
@@ -106,7 +106,7 @@ impl Finish {
         } else if was_read || closed.session_was_asked_for() {
             mark_read(response.headers_mut(), came || closed.session_came());
         }
-        if request.settings.bearer.is_some() && (was_read || closed.session_was_asked_for()) {
+        if request.settings.session_cookie.bearer.is_some() && (was_read || closed.session_was_asked_for()) {
             finish_bearer(&request, &mut response);
         }
         request.settle_detached();

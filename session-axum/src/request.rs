@@ -127,12 +127,10 @@ impl Request {
         clashes: bool,
     ) -> Self {
         let origin = settings.setup_warnings.watch(|| Origin::of(request.uri(), request.headers()));
-        let mut cookies = RequestCookies::of(request.headers());
-        if settings.bearer.is_some()
-            && let Some(token) = Bearer::token_of(request.headers(), &cookies, &settings.session_cookie.spec)
-        {
-            cookies = RequestCookies::Bearer(token);
-        }
+        let cookies = match &settings.session_cookie.bearer {
+            None => RequestCookies::of(request.headers()),
+            Some(_) => Bearer::token_or_cookies(request.headers(), &settings.session_cookie.spec),
+        };
         Self {
             settings: Arc::clone(settings),
             cookies,
@@ -535,7 +533,7 @@ impl LoadedRequest {
 
     /// Saves the session, and returns its token for the `Authorization` header.
     pub(crate) async fn bearer_token(&self) -> Result<String, Error> {
-        let bearer = self.0.settings.bearer.as_ref().ok_or_else(Error::no_bearer)?;
+        let bearer = self.0.settings.session_cookie.bearer.as_ref().ok_or_else(Error::no_bearer)?;
         self.with(|SessionState { staged, .. }| staged.changes.ask_id());
         self.save().await?;
         let body = self.with(|SessionState { loaded, .. }| loaded.token().map(|(frame, secret)| body(frame, secret)));

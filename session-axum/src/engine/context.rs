@@ -9,7 +9,7 @@ use session_core::{
 use crate::{
     setup_warnings::SetupWarnings,
     state::loaded::Loaded,
-    wire::{bearer::Bearer, request_cookies::RequestCookies, session_cookie::SessionCookie},
+    wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
 };
 
 /// The layer's cookie, the request's cookies, the limits and the time.
@@ -17,8 +17,6 @@ use crate::{
 pub(crate) struct Context<'a> {
     pub(crate) cookie: &'a SessionCookie,
     pub(crate) cookies: &'a RequestCookies,
-    /// How tokens in the `Authorization` header are read; `None` if the layer does not read them.
-    pub(crate) bearer: Option<&'a Bearer>,
     pub(crate) limits: Limits,
     pub(crate) setup_warnings: &'a SetupWarnings,
     pub(crate) now: u64,
@@ -27,7 +25,7 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Returns the session's token, if the client sent it in the `Authorization` header.
     pub(super) fn bearer(&self) -> Option<Verified> {
-        self.bearer?.open(self.cookies.bearer()?, self.now)
+        self.cookie.bearer.as_ref()?.open(self.cookies.bearer()?, self.now)
     }
 }
 

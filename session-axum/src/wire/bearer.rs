@@ -20,9 +20,15 @@ pub(crate) struct Bearer {
 }
 
 impl Bearer {
+    /// Returns the token of a request, or its cookies if no token counts.
+    pub(crate) fn token_or_cookies(headers: &HeaderMap, session: &Spec) -> RequestCookies {
+        let cookies = RequestCookies::of(headers);
+        Self::token_of(headers, &cookies, session).map_or(cookies, RequestCookies::Bearer)
+    }
+
     /// Returns the token of a request. A session cookie, even one that is not valid, shuts the header out, so that a
     /// browser is never taken for another client.
-    pub(crate) fn token_of(headers: &HeaderMap, cookies: &RequestCookies, session: &Spec) -> Option<HeaderValue> {
+    fn token_of(headers: &HeaderMap, cookies: &RequestCookies, session: &Spec) -> Option<HeaderValue> {
         let is_session = |suffix: &[u8]| suffix.is_empty() || suffix.starts_with(b".");
         if cookies.find(session).any(|(suffix, _)| is_session(suffix)) {
             return None;

@@ -6,6 +6,7 @@ use session_core::{
 };
 
 use super::{
+    bearer::Bearer,
     candidates::{Candidates, Clocks, candidate},
     request_cookies::RequestCookies,
 };
@@ -17,6 +18,8 @@ pub(crate) struct SessionCookie {
     pub(crate) spec: Spec,
     /// The keys of the session cookie; `None` if the layer has no session cookie.
     pub(crate) ring: Option<Ring>,
+    /// How the session's token is read from the `Authorization` header; `None` if the layer does not read it.
+    pub(crate) bearer: Option<Bearer>,
     /// The largest number of cookies that one session may use.
     pub(crate) most_pieces: usize,
     pub(crate) clocks: Clocks,
