@@ -15,8 +15,8 @@ use axum::{
 use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
 
-/// A handler that takes `Session<Member>` is for members. Other visitors go to the log-in page, and back to the page that
-/// they wanted.
+/// A handler that takes `Session<Member>` is for members. Other visitors go to the log-in page, and back to the page
+/// that they wanted.
 #[derive(SessionData)]
 #[session(redirect = "/login", return_to)]
 struct Member {

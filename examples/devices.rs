@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The sessions are in the file `sessions.db`, or in the store that `STORE_URL` names: `sqlite://other.db`,
-//! `postgres://user@host/name`, `mysql://user@host/name`, `redis://host`, `memory:`. To run two instances, give both the
-//! same `SESSION_SECRET`, and one of them another `PORT`.
+//! `postgres://user@host/name`, `mysql://user@host/name`, `redis://host`, `memory:`. To run two instances, give both
+//! the same `SESSION_SECRET`, and one of them another `PORT`.
 
 use std::{
     env,

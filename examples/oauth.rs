@@ -64,8 +64,8 @@ async fn begin(State(sites): State<Sites>, mode: &str) -> Result<impl IntoRespon
     Ok((Ticket::new(OAuth { state }), Redirect::to(&page)))
 }
 
-/// Both ways back. A POST from another site brings the ticket and no session, so nothing here touches the session: a new
-/// one would take the place of the visitor's.
+/// Both ways back. A POST from another site brings the ticket and no session, so nothing here touches the session: a
+/// new one would take the place of the visitor's.
 fn come_back(sites: &Sites, ticket: Ticket<OAuth>, answer: &Answer) -> Response {
     match ticket.take() {
         Some(OAuth { state }) if state == answer.state => {}
@@ -106,7 +106,8 @@ pub(crate) fn app(layer: SessionLayer, sites: Sites) -> Router {
         .route("/callback", get(by_get).post(by_post))
         .route("/welcome", get(welcome))
         .layer(layer)
-        // The provider's POST is let through to this one path. There the ticket protects, and nothing touches the session.
+        // The provider's POST is let through to this one path. There the ticket protects, and nothing touches the
+        // session.
         .layer(CsrfLayer::new().with_insecure_bypass(|_, uri| uri.path() == "/callback"))
         .with_state(sites)
 }

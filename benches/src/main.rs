@@ -1,8 +1,8 @@
 //! What a session costs a request: see README.md, which this program writes.
 //!
 //! `benches` measures for some minutes and writes README.md and the chart; `--quick` takes less than one, and
-//! `--sockets` measures servers alone: both only print. `--stores` measures stores, and writes their tables. `serve ROW`
-//! is a server, as those start it.
+//! `--sockets` measures servers alone: both only print. `--stores` measures stores, and writes their tables. `serve
+//! ROW` is a server, as those start it.
 
 mod chart;
 mod contender;

@@ -21,25 +21,26 @@ use crate::{
 /// A handle on a session that outlives the response, for a WebSocket, a stream of events or a background job.
 ///
 /// [`Session::detached`](crate::Session::detached) makes it. Each method goes straight to the store, so it sees what
-/// other requests have written, and other requests see at once what it writes. Nothing that it does waits for a response.
-/// Reading and writing are no visits: call [`visit`](Self::visit) when the visitor does something.
+/// other requests have written, and other requests see at once what it writes. Nothing that it does waits for a
+/// response. Reading and writing are no visits: call [`visit`](Self::visit) when the visitor does something.
 ///
 /// The handle follows the session through a [`rotate`](crate::Session::rotate). A [`renew`](crate::Session::renew) by
 /// another request ends it, as a log-out does. A `renew` by the request that made the handle does not.
 ///
 /// In a request that begins a session, the handle works as soon as the session is saved: with the response, or with
-/// [`Session::save`](crate::Session::save). A method that is called before waits for that, up to the store's timeout. So do
-/// not await it in the handler itself, unless the session has been saved.
+/// [`Session::save`](crate::Session::save). A method that is called before waits for that, up to the store's timeout.
+/// So do not await it in the handler itself, unless the session has been saved.
 ///
 /// # Errors
 ///
 /// Each method returns an error
 ///
-/// - of the kind [`Gone`](crate::ErrorKind::Gone) if the session has ended or expired, or if its request never saved it;
+/// - of the kind [`Gone`](crate::ErrorKind::Gone) if the session has ended or expired, or if its request never saved
+///   it;
 /// - of the kind [`Unsaved`](crate::ErrorKind::Unsaved) if its request has not saved it within the store's timeout;
 /// - of the kind [`Store`](crate::ErrorKind::Store) if the store fails;
-/// - of the kind [`InCookie`](crate::ErrorKind::InCookie) if the layer keeps no sessions in a store. A session in a cookie
-///   comes only with a request, and changes only with a response.
+/// - of the kind [`InCookie`](crate::ErrorKind::InCookie) if the layer keeps no sessions in a store. A session in a
+///   cookie comes only with a request, and changes only with a response.
 ///
 /// # Examples
 ///
@@ -122,13 +123,13 @@ impl Detached {
         self.change(key, Exactly::No, |_| Ok(Some(((), text.clone())))).await.map(drop)
     }
 
-    /// Replaces the value of `key` by the result of `change`, in one step that no other write can interrupt. `change` gets
-    /// the current value, and is called again if another request wrote in between.
+    /// Replaces the value of `key` by the result of `change`, in one step that no other write can interrupt. `change`
+    /// gets the current value, and is called again if another request wrote in between.
     ///
     /// # Errors
     ///
-    /// See [`Detached`]. Also returns an error if the key begins with `$`, if the old value is not a `T`, if the new one
-    /// has no JSON text that can be read back, or if other requests keep writing until the store's timeout is over.
+    /// See [`Detached`]. Also returns an error if the key begins with `$`, if the old value is not a `T`, if the new
+    /// one has no JSON text that can be read back, or if other requests keep writing until the store's timeout is over.
     ///
     /// # Examples
     ///
@@ -237,8 +238,8 @@ impl Detached {
         }
     }
 
-    /// Waits until the session has ended, and returns why: it expired, or a request logged it out or renewed it, on this
-    /// instance or on another one.
+    /// Waits until the session has ended, and returns why: it expired, or a request logged it out or renewed it, on
+    /// this instance or on another one.
     ///
     /// It is noticed within two seconds, or within what [`SessionLayer::watch_every`](crate::SessionLayer::watch_every)
     /// says. The layer asks the store once in that time, for all handles together. While the store cannot be reached,
@@ -246,8 +247,8 @@ impl Detached {
     ///
     /// # Errors
     ///
-    /// Returns an error of the kind [`InCookie`](crate::ErrorKind::InCookie) at once if the layer keeps no sessions in a
-    /// store.
+    /// Returns an error of the kind [`InCookie`](crate::ErrorKind::InCookie) at once if the layer keeps no sessions in
+    /// a store.
     ///
     /// # Examples
     ///

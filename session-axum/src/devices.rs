@@ -227,7 +227,8 @@ impl Sessions {
 
     /// Ends all sessions of the owner of `session`, except `session` itself: "log out all other devices".
     ///
-    /// Returns how many there were, as [`destroy_all`](Self::destroy_all) does. A session without an owner ends nothing.
+    /// Returns how many there were, as [`destroy_all`](Self::destroy_all) does. A session without an owner ends
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -167,8 +167,8 @@ fn answer(request: &Request, error: &Error) -> Response {
     response
 }
 
-/// The cookies that layers inside another layer have set. They are an extension of the response, so that the outer layer
-/// keeps them if it fails and makes another response.
+/// The cookies that layers inside another layer have set. They are an extension of the response, so that the outer
+/// layer keeps them if it fails and makes another response.
 #[derive(Clone, Debug, Default)]
 struct InnerCookies(Vec<String>);
 

@@ -51,10 +51,10 @@ use crate::{
 ///
 /// # Two sessions
 ///
-/// A route can have two sessions, such as a cart for months and a log-in for half an hour: add two layers with different
-/// [names](Self::name). [`Session`](crate::Session), [`Flash`](crate::Flash), [`Sessions`], tickets and the helpers of
-/// responses use the innermost layer. A struct with `#[session(cookie = "cart")]` uses the layer with this name, also in
-/// [`.with_session(..)`](crate::SessionResponseExt::with_session), and
+/// A route can have two sessions, such as a cart for months and a log-in for half an hour: add two layers with
+/// different [names](Self::name). [`Session`](crate::Session), [`Flash`](crate::Flash), [`Sessions`], tickets and the
+/// helpers of responses use the innermost layer. A struct with `#[session(cookie = "cart")]` uses the layer with this
+/// name, also in [`.with_session(..)`](crate::SessionResponseExt::with_session), and
 /// [`Session::untyped`](crate::Session::untyped) gives its session without the struct.
 ///
 /// ```
@@ -92,8 +92,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// The sessions are saved one after the other, the innermost first. If the outer one cannot be saved, the response is an
-/// error, and what the inner one has saved holds.
+/// The sessions are saved one after the other, the innermost first. If the outer one cannot be saved, the response is
+/// an error, and what the inner one has saved holds.
 #[derive(Clone)]
 pub struct SessionLayer {
     settings: Arc<Settings>,
@@ -249,8 +249,8 @@ impl SessionLayer {
     /// Sets how long one operation of the store may take before it fails: 2 seconds by default, 1 millisecond to 1
     /// minute.
     ///
-    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has no
-    /// effect, and an error is logged.
+    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has
+    /// no effect, and an error is logged.
     ///
     /// # Examples
     ///
@@ -274,8 +274,8 @@ impl SessionLayer {
     /// is switched off, another process has to remove the records, for example one instance of several, or a job that
     /// calls [`delete_expired`](crate::store::SessionStore::delete_expired).
     ///
-    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has no
-    /// effect, and an error is logged.
+    /// This applies to the store of [`SessionLayer::stored`] or [`SessionLayer::revocations`]. Without a store it has
+    /// no effect, and an error is logged.
     ///
     /// # Examples
     ///
@@ -319,15 +319,15 @@ impl SessionLayer {
         self.with_safe(|config| config.store.record_keys = Some(keys))
     }
 
-    /// Also reads the session from the header `Authorization: Bearer TOKEN`, for native clients that keep no cookies. The
-    /// same handlers then serve browsers and such clients.
+    /// Also reads the session from the header `Authorization: Bearer TOKEN`, for native clients that keep no cookies.
+    /// The same handlers then serve browsers and such clients.
     ///
     /// The client gets its token from [`Session::bearer_token`](crate::Session::bearer_token). Responses to it set no
     /// cookies, so it has no flash messages, and no other site can send a request in its name (CSRF). A request with a
     /// session cookie is a browser's: there the header does not count, even if the cookie is not valid.
     ///
-    /// This needs [`SessionLayer::stored`], because the token must stay the same. With another engine it has no effect, and
-    /// an error is logged.
+    /// This needs [`SessionLayer::stored`], because the token must stay the same. With another engine it has no effect,
+    /// and an error is logged.
     ///
     /// # Examples
     ///
@@ -348,11 +348,11 @@ impl SessionLayer {
         self.with_safe(|config| config.reads_bearer = true)
     }
 
-    /// Sets how often the layer asks the store which sessions of [detached](crate::Session::detached) handles have ended:
-    /// every 2 seconds by default, 100 milliseconds to 1 minute.
+    /// Sets how often the layer asks the store which sessions of [detached](crate::Session::detached) handles have
+    /// ended: every 2 seconds by default, 100 milliseconds to 1 minute.
     ///
-    /// It is one question for all handles on which [`ended`](crate::Detached::ended) waits. This applies to the store of
-    /// [`SessionLayer::stored`]. Without a store it has no effect, and an error is logged.
+    /// It is one question for all handles on which [`ended`](crate::Detached::ended) waits. This applies to the store
+    /// of [`SessionLayer::stored`]. Without a store it has no effect, and an error is logged.
     ///
     /// # Examples
     ///
@@ -373,7 +373,8 @@ impl SessionLayer {
     ///
     /// A log-in counts when it [sets an owner](crate::Session::set_owner). A renewal is no further session. If several
     /// log-ins come at the same time, there may be more sessions for a moment, and at most `most` when all of them are
-    /// done. `most` is at least 1. Only a [store](Self::stored) counts sessions. With each log-in it is asked three times more.
+    /// done. `most` is at least 1. Only a [store](Self::stored) counts sessions. With each log-in it is asked three
+    /// times more.
     ///
     /// # Examples
     ///
@@ -448,10 +449,10 @@ impl SessionLayer {
 
     /// Sets the name of the flash cookies: `__Host-flash` by default. Each cookie's name is this name, a dot and an id.
     ///
-    /// Each layer has its own messages. What a handler below an inner layer flashes, a page outside of that layer does not
-    /// show, and two nested layers cannot share a name. Two areas of a site that have sessions of their own can still share
-    /// their messages: add the layers side by side, each around its own routes, with the same keys and the same
-    /// `flash_name`.
+    /// Each layer has its own messages. What a handler below an inner layer flashes, a page outside of that layer does
+    /// not show, and two nested layers cannot share a name. Two areas of a site that have sessions of their own can
+    /// still share their messages: add the layers side by side, each around its own routes, with the same keys and the
+    /// same `flash_name`.
     ///
     /// # Errors
     ///
@@ -620,10 +621,10 @@ impl SessionLayer {
     /// Sets whether a log-out also makes the browser drop its cached pages of this site: no by default.
     ///
     /// A response to a request that called [`Session::destroy`](crate::Session::destroy), or that has
-    /// [`.with_new_session()`](crate::SessionResponseExt::with_new_session), then says `Clear-Site-Data: "cache"`. Without
-    /// it, the back button can show a page from before the log-out, unless the page said `Cache-Control: no-store`.
-    /// Browsers ignore the header over plain HTTP, except on localhost, and some take seconds to obey it. Chromium may
-    /// still show the page from which the log-out was sent.
+    /// [`.with_new_session()`](crate::SessionResponseExt::with_new_session), then says `Clear-Site-Data: "cache"`.
+    /// Without it, the back button can show a page from before the log-out, unless the page said `Cache-Control:
+    /// no-store`. Browsers ignore the header over plain HTTP, except on localhost, and some take seconds to obey it.
+    /// Chromium may still show the page from which the log-out was sent.
     ///
     /// # Examples
     ///
@@ -769,10 +770,11 @@ impl SessionLayer {
         self.with_safe(|config| config.limits = Limits { visits: Some(seconds(pause, TEN_YEARS)), ..config.limits })
     }
 
-    /// Sets how far the clocks of two instances may differ: 60 seconds by default, 0 seconds to 1 hour, in whole seconds.
+    /// Sets how far the clocks of two instances may differ: 60 seconds by default, 0 seconds to 1 hour, in whole
+    /// seconds.
     ///
-    /// A session or flash cookie that was made further in the future is refused, and a warning is logged, at most once a
-    /// minute. For a [`Ticket`](crate::Ticket) and a [`Sealer`](crate::Sealer) the limit is always 60 seconds.
+    /// A session or flash cookie that was made further in the future is refused, and a warning is logged, at most once
+    /// a minute. For a [`Ticket`](crate::Ticket) and a [`Sealer`](crate::Sealer) the limit is always 60 seconds.
     ///
     /// # Examples
     ///
@@ -990,9 +992,9 @@ impl SessionLayer {
 
     /// Sets the function that translates the texts of guards. By default they are sent as the code has them.
     ///
-    /// It gets the `message` of the struct, as in `#[session(message = "login.required")]`, and the request. For a struct
-    /// without a `message` it gets the sentence of the 401 or the 403: "Please log in first." or "Please confirm who you
-    /// are first.".
+    /// It gets the `message` of the struct, as in `#[session(message = "login.required")]`, and the request. For a
+    /// struct without a `message` it gets the sentence of the 401 or the 403: "Please log in first." or "Please confirm
+    /// who you are first.".
     ///
     /// # Examples
     ///

@@ -9,8 +9,8 @@ use crate::{error::Error, guard::Refusal, request::Request};
 
 /// The rejection of a route that has no usable [`SessionLayer`](crate::SessionLayer): a 500.
 ///
-/// The cause is a mistake in the application's set-up: the layer is missing, two layers share a cookie name, or none has
-/// the cookie of a struct. The log has the cause and the remedy.
+/// The cause is a mistake in the application's set-up: the layer is missing, two layers share a cookie name, or none
+/// has the cookie of a struct. The log has the cause and the remedy.
 ///
 /// # Examples
 ///
@@ -132,8 +132,8 @@ pub enum SessionRejection {
         /// The response.
         refusal: Refusal,
     },
-    /// The visitor has not [confirmed](crate::Session::confirm) who they are within the time that the struct requires. The
-    /// response is a 403, or the struct's redirect.
+    /// The visitor has not [confirmed](crate::Session::confirm) who they are within the time that the struct requires.
+    /// The response is a 403, or the struct's redirect.
     NotConfirmed {
         /// The path of the struct's `#[session(redirect = "..")]`, if it has one.
         redirect: Option<&'static str>,

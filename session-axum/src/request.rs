@@ -152,8 +152,8 @@ impl Request {
         std::iter::successors(Some(self), |request| request.outer.as_ref())
     }
 
-    /// Returns whether this layer has the session of a struct with `#[session(cookie = "..")]`. A layer without sessions
-    /// takes the place of every layer around it.
+    /// Returns whether this layer has the session of a struct with `#[session(cookie = "..")]`. A layer without
+    /// sessions takes the place of every layer around it.
     pub(crate) fn has_session(&self, cookie: &str) -> bool {
         let Settings { session_cookie, .. } = &*self.settings;
         session_cookie.ring.is_none() || session_cookie.spec.is_named(cookie)
@@ -334,8 +334,8 @@ impl Request {
         }
     }
 
-    /// Lets the detached handles wait until the session has its new id. Without this, a handle that asks in between would
-    /// take the session for ended.
+    /// Lets the detached handles wait until the session has its new id. Without this, a handle that asks in between
+    /// would take the session for ended.
     pub(crate) fn begins_record(&self, loaded: &Loaded) {
         if let Some(Pledge(link)) = self.link.get() {
             link.move_to(Place::Unsaved(loaded.stored().map(|stored| stored.record.key)));

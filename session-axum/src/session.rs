@@ -38,8 +38,8 @@ use crate::{
 /// [response helpers](crate::SessionResponseExt) take effect, unless
 /// [`SessionLayer::save_on_server_error`](crate::SessionLayer::save_on_server_error) is set.
 ///
-/// If several layers are around the route, the session is that of the innermost one, or of the one that the struct names
-/// with `#[session(cookie = "cart")]`: see [`SessionLayer`](crate::SessionLayer).
+/// If several layers are around the route, the session is that of the innermost one, or of the one that the struct
+/// names with `#[session(cookie = "cart")]`: see [`SessionLayer`](crate::SessionLayer).
 ///
 /// `Session` never rejects a request because of what the client sent: with a missing, forged or expired cookie the
 /// session is empty. `Session<T>` rejects with 401, or with the redirect of `#[session(redirect = "/login")]`, if a
@@ -302,8 +302,8 @@ impl Session {
     /// Returns an error if the value cannot be written as JSON that can be read back, if the key begins with `$`, or if
     /// the response has already been sent. NaN, infinities, more than 32 levels and repeated keys are refused.
     ///
-    /// Some values are written and not read back. Only reading shows it, so that this method accepts them. The fields of a
-    /// `Session<T>` and [`update`](Self::update) refuse them in debug builds.
+    /// Some values are written and not read back. Only reading shows it, so that this method accepts them. The fields
+    /// of a `Session<T>` and [`update`](Self::update) refuse them in debug builds.
     ///
     /// - 128-bit integers, and maps with keys that are no text, in an internally tagged, untagged or flattened type:
     ///   [`get`](Self::get) returns an error.
@@ -770,8 +770,8 @@ impl Session {
     ///
     /// The page is used once: the response removes it. It is a path and query of this site, and is kept as long as a
     /// [flash message](crate::SessionLayer::flash_lifetime), also through [`renew`](Self::renew) and
-    /// [`rotate`](Self::rotate). If there were several pages, the last one counts. If htmx asked for a piece of a page, the
-    /// page is the one that the browser shows.
+    /// [`rotate`](Self::rotate). If there were several pages, the last one counts. If htmx asked for a piece of a page,
+    /// the page is the one that the browser shows.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};
@@ -929,9 +929,9 @@ impl Session {
 
     /// Sets the owner of this session: the user, by an id that does not change.
     ///
-    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. A store keeps owners. A session in a cookie
-    /// has an owner if the layer has a list of [revocations](crate::SessionLayer::revocations): a log-out everywhere then
-    /// ends it. Otherwise this call does nothing, and the first such call logs a warning.
+    /// [`Sessions`](crate::Sessions) lists and ends the sessions of an owner. A store keeps owners. A session in a
+    /// cookie has an owner if the layer has a list of [revocations](crate::SessionLayer::revocations): a log-out
+    /// everywhere then ends it. Otherwise this call does nothing, and the first such call logs a warning.
     ///
     /// # Errors
     ///
@@ -1103,8 +1103,8 @@ impl<T: SessionData> Session<T> {
     /// Ends this session, and returns whether copies of its cookie stop working too.
     ///
     /// Values that are inserted afterwards begin a new session. The session also ends if the response is a 5xx or a
-    /// 408. On a `Session<T>`, changes of fields that are not staged yet are forgotten, and this method shadows a method
-    /// `destroy` of `T`.
+    /// 408. On a `Session<T>`, changes of fields that are not staged yet are forgotten, and this method shadows a
+    /// method `destroy` of `T`.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};

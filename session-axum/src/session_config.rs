@@ -13,11 +13,11 @@ use crate::{FlashMode, SameSite, config::Sealing, engine::Engine, layer::Session
 /// Declares the settings once: the fields, their names, and how a text becomes a field.
 macro_rules! settings {
     ($($(#[doc = $doc:literal])* $name:ident: $type:ty;)*) => {
-        /// The settings of a [`SessionLayer`] that a file or the environment can hold. A setting that is `None` stays as
-        /// it is. Stores, clocks and functions are set in code.
+        /// The settings of a [`SessionLayer`] that a file or the environment can hold. A setting that is `None` stays
+        /// as it is. Stores, clocks and functions are set in code.
         ///
-        /// The names are those of the layer's methods. Durations are texts: `90s`, `10m`, `1h`, `30d`. An unknown name or
-        /// value is an error.
+        /// The names are those of the layer's methods. Durations are texts: `90s`, `10m`, `1h`, `30d`. An unknown name
+        /// or value is an error.
         ///
         /// # Examples
         ///
@@ -157,8 +157,8 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// Returns an error if the settings contradict each other, or if a browser would refuse the cookies. Also returns an
-    /// error if `config` asks for encryption without the feature `encrypted`.
+    /// Returns an error if the settings contradict each other, or if a browser would refuse the cookies. Also returns
+    /// an error if `config` asks for encryption without the feature `encrypted`.
     ///
     /// # Examples
     ///

@@ -731,8 +731,8 @@ impl fmt::Debug for TestResponse {
 /// - [`saved`](Self::saved) and [`load`](Self::load) are async. They work with every store and in every runtime.
 /// - The other methods block the thread until the store has answered. `MemoryStore` and `SqliteStore` always answer.
 ///   Stores that use a socket, such as `PostgresStore` and `RedisStore`, answer only in a runtime with several threads
-///   (`#[tokio::test(flavor = "multi_thread")]`). In the runtime of `#[tokio::test]` alone, the blocked thread is the one
-///   that would read the socket. After two seconds these methods panic there, and outside of a runtime at once.
+///   (`#[tokio::test(flavor = "multi_thread")]`). In the runtime of `#[tokio::test]` alone, the blocked thread is the
+///   one that would read the socket. After two seconds these methods panic there, and outside of a runtime at once.
 ///
 /// ```
 /// # use axum::{Router, routing::get};

@@ -98,8 +98,8 @@ impl<T: Serialize + DeserializeOwned> TicketValue for T {
 /// `SessionLayer::encrypted`.
 ///
 /// With `cross_site` the cookie has `SameSite=None; Secure`. The browser then also sends it with a POST from another
-/// site, which brings no session. Under [`insecure_over_http`](crate::SessionLayer::insecure_over_http) it is Secure too,
-/// because browsers refuse it otherwise; they accept it from `http://localhost`.
+/// site, which brings no session. Under [`insecure_over_http`](crate::SessionLayer::insecure_over_http) it is Secure
+/// too, because browsers refuse it otherwise; they accept it from `http://localhost`.
 ///
 /// # Examples
 ///
@@ -141,8 +141,8 @@ pub struct Ticket<T: TicketData> {
 impl<T: TicketData> Ticket<T> {
     /// Creates a ticket, as a part of the response. It replaces an earlier ticket of the same name.
     ///
-    /// If the value cannot be sealed or is too large for a cookie, [`on_error`](crate::SessionLayer::on_error) makes the
-    /// response.
+    /// If the value cannot be sealed or is too large for a cookie, [`on_error`](crate::SessionLayer::on_error) makes
+    /// the response.
     ///
     /// # Examples
     ///

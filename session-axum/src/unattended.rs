@@ -11,8 +11,8 @@ use tower_service::Service;
 
 use crate::request::Request as SessionRequest;
 
-/// Marks routes whose requests are no visits, such as a poll that a page sends every few seconds. They read and write the
-/// session, but do not extend it: a visitor who has gone away is logged out although the page is still open.
+/// Marks routes whose requests are no visits, such as a poll that a page sends every few seconds. They read and write
+/// the session, but do not extend it: a visitor who has gone away is logged out although the page is still open.
 ///
 /// Add it to the routes with `route_layer`, inside the session layer. A write on such a route is saved, and the session
 /// keeps its end.

@@ -142,8 +142,8 @@ pub const fn no_key_twice(flattened: Names, others: &[Names], sentence: &str) {
     }
 }
 
-/// Checks that a flattened struct has its fields in the same session as the outer struct. In a constant, another session
-/// is a compile error with `sentence`.
+/// Checks that a flattened struct has its fields in the same session as the outer struct. In a constant, another
+/// session is a compile error with `sentence`.
 ///
 /// # Panics
 ///

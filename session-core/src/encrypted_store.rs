@@ -18,13 +18,13 @@ use crate::{
 /// A store whose records have encrypted values. It encrypts each value before the store inside sees it, and decrypts it
 /// after a load.
 ///
-/// A value opens only under its key and in its record: each record keeps a random text for life, to which its values are
-/// bound. So a person who can write to the database cannot move a value to another key or session. That person can still
-/// copy a whole record, and put back a former state of one. The names of the keys, the owner, the label, the times and the
-/// metadata under `$` stay readable.
+/// A value opens only under its key and in its record: each record keeps a random text for life, to which its values
+/// are bound. So a person who can write to the database cannot move a value to another key or session. That person can
+/// still copy a whole record, and put back a former state of one. The names of the keys, the owner, the label, the
+/// times and the metadata under `$` stay readable.
 ///
-/// The first secret of the keys encrypts, and every secret decrypts: see [`Keys::with_fallback`]. A value keeps its secret
-/// until it is written again. If no secret opens a value, the record is
+/// The first secret of the keys encrypts, and every secret decrypts: see [`Keys::with_fallback`]. A value keeps its
+/// secret until it is written again. If no secret opens a value, the record is
 /// [`Unreadable`](StoreErrorKind::Unreadable), and stays as it is. A record that was written without encryption is
 /// unreadable too.
 ///

@@ -285,8 +285,8 @@ impl fmt::Debug for Entries {
 ///
 /// # Errors
 ///
-/// Returns an error if the value does not serialize, contains NaN or an infinity, nests more than 32 levels deep, or has a
-/// key twice in one object. Such a value could not be read back.
+/// Returns an error if the value does not serialize, contains NaN or an infinity, nests more than 32 levels deep, or
+/// has a key twice in one object. Such a value could not be read back.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
     let text = serde_json::to_string(value).map_err(|_| EncodeError("the value does not serialize to JSON"))?;
     json::check_value(&text).map_err(|_| EncodeError("the value nests deeper than 32 levels, or repeats a key"))?;
@@ -301,8 +301,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
 ///
 /// # Errors
 ///
-/// Returns an error in the same cases as [`encode`]. A debug build also returns one if the text does not decode, or if it
-/// decodes to `None` where the value has `Some(None)`. In a release build such a value is written, and cannot be read.
+/// Returns an error in the same cases as [`encode`]. A debug build also returns one if the text does not decode, or if
+/// it decodes to `None` where the value has `Some(None)`. In a release build such a value is written, and cannot be
+/// read.
 ///
 /// # Examples
 ///
@@ -355,8 +356,8 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     serde_json::from_str(text).map_err(|_| DecodeError(()))
 }
 
-/// The error for a value that has no JSON text, or none that can be read back. It has no source, because the message of a
-/// `Serialize` implementation may quote the value, and a value must not reach a log.
+/// The error for a value that has no JSON text, or none that can be read back. It has no source, because the message of
+/// a `Serialize` implementation may quote the value, and a value must not reach a log.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodeError(&'static str);
 

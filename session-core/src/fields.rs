@@ -59,15 +59,15 @@ pub trait SessionData: Sized {
     /// does not count. With `None`, the session is that of the innermost layer.
     const COOKIE: Option<&'static str> = None;
 
-    /// The path to which a request is redirected if its session lacks a required field or a confirmation. With `None` the
-    /// response is a 401, or a 403 without a confirmation.
+    /// The path to which a request is redirected if its session lacks a required field or a confirmation. With `None`
+    /// the response is a 401, or a 403 without a confirmation.
     const REDIRECT: Option<&'static str> = None;
 
     /// The longest time since the visitor confirmed who they are. With `None`, no confirmation is needed.
     const CONFIRMED_WITHIN: Option<Duration> = None;
 
-    /// The text of the 401 or 403. With a redirect, it is also the flash message `error` of the next page. With `None`, the
-    /// 401 and the 403 have a sentence of their own, and the redirect has no message.
+    /// The text of the 401 or 403. With a redirect, it is also the flash message `error` of the next page. With `None`,
+    /// the 401 and the 403 have a sentence of their own, and the redirect has no message.
     const MESSAGE: Option<&'static str> = None;
 
     /// Whether the redirect keeps the page that the visitor wanted, for `Session::return_to`.

@@ -49,9 +49,9 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// Returns an error if the secret is empty, is shorter than 32 bytes, or can be guessed: if it repeats a pattern, has
-    /// fewer than 8 different bytes, consists of common words and sequences, contains a well-known sample, or is the digest
-    /// of nothing, as `openssl` prints it for an empty file.
+    /// Returns an error if the secret is empty, is shorter than 32 bytes, or can be guessed: if it repeats a pattern,
+    /// has fewer than 8 different bytes, consists of common words and sequences, contains a well-known sample, or is
+    /// the digest of nothing, as `openssl` prints it for an empty file.
     ///
     /// # Examples
     ///

@@ -34,8 +34,9 @@ impl Limits {
 
     /// Returns whether a visit now should extend the session.
     ///
-    /// A visit extends the session if an eighth of the idle timeout has passed since the last recorded visit, or the time
-    /// of [`visits`](Self::visits), and if the session would then live longer. Most requests therefore write nothing.
+    /// A visit extends the session if an eighth of the idle timeout has passed since the last recorded visit, or the
+    /// time of [`visits`](Self::visits), and if the session would then live longer. Most requests therefore write
+    /// nothing.
     #[must_use]
     pub fn wants_extension(&self, times: Times, metadata: &Metadata, now: u64) -> bool {
         let idle = metadata.idle.unwrap_or(self.idle);

@@ -1,4 +1,5 @@
-//! The search for values that JSON writes as `null` although they are none: floats that are not finite, and `Some(None)`.
+//! The search for values that JSON writes as `null` although they are none: floats that are not finite, and
+//! `Some(None)`.
 
 use std::{cell::Cell, fmt};
 

@@ -201,8 +201,8 @@ pub struct Record {
     pub label: Option<String>,
     /// The entries, and the metadata under the reserved key `$`.
     pub entries: Entries,
-    /// The version: 1 for a new record, and one more after every write. A [`touch`](crate::store::SessionStore::touch) does not
-    /// change it.
+    /// The version: 1 for a new record, and one more after every write. A [`touch`](crate::store::SessionStore::touch)
+    /// does not change it.
     pub version: u64,
 }
 

@@ -17,8 +17,9 @@ use crate::{
 /// Makes texts of values, for links in mails and for anything that is no session, and reads them back.
 ///
 /// A text is URL-safe: it has letters, digits, `-`, `_` and dots. Only the same keys, purpose, application and form
-/// (signed or encrypted) open it, until its time to live is over. Anyone can read a signed value, but only the application
-/// can change it. A text can be opened several times: to accept it only once, note in your database that it was used.
+/// (signed or encrypted) open it, until its time to live is over. Anyone can read a signed value, but only the
+/// application can change it. A text can be opened several times: to accept it only once, note in your database that it
+/// was used.
 ///
 /// # Examples
 ///
@@ -49,8 +50,8 @@ pub struct Sealer {
 }
 
 impl Keys {
-    /// Creates a sealer for values of one purpose, such as `confirm-email`. Values of different purposes never open each
-    /// other, so that a link from one mail is worth nothing in another place.
+    /// Creates a sealer for values of one purpose, such as `confirm-email`. Values of different purposes never open
+    /// each other, so that a link from one mail is worth nothing in another place.
     ///
     /// # Examples
     ///
@@ -192,8 +193,8 @@ impl Sealer {
         Ok(self.ring.seal(&body)?)
     }
 
-    /// Returns the value of a text that [`seal`](Self::seal) made. Returns `None` for every other text, for a text whose
-    /// time to live is over, and if the value is not a `T`.
+    /// Returns the value of a text that [`seal`](Self::seal) made. Returns `None` for every other text, for a text
+    /// whose time to live is over, and if the value is not a `T`.
     ///
     /// # Examples
     ///

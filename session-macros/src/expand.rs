@@ -159,8 +159,8 @@ fn mentions_parameter(field: &Field<'_>, generics: &Generics) -> bool {
 }
 
 /// Returns assertions that flattened structs share no key with the outer struct or with each other, and have the same
-/// session. The derive does not see the keys of flattened structs, so the compiler compares the keys in a constant. That
-/// works only for structs without parameters.
+/// session. The derive does not see the keys of flattened structs, so the compiler compares the keys in a constant.
+/// That works only for structs without parameters.
 fn assertions(Data { ident, generics, private, fields, .. }: &Data<'_>) -> TokenStream {
     let mut assertions = TokenStream::new();
     let own = named(ident);

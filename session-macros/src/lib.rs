@@ -1,4 +1,5 @@
-//! The derive macros of `session-axum`: a struct's fields become keys of the session, or a struct the value of a ticket.
+//! The derive macros of `session-axum`: a struct's fields become keys of the session, or a struct the value of a
+//! ticket.
 //!
 //! Depend on `session-axum`, which exports each macro together with the trait of the same name. The options are
 //! described at [`SessionData`](derive@SessionData) and [`TicketData`](derive@TicketData).

@@ -35,9 +35,10 @@
 //!
 //! # The table
 //!
-//! `SqliteStore`, `PostgresStore` and `MySqlStore` keep sessions in the table `session_records`. Their `migrate` creates it. If your
-//! application has its own migrations, put these statements there instead. No column holds a secret: the secret that
-//! identifies a browser is stored as a hash. The column `data` holds the session's values as plain JSON text.
+//! `SqliteStore`, `PostgresStore` and `MySqlStore` keep sessions in the table `session_records`. Their `migrate`
+//! creates it. If your application has its own migrations, put these statements there instead. No column holds a
+//! secret: the secret that identifies a browser is stored as a hash. The column `data` holds the session's values as
+//! plain JSON text.
 #![cfg_attr(feature = "sqlite", doc = "\nSQLite:\n\n```sql")]
 #![cfg_attr(feature = "sqlite", doc = include_str!("sql/sqlite.sql"))]
 #![cfg_attr(feature = "sqlite", doc = "```")]

@@ -286,8 +286,8 @@ impl Shared {
         self.take_out(shard, id)
     }
 
-    /// Removes the sessions of one shard that expired more than a day ago, and the tombstones that are over. Returns the
-    /// number of removed sessions and tombstones.
+    /// Removes the sessions of one shard that expired more than a day ago, and the tombstones that are over. Returns
+    /// the number of removed sessions and tombstones.
     ///
     /// The search for expired sessions is quick. The sessions are removed in small parts with a pause after each part,
     /// so that requests do not wait for the whole sweep. The pause is tokio's `yield_now`, because it lets tokio poll

@@ -99,8 +99,8 @@ impl RedisStore {
     /// Connects to the primary that the sentinels at `urls` name. One reachable sentinel is enough.
     ///
     /// `primary` is the name of the primary, `mymaster` for example. If it needs a user, a password, a database or TLS,
-    /// `primary` is a URL with the name as its host: `rediss://user:password@mymaster/0`. The URLs of the sentinels have
-    /// the sentinels' own users and passwords.
+    /// `primary` is a URL with the name as its host: `rediss://user:password@mymaster/0`. The URLs of the sentinels
+    /// have the sentinels' own users and passwords.
     ///
     /// After a failover the sentinels are asked again, with the next operation that the former primary does not answer.
     ///
@@ -230,7 +230,8 @@ impl RedisStore {
         self
     }
 
-    /// Checks that Redis answers and runs scripts, and converts sessions of a former version. There is no table to create.
+    /// Checks that Redis answers and runs scripts, and converts sessions of a former version. There is no table to
+    /// create.
     ///
     /// Call it at the start of the application, like `migrate` of the other stores: a wrong permission or prefix is
     /// then found before the first request. The first call after an update of this crate walks through all keys.

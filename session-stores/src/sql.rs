@@ -49,8 +49,8 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// Creates the table and its indexes. Several processes may do it at the same time, at the start of an application:
-    /// each of them waits for the others. A file has one lock for all of them, and so needs more patience than a request
-    /// has.
+    /// each of them waits for the others. A file has one lock for all of them, and so needs more patience than a
+    /// request has.
     async fn migrate(&self) -> Result<(), StoreError> {
         let deadline = Instant::now() + START;
         loop {
@@ -235,8 +235,8 @@ impl<D: Dialect> SqlStore<D> {
         if spared.newest == 0 {
             return self.change(D::END_BY_OWNER, &values[..5]).await;
         }
-        // The statement chooses the rows before it locks them. A session that is renamed in between has another key then
-        // and is left out, so the sessions are counted again.
+        // The statement chooses the rows before it locks them. A session that is renamed in between has another key
+        // then and is left out, so the sessions are counted again.
         let others = [Number(now), name, application, Bytes(id)];
         let mut ended = 0;
         for _ in 0..MOST_ROUNDS {
@@ -462,8 +462,8 @@ macro_rules! store {
                 Self($crate::sql::SqlStore::new($crate::sql::connections::Connections::shared(pool)))
             }
 
-            /// Creates the [table](crate#the-table) and its indexes if they are missing, and adds new columns to a table of
-            /// a former version. If the table is up to date, the user needs no right to create or change it.
+            /// Creates the [table](crate#the-table) and its indexes if they are missing, and adds new columns to a
+            /// table of a former version. If the table is up to date, the user needs no right to create or change it.
             ///
             /// Call it at every start of the application. Several processes may call it at the same time.
             ///

@@ -1,5 +1,5 @@
-//! The guard of a typed session: log-ins, confirmations, and the way back to the page that a visitor wanted. The promises
-//! are mounted for every engine.
+//! The guard of a typed session: log-ins, confirmations, and the way back to the page that a visitor wanted. The
+//! promises are mounted for every engine.
 
 use std::time::Duration;
 

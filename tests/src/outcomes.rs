@@ -1,5 +1,5 @@
-//! What becomes of a session, seen from a browser: each state of a session, each change, on a page and on a failure, for
-//! each engine.
+//! What becomes of a session, seen from a browser: each state of a session, each change, on a page and on a failure,
+//! for each engine.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! How a request's cost grows with what it carries: more keys, other people's cookies, a header as long as servers take.
+//! How a request's cost grows with what it carries: more keys, other people's cookies, a header as long as servers
+//! take.
 
 use std::time::{Duration, Instant};
 

@@ -124,9 +124,9 @@ fn bounds() -> Vec<Bound> {
     ]
 }
 
-/// Instructions of a microsecond, which turns bounds in time into what holds on a busy machine too: two a cycle at 3 GHz.
-/// These requests run at more than three (64 KB of forged cookies: 544,000 in 45 us), and none of what they carry more
-/// is hashed, which valgrind would count ten times.
+/// Instructions of a microsecond, which turns bounds in time into what holds on a busy machine too: two a cycle at 3
+/// GHz. These requests run at more than three (64 KB of forged cookies: 544,000 in 45 us), and none of what they carry
+/// more is hashed, which valgrind would count ten times.
 const MICROSECOND: f64 = 6_000.0;
 
 const COUNT_GROWTH: &str = "count growth";

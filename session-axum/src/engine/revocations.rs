@@ -193,8 +193,8 @@ impl Revocations {
         self.note(id, end, now).await
     }
 
-    /// Ends the sessions that a session became by rotations since the request read it. The list keeps the first entry of
-    /// an id.
+    /// Ends the sessions that a session became by rotations since the request read it. The list keeps the first entry
+    /// of an id.
     async fn revoke_successors(&self, mut id: SessionId, end: End, now: u64) -> Result<(), Error> {
         for _ in 0..MOST_ROTATIONS {
             let entry = self.list.load(&RecordKey::of_revocation(id), now).await?.live();

@@ -81,8 +81,8 @@ impl Candidate {
         Some(Self { key, secret, sealed_by_old_key: !verified.by_newest_key() })
     }
 
-    /// Returns the session, or `None` if its limits are over. `is_late` tells whether the record was found by a key from
-    /// before a rotation.
+    /// Returns the session, or `None` if its limits are over. `is_late` tells whether the record was found by a key
+    /// from before a rotation.
     fn live(self, record: Record, is_late: bool, context: Context<'_>) -> Option<Live> {
         let stored = Stored { secret: self.secret, record, is_current: true };
         let mut live = Live::in_store(stored, self.sealed_by_old_key).unless_over(context.limits, context.now)?;
@@ -355,7 +355,8 @@ async fn rename(
     Ok(Committed::EndedElsewhere(End::Deleted))
 }
 
-/// Ends the oldest sessions of an owner before a log-in, so that the new session has room. Returns the plan of the log-in.
+/// Ends the oldest sessions of an owner before a log-in, so that the new session has room. Returns the plan of the
+/// log-in.
 ///
 /// Times have whole seconds. If another log-in of the owner came in the same second, this one begins a second later, so
 /// that the order of the log-ins stays known.

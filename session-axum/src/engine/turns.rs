@@ -14,8 +14,8 @@ use tokio::{
 /// Lets the updates of one record run one after the other, in the order of arrival.
 ///
 /// An update is written only if no other one came in between. Many requests that update one record at the same time
-/// would otherwise all read it and all write, and each round would have one winner. The records of other sessions do not
-/// wait. Updates of other processes can still come in between.
+/// would otherwise all read it and all write, and each round would have one winner. The records of other sessions do
+/// not wait. Updates of other processes can still come in between.
 #[derive(Clone, Default)]
 pub(super) struct Turns(Arc<Mutex<ByKey>>);
 
@@ -23,8 +23,8 @@ pub(super) struct Turns(Arc<Mutex<ByKey>>);
 type ByKey = HashMap<[u8; 32], Arc<Turnstile<()>>>;
 
 impl Turns {
-    /// Waits for a turn, at most until the deadline. After it the update is tried without a turn: an update that was begun
-    /// and is never polled again keeps its turn.
+    /// Waits for a turn, at most until the deadline. After it the update is tried without a turn: an update that was
+    /// begun and is never polled again keeps its turn.
     pub(super) async fn wait(&self, key: &RecordKey, deadline: Instant) -> Turn {
         let turnstile = Arc::clone(self.lock().entry(*key.hash()).or_default());
         let mut turn = Turn { guard: None, turnstile, key: *key.hash(), turns: self.clone(), has_waited: false };

@@ -175,8 +175,8 @@ impl<'a> Input<'a> {
         if self.is_empty() { None } else { form::typed::parse(self.texts()) }
     }
 
-    /// Returns the names of the fields that were left out because they did not fit into a cookie, or because the form had
-    /// more than 64 KiB or 1,000 values. The page can mention them. Sensitive fields are not among them.
+    /// Returns the names of the fields that were left out because they did not fit into a cookie, or because the form
+    /// had more than 64 KiB or 1,000 values. The page can mention them. Sensitive fields are not among them.
     ///
     /// If there are many, a `…` replaces the rest of the names.
     ///

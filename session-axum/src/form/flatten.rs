@@ -493,8 +493,8 @@ fields! { SerializeStruct SerializeStructVariant }
 const MAX_SIZE: usize = 64 * 1024;
 /// The most texts of a form.
 const MAX_TEXTS: usize = 1000;
-/// The most bytes of names that are compared with the choice, which is slower than the rest. A form reaches it only with
-/// many names that are left out.
+/// The most bytes of names that are compared with the choice, which is slower than the rest. A form reaches it only
+/// with many names that are left out.
 const MAX_NAMES: usize = 8 * MAX_SIZE;
 /// The number of bytes as which a comparison counts, beside the name.
 const COMPARISON: usize = 8;

@@ -58,7 +58,8 @@ pub(super) fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Returns the keys of a name: `guests`, and `0` and `name`, for `guests[0][name]`. A name that nests too deep is one key.
+/// Returns the keys of a name: `guests`, and `0` and `name`, for `guests[0][name]`. A name that nests too deep is one
+/// key.
 fn path(name: &str) -> (&str, Vec<&str>) {
     let brackets = name.split_once('[').and_then(|(first, rest)| Some((first, rest.strip_suffix(']')?)));
     let Some((first, inner)) = brackets else { return (name, Vec::new()) };

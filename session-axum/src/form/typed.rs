@@ -64,8 +64,8 @@ struct Form<'t> {
     nulls: RefCell<Vec<Null<'t>>>,
 }
 
-/// A value that is read as `null`. The types are the names of their visitors: what holds for one value of a type holds for
-/// all, so that the number of attempts does not depend on the form's length.
+/// A value that is read as `null`. The types are the names of their visitors: what holds for one value of a type holds
+/// for all, so that the number of attempts does not depend on the form's length.
 #[derive(Clone, Copy, PartialEq)]
 enum Null<'t> {
     /// A blank text that an optional type does not take, as an empty text is no number. `None` is an empty list.

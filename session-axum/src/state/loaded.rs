@@ -122,8 +122,8 @@ impl Loaded {
 
     /// Creates the answer for the sessions of several cookies. If all cookies belong to one session, the newest cookie
     /// counts; of equally new cookies, the last one counts. Sessions with different ids are rivals: the request gets
-    /// none of them. A cookie from before a rotation does not count beside the cookie of a session, and cookies from before
-    /// several rotations of one session are cookies of this session.
+    /// none of them. A cookie from before a rotation does not count beside the cookie of a session, and cookies from
+    /// before several rotations of one session are cookies of this session.
     pub(crate) fn newest(mut lives: Vec<Live>) -> Self {
         if lives.iter().any(|live| !live.is_late) {
             lives.retain(|live| !live.is_late);
@@ -182,8 +182,8 @@ impl Loaded {
         self.session().and_then(Live::stored)
     }
 
-    /// Returns the id, the times and the secret of a session in a store. Returns `None` if there is none, or if the request
-    /// came with the id from before a rotation.
+    /// Returns the id, the times and the secret of a session in a store. Returns `None` if there is none, or if the
+    /// request came with the id from before a rotation.
     pub(crate) fn token(&self) -> Option<(Frame, &IdSecret)> {
         let live = self.session().filter(|live| !live.is_late)?;
         Some((live.frame, &live.stored()?.secret))

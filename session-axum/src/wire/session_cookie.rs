@@ -78,8 +78,9 @@ impl SessionCookie {
         cookies.find(&self.spec).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value)
     }
 
-    /// Finds the tokens that came in pieces under numbered names. Former settings may have left a second cookie under each
-    /// name. A browser sends the two in the same order for all names, so the first ones and the last ones belong together.
+    /// Finds the tokens that came in pieces under numbered names. Former settings may have left a second cookie under
+    /// each name. A browser sends the two in the same order for all names, so the first ones and the last ones belong
+    /// together.
     fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> [Option<Verified>; 2] {
         if self.most_pieces < 2 {
             return [None, None];

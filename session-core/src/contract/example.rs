@@ -23,7 +23,8 @@ enum Row {
 pub struct MyStore(Mutex<Rows>);
 
 impl MyStore {
-    /// Locks the table, so that each operation happens as a whole. A store with a database begins a transaction instead.
+    /// Locks the table, so that each operation happens as a whole. A store with a database begins a transaction
+    /// instead.
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

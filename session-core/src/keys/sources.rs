@@ -25,8 +25,8 @@ impl Keys {
     /// # Errors
     ///
     /// Returns an error if the secret is missing or contains a comma, if a variable and its `_FILE` are both set, if a
-    /// file cannot be read, or if [`Keys::new`] or [`Keys::with_fallback`] refuses one of the secrets. The sentence names
-    /// the variable.
+    /// file cannot be read, or if [`Keys::new`] or [`Keys::with_fallback`] refuses one of the secrets. The sentence
+    /// names the variable.
     ///
     /// # Examples
     ///
@@ -50,8 +50,8 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be read, if it is empty or is a text with a comma, or if [`Keys::new`] refuses
-    /// the secret. The sentence does not show the path, because a secret may have been passed by mistake.
+    /// Returns an error if the file cannot be read, if it is empty or is a text with a comma, or if [`Keys::new`]
+    /// refuses the secret. The sentence does not show the path, because a secret may have been passed by mistake.
     ///
     /// # Examples
     ///

@@ -25,8 +25,8 @@ fn weakness_of(secret: &[u8]) -> Option<KeyErrorKind> {
     }
 }
 
-/// Returns the reason for what a secret is the hexadecimal or base64 text of. Random bytes are no text, and too few to be
-/// searched for accidents.
+/// Returns the reason for what a secret is the hexadecimal or base64 text of. Random bytes are no text, and too few to
+/// be searched for accidents.
 fn hidden_weakness(decoded: &[u8]) -> Option<KeyErrorKind> {
     if decoded.iter().all(|byte| (b' '..=b'~').contains(byte)) {
         return weakness_of(decoded);
@@ -80,7 +80,8 @@ fn different_bytes(text: &[u8]) -> usize {
     seen.iter().filter(|seen| **seen).count()
 }
 
-/// Counts the bytes that are no part of a common word, of a sequence such as `12345`, or of a copy of what comes before.
+/// Counts the bytes that are no part of a common word, of a sequence such as `12345`, or of a copy of what comes
+/// before.
 fn new_bytes(text: &[u8]) -> usize {
     let known = |at: usize| {
         let lengths = [(word(&text[at..]), 1), (sequence(&text[at..]), 4), (copy(text, at), 3)];
@@ -131,7 +132,8 @@ fn is_well_known(secret: &[u8], joined: &[u8]) -> bool {
         || EMPTY_DIGESTS.iter().any(|digest| is_digest(digest, secret, joined))
 }
 
-/// Returns whether the secret is a digest, in hexadecimal, in base64 or base64url, or as bytes. `digest` is its beginning.
+/// Returns whether the secret is a digest, in hexadecimal, in base64 or base64url, or as bytes. `digest` is its
+/// beginning.
 fn is_digest(digest: &[u8; 15], secret: &[u8], joined: &[u8]) -> bool {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let url_safe = base64_digits(secret);
@@ -310,8 +312,8 @@ const SAMPLES: &[&str] = &[
     "yoursecret",
 ];
 
-/// The beginnings of the digests of nothing, and of an empty line, which `echo` prints for an unset variable. (FIPS 180-4,
-/// FIPS 202, RFC 1321, RFC 7693.)
+/// The beginnings of the digests of nothing, and of an empty line, which `echo` prints for an unset variable. (FIPS
+/// 180-4, FIPS 202, RFC 1321, RFC 7693.)
 const EMPTY_DIGESTS: &[[u8; 15]] = &[
     *b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42", // MD5
     *b"\xda\x39\xa3\xee\x5e\x6b\x4b\x0d\x32\x55\xbf\xef\x95\x60\x18", // SHA-1

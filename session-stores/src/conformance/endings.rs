@@ -194,8 +194,8 @@ pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Cloc
     assert!(trial.load_at(&key, after).await.is_none() && trial.load_at(&to, after).await.is_none());
 }
 
-/// A sweep removes records that expired more than a day ago, and keeps all others. If the server removes expired records
-/// by itself, the store may return 0.
+/// A sweep removes records that expired more than a day ago, and keeps all others. If the server removes expired
+/// records by itself, the store may return 0.
 pub async fn a_sweep_takes_what_has_expired(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     // So early that a day later is before the end of every record of the other tests.

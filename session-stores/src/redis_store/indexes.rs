@@ -235,8 +235,8 @@ impl RedisStore {
         Ok(began.into_iter().skip(newest).map(|(_, id)| id).collect())
     }
 
-    /// Ends all sessions of an application. A scan may miss a session that is renamed while it runs, so there is another
-    /// one, until a scan ends nothing.
+    /// Ends all sessions of an application. A scan may miss a session that is renamed while it runs, so there is
+    /// another one, until a scan ends nothing.
     pub(super) async fn end_application(&self, application: &str, now: u64) -> Result<u64, StoreError> {
         let mut ended = 0;
         for _ in 0..MOST_SCANS {

@@ -1,8 +1,8 @@
 //! The connection to one server, which must be a primary.
 //!
 //! After a failover the former primary may go on as a replica and keep its connections open. Its address then leads new
-//! connections to the new primary, or the sentinels name it. So the connection is made anew when the server turns out to
-//! be a replica, and with sentinels also when it does not answer.
+//! connections to the new primary, or the sentinels name it. So the connection is made anew when the server turns out
+//! to be a replica, and with sentinels also when it does not answer.
 
 use std::{
     sync::{
@@ -100,8 +100,8 @@ impl Primary {
         Ok(manager)
     }
 
-    /// Sends a command. Once a second, the server's role is asked for at the same time, because a replica answers a read
-    /// without an error, with data that may be old.
+    /// Sends a command. Once a second, the server's role is asked for at the same time, because a replica answers a
+    /// read without an error, with data that may be old.
     async fn ask_once(&self, command: &Cmd) -> Result<Value, RedisError> {
         let mut manager = self.manager().await?;
         if !self.is_check_due() {

@@ -19,8 +19,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Returns the key of a session's record. In a cluster, only the text in braces decides on which machine the key is.
-    /// This text is the shard, which a rename does not change.
+    /// Returns the key of a session's record. In a cluster, only the text in braces decides on which machine the key
+    /// is. This text is the shard, which a rename does not change.
     pub(super) fn record(&self, id: SessionId) -> String {
         let id = hex(id);
         format!("{}:{{{}}}:{id}", self.prefix, &id[..4])

@@ -38,8 +38,8 @@ pub(super) struct Connections<D: Dialect> {
     writers: Option<Semaphore>,
     /// The idle connections, the last used one at the end. `None` if the application uses the pool too.
     kept: Option<Mutex<Vec<Kept<D>>>>,
-    /// Whether each operation is a transaction. A pooler gives another connection of the database to each transaction, so
-    /// two statements meet on one connection only within a transaction.
+    /// Whether each operation is a transaction. A pooler gives another connection of the database to each transaction,
+    /// so two statements meet on one connection only within a transaction.
     in_transactions: AtomicBool,
 }
 
@@ -120,8 +120,8 @@ impl<D: Dialect> Connections<D> {
         Err(self.error(error, began).await)
     }
 
-    /// Returns the error of an operation that got no connection since `began`. After a timeout, asks the operating system
-    /// for the reason.
+    /// Returns the error of an operation that got no connection since `began`. After a timeout, asks the operating
+    /// system for the reason.
     async fn error(&self, error: sqlx::Error, began: Instant) -> StoreError {
         let options = self.pool.connect_options();
         let place = D::place(&options);
@@ -212,15 +212,15 @@ pub(super) struct Lease<'a, D: Dialect> {
 }
 
 impl<D: Dialect> Lease<'_, D> {
-    /// Runs the statement, and returns how many rows it changed. Outside of a transaction, a statement that the database
-    /// gave up because of another one (a deadlock) is tried again.
+    /// Runs the statement, and returns how many rows it changed. Outside of a transaction, a statement that the
+    /// database gave up because of another one (a deadlock) is tried again.
     pub(super) async fn execute(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let result = self.attempt(statement, values).await?;
         self.checked(result)
     }
 
-    /// Runs a statement that inserts a row, and returns whether it did. It does not if the table has a row with the same
-    /// key or the same id.
+    /// Runs a statement that inserts a row, and returns whether it did. It does not if the table has a row with the
+    /// same key or the same id.
     pub(super) async fn insert(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<bool, StoreError> {
         match self.attempt(statement, values).await? {
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
@@ -263,8 +263,8 @@ impl<D: Dialect> Lease<'_, D> {
         self.checked(rows)
     }
 
-    /// Begins the transaction that each operation is, if it has to be one. Returns whether the database may keep prepared
-    /// statements: behind a pooler, the next transaction may have another connection.
+    /// Begins the transaction that each operation is, if it has to be one. Returns whether the database may keep
+    /// prepared statements: behind a pooler, the next transaction may have another connection.
     async fn prepare(&mut self) -> Result<Persistence, StoreError> {
         if !self.home.in_transactions.load(Relaxed) {
             return Ok(Persistence::Kept);
@@ -285,7 +285,8 @@ impl<D: Dialect> Lease<'_, D> {
         Ok(())
     }
 
-    /// Gives the transaction up that an operation is, after a statement failed in it. The next statement begins another.
+    /// Gives the transaction up that an operation is, after a statement failed in it. The next statement begins
+    /// another.
     async fn roll_back(&mut self) -> Result<(), StoreError> {
         if self.is_implicit {
             self.run_now("ROLLBACK").await?;
@@ -299,8 +300,8 @@ impl<D: Dialect> Lease<'_, D> {
         self.in_transaction && !self.is_implicit
     }
 
-    /// Returns whether the database gave up the last transaction because of another one, and forgets it. The transaction
-    /// has changed nothing and can be tried again.
+    /// Returns whether the database gave up the last transaction because of another one, and forgets it. The
+    /// transaction has changed nothing and can be tried again.
     pub(super) const fn has_given_way(&mut self) -> bool {
         std::mem::replace(&mut self.gave_way, false) && !self.is_in_transaction()
     }

@@ -80,7 +80,8 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
 
 /// Returns whether the database gave up a statement because of another one: a deadlock, a serialization failure, or in
 /// MariaDB a record that changed while the statement waited for it (1020). The statement has changed nothing and can be
-/// tried again. A wait for a lock that took too long (1205) does not count: it has used up the time for another attempt.
+/// tried again. A wait for a lock that took too long (1205) does not count: it has used up the time for another
+/// attempt.
 pub(super) fn gave_way(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     matches!(&*code_of(&**error), "40P01" | "40001" | "1213" | "1020")
@@ -167,8 +168,8 @@ fn mysql(number: u16, state: &str) -> Verdict {
         // Broken connections, rollbacks, statements and connections that an operator or a time limit ended. The first
         // class includes 1153, a value that is too large: often the connection breaks before this error arrives.
         "08" | "40" | "70" => true,
-        // Too many connections (1040, 1203, 1226), no memory or disk space (1021, 1037, 1038, 1041, 1114, 1135), changes
-        // by others (1020, 1205, 1206, 1637), a read-only server (1290, 1836), and time limits (1969, 3024).
+        // Too many connections (1040, 1203, 1226), no memory or disk space (1021, 1037, 1038, 1041, 1114, 1135),
+        // changes by others (1020, 1205, 1206, 1637), a read-only server (1290, 1836), and time limits (1969, 3024).
         _ => matches!(
             number,
             1020 | 1021

@@ -22,15 +22,16 @@ store! {
         ///
         /// - **Cost.** Each operation is one statement and one round trip. A rename is a transaction of four. Another
         ///   operation needs a transaction only if two requests write to one session at the same time.
-        /// - **TLS.** Enable the feature `tls` of this crate, and end the address with `?ssl-mode=VERIFY_IDENTITY`. If the
-        ///   operating system does not trust the server's authority, add `&ssl-ca=` and the path of its certificate.
-        ///   Without the feature, an address with `ssl-mode=REQUIRED` is refused. MySQL 8 and later require TLS for a user
-        ///   with a password, unless
-        ///   sqlx's feature `mysql-rsa` is on or the user's plugin is not `caching_sha2_password`.
-        /// - **Settings.** A store from [`connect`](Self::connect) sets the isolation level `READ COMMITTED`, `sql_mode`,
-        ///   `autocommit` and a lock timeout of one second for its own connections. It does not depend on the character
-        ///   set, the collation or the time zone of the server. A store from [`from_pool`](Self::from_pool) uses the
-        ///   settings of the pool: set `innodb_lock_wait_timeout` to 1 there, because the default is 50 seconds.
+        /// - **TLS.** Enable the feature `tls` of this crate, and end the address with `?ssl-mode=VERIFY_IDENTITY`. If
+        ///   the operating system does not trust the server's authority, add `&ssl-ca=` and the path of its
+        ///   certificate. Without the feature, an address with `ssl-mode=REQUIRED` is refused. MySQL 8 and later
+        ///   require TLS for a user with a password, unless sqlx's feature `mysql-rsa` is on or the user's plugin is
+        ///   not `caching_sha2_password`.
+        /// - **Settings.** A store from [`connect`](Self::connect) sets the isolation level `READ COMMITTED`,
+        ///   `sql_mode`, `autocommit` and a lock timeout of one second for its own connections. It does not depend on
+        ///   the character set, the collation or the time zone of the server. A store from
+        ///   [`from_pool`](Self::from_pool) uses the settings of the pool: set `innodb_lock_wait_timeout` to 1 there,
+        ///   because the default is 50 seconds.
         /// - **Size.** A session is one packet: it must be smaller than `max_allowed_packet` (16 MiB by default).
         ///
         /// Clones share their connections.
@@ -110,13 +111,13 @@ impl MySqlStore {
         Ok(Self(SqlStore::new(Connections::open(options(address)?, CONNECTIONS).await?)))
     }
 
-    /// Makes a store for the database at this address without connecting to it: the first operation connects. Use it for an
-    /// application that starts before its database. Call it inside of a Tokio runtime.
+    /// Makes a store for the database at this address without connecting to it: the first operation connects. Use it
+    /// for an application that starts before its database. Call it inside of a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// Returns an error of the kind [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the address
-    /// is not valid, or if there is no runtime.
+    /// Returns an error of the kind [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the
+    /// address is not valid, or if there is no runtime.
     ///
     /// # Examples
     ///

@@ -21,8 +21,8 @@ store! {
         /// - **Cost.** Each operation is one statement and one round trip. Only if two requests write to one session at
         ///   the same time does one of them need a transaction.
         /// - **TLS.** Enable the feature `tls` of this crate, and end the address with `?sslmode=verify-full`. If the
-        ///   operating system does not trust the server's authority, add `&sslrootcert=` and the path of its certificate.
-        ///   Without the feature, an address with `sslmode=require` is refused.
+        ///   operating system does not trust the server's authority, add `&sslrootcert=` and the path of its
+        ///   certificate. Without the feature, an address with `sslmode=require` is refused.
         /// - **Schema.** The table is in the first schema of the `search_path`. The address can set it:
         ///   `?options=-csearch_path%3Dshop`.
         /// - **Time limit.** Set `statement_timeout` to about two seconds for this user. The session layer does not
@@ -76,7 +76,8 @@ store! {
 impl PostgresStore {
     /// Connects to the database at this address, with a pool of at most ten connections.
     ///
-    /// If the database does not answer, the error comes within three seconds. [`migrate`](Self::migrate) creates the table.
+    /// If the database does not answer, the error comes within three seconds. [`migrate`](Self::migrate) creates the
+    /// table.
     ///
     /// # Errors
     ///
@@ -104,13 +105,13 @@ impl PostgresStore {
         Ok(Self(SqlStore::new(Connections::open(options(address)?, CONNECTIONS).await?)))
     }
 
-    /// Makes a store for the database at this address without connecting to it: the first operation connects. Use it for an
-    /// application that starts before its database. Call it inside of a Tokio runtime.
+    /// Makes a store for the database at this address without connecting to it: the first operation connects. Use it
+    /// for an application that starts before its database. Call it inside of a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// Returns an error of the kind [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the address
-    /// is not valid, or if there is no runtime.
+    /// Returns an error of the kind [`StoreErrorKind::Refused`](session_core::store::StoreErrorKind::Refused) if the
+    /// address is not valid, or if there is no runtime.
     ///
     /// # Examples
     ///
@@ -130,8 +131,8 @@ impl PostgresStore {
     /// Makes the store work behind `PgBouncer` in transaction mode, and behind other poolers that give each transaction
     /// another connection.
     ///
-    /// Each operation is then a transaction of its own and prepares its statements anew. An operation takes four round trips
-    /// in place of one.
+    /// Each operation is then a transaction of its own and prepares its statements anew. An operation takes four round
+    /// trips in place of one.
     ///
     /// # Examples
     ///

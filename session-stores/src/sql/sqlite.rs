@@ -117,13 +117,13 @@ impl SqliteStore {
         Ok(Self(SqlStore::new(Connections::open(options(address)?, CONNECTIONS).await?)))
     }
 
-    /// Makes a store for the file at this address without opening it: the first operation does. The file is created, if it
-    /// does not exist. Call it inside of a Tokio runtime.
+    /// Makes a store for the file at this address without opening it: the first operation does. The file is created, if
+    /// it does not exist. Call it inside of a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// Returns an error of the kind [`StoreErrorKind::Refused`] if the address is not valid or names a database in memory,
-    /// or if there is no runtime.
+    /// Returns an error of the kind [`StoreErrorKind::Refused`] if the address is not valid or names a database in
+    /// memory, or if there is no runtime.
     ///
     /// # Examples
     ///

@@ -146,8 +146,8 @@ pub(super) fn padded<T: Copy>(keys: &[T]) -> Vec<T> {
 const LARGEST_LOOK_UP: u32 = 12;
 pub(super) const MOST_KEYS: usize = 1 << LARGEST_LOOK_UP;
 
-/// Creates a record. `$1` key, `$2` id, `$3` data, `$4` created at, `$5` seen at, `$6` expires at, `$7` application, `$8`
-/// owner, `$9` label.
+/// Creates a record. `$1` key, `$2` id, `$3` data, `$4` created at, `$5` seen at, `$6` expires at, `$7` application,
+/// `$8` owner, `$9` label.
 macro_rules! create {
     ($conflict:literal) => {
         concat!(
@@ -187,8 +187,8 @@ pub(super) const UPDATE: &str = concat!(set!(), " WHERE ", unchanged!());
 /// Updates a record as [`UPDATE`] does, and moves it to another key. Its further values are those of `move_row!`.
 pub(super) const MOVE: &str = move_row!();
 
-/// Moves a record as `move_row!` does, and creates the tombstone. `$13` the former id, `$14` the last second in which the
-/// end is known, `$15` how it ended, `$16` the successor.
+/// Moves a record as `move_row!` does, and creates the tombstone. `$13` the former id, `$14` the last second in which
+/// the end is known, `$15` how it ended, `$16` the successor.
 #[cfg(feature = "postgres")]
 pub(super) const RENAME: &str = concat!(
     "WITH moved AS (",
@@ -247,12 +247,13 @@ macro_rules! oldest {
     };
 }
 
-/// Ends the sessions of an owner that began first. Its values are those of `oldest!`, and `$4` is the last second in which
-/// the end is known.
+/// Ends the sessions of an owner that began first. Its values are those of `oldest!`, and `$4` is the last second in
+/// which the end is known.
 #[cfg(feature = "sqlite")]
 pub(super) const END_OLDEST: &str = end!("1", "$4", concat!("ended IS NULL AND key IN (", oldest!(), ")"));
 
-/// The same. The rows are locked in the order of their keys, so that two of these statements cannot wait for each other.
+/// The same. The rows are locked in the order of their keys, so that two of these statements cannot wait for each
+/// other.
 #[cfg(feature = "postgres")]
 pub(super) const END_OLDEST_IN_ORDER: &str = end!(
     "1",
@@ -293,7 +294,8 @@ pub(super) const COUNT: &str = concat!("SELECT count(*) FROM session_records WHE
 /// Counts the live sessions of an owner, except one. `$1` to `$3` as in [`COUNT`], `$4` the id of the spared session.
 pub(super) const COUNT_OTHERS: &str = concat!("SELECT count(*) FROM session_records WHERE id <> $4 AND ", owned!());
 
-/// Reads a page of all live sessions. `$1` now, `$2` the last id of the page before, `$3` the largest number of sessions.
+/// Reads a page of all live sessions. `$1` now, `$2` the last id of the page before, `$3` the largest number of
+/// sessions.
 pub(super) const ALL: &str = concat!(info!(), "id > $2 AND ", live!(), " ORDER BY id LIMIT $3");
 
 /// Deletes expired records. Its values are those of `delete_before!`.

@@ -281,8 +281,8 @@ impl OnRedis {
         &self.servers[self.primary]
     }
 
-    /// Makes the replica the primary. `FAILOVER` waits until the replica has every write. The address leads to the former
-    /// primary until the fault ends.
+    /// Makes the replica the primary. `FAILOVER` waits until the replica has every write. The address leads to the
+    /// former primary until the fault ends.
     fn hand_over(&mut self) {
         let to = 1 - self.primary;
         let (old, new) = (&self.servers[self.primary], &self.servers[to]);

@@ -1,5 +1,5 @@
-//! A soak: two instances of an application share a store, 64 clients use it, and every twenty seconds the store fails in
-//! another way. What was confirmed must hold.
+//! A soak: two instances of an application share a store, 64 clients use it, and every twenty seconds the store fails
+//! in another way. What was confirmed must hold.
 //!
 //! ```sh
 //! cargo run --release -p session-soak                  # two minutes for each store

@@ -365,7 +365,8 @@ async fn a_transaction_that_a_deadlock_ends_is_tried_again() {
     assert!(base.deadlocks().await > deadlocks);
 }
 
-/// A transaction that has changed the second session twenty times. The server ends the lighter transaction of a deadlock.
+/// A transaction that has changed the second session twenty times. The server ends the lighter transaction of a
+/// deadlock.
 async fn heavy_transaction(connection: &mut MySqlConnection) -> Transaction<'_, MySql> {
     let mut transaction = connection.begin().await.unwrap();
     for _ in 0..20 {

@@ -1,4 +1,5 @@
-//! Sixty-four tasks and fifty rounds on one session, in one process and in two: nothing is lost, and nothing comes back.
+//! Sixty-four tasks and fifty rounds on one session, in one process and in two: nothing is lost, and nothing comes
+//! back.
 
 use std::{any::Any, sync::Arc};
 

@@ -28,8 +28,8 @@ async fn a_postgres_with_a_known_certificate_is_used() {
     assert!(told.contains("no encryption"), "{told}");
 }
 
-/// The driver trusts the certificates that the operating system does, or those in `SSL_CERT_FILE`: this test runs itself
-/// again with that variable.
+/// The driver trusts the certificates that the operating system does, or those in `SSL_CERT_FILE`: this test runs
+/// itself again with that variable.
 #[tokio::test]
 async fn a_redis_with_a_known_certificate_is_used() {
     if let Ok(url) = env::var(REDIS) {

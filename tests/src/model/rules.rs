@@ -4,10 +4,11 @@
 //! - An answer that was made before a log-in, and that arrives after it, replaces its cookie.
 //! - A request that came without a session (without a cookie, or more than a minute after the session of its cookie had
 //!   ended) may begin one, and its cookie replaces that of a log-in that was answered first.
-//! - A log-out that meets a log-in or a renewal ends the session that it came with, not the one that it has not heard of.
-//!   Two log-ins at once begin two sessions: while answers for both are under way, a log-out ends one of them.
+//! - A log-out that meets a log-in or a renewal ends the session that it came with, not the one that it has not heard
+//!   of. Two log-ins at once begin two sessions: while answers for both are under way, a log-out ends one of them.
 //! - The engines without a store or a list forget an end after a minute: an old cookie opens the session again.
-//! - An answer that was made before a deployment, and that arrives after it, brings back a cookie of the former settings.
+//! - An answer that was made before a deployment, and that arrives after it, brings back a cookie of the former
+//!   settings.
 
 use super::{play::Action, stage::IDLE_TIMEOUT};
 
@@ -29,8 +30,8 @@ pub(super) enum Rule {
     LoggedOutIsIn,
     /// Nobody whose last answered action was a log-in is logged out.
     LoggedInIsOut,
-    /// No `Cookie` header and no `Set-Cookie` headers of one response have more than 8 KiB together, or 16 KiB where the
-    /// settings allow a session of four cookies.
+    /// No `Cookie` header and no `Set-Cookie` headers of one response have more than 8 KiB together, or 16 KiB where
+    /// the settings allow a session of four cookies.
     TooLarge,
     /// No request fails without a reason.
     Fails,
@@ -447,8 +448,8 @@ impl Rules {
         self.others(number).any(|it| it.sets && it.arrived.is_some_and(|at| sent < at))
     }
 
-    /// Returns whether an answer with a session that the engine no longer knew as ended has arrived while this request was
-    /// under way.
+    /// Returns whether an answer with a session that the engine no longer knew as ended has arrived while this request
+    /// was under way.
     fn jar_got_forgotten_session(&self, number: usize) -> bool {
         let request = &self.requests[number];
         let arrived_meanwhile = |it: &Request| it.sets && it.arrived.is_some_and(|at| request.sent < at);

@@ -71,7 +71,8 @@ async fn a_copy_that_was_to_be_remembered_longer_is_dead_as_well() {
     assert_eq!(site.seen_with(&copy).await, (200, String::new()));
 }
 
-/// A copy may have been made to last longer than the cookie that logs out, and a deployment may make sessions last longer.
+/// A copy may have been made to last longer than the cookie that logs out, and a deployment may make sessions last
+/// longer.
 #[tokio::test]
 async fn a_revocation_is_kept_until_no_copy_can_be_alive() {
     let site = Site::new(SessionLayer::signed);

@@ -20,8 +20,8 @@ pub(crate) struct Logs(Arc<Mutex<Vec<String>>>);
 impl Logs {
     /// Collects what this thread logs until the guard is dropped.
     pub(crate) fn capture() -> (Self, DefaultGuard) {
-        // With a single subscriber, tracing caches for the whole process whether the thread that reaches a log line first
-        // listens to it. Two subscribers that stay make it ask all.
+        // With a single subscriber, tracing caches for the whole process whether the thread that reaches a log line
+        // first listens to it. Two subscribers that stay make it ask all.
         static LISTENERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
         LISTENERS.get_or_init(|| [(); 2].map(|()| Dispatch::new(Self::default())));
         let logs = Self::default();
