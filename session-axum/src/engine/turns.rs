@@ -27,11 +27,12 @@ impl Turns {
     /// begun and is never polled again keeps its turn.
     pub(super) async fn wait(&self, key: &RecordKey, deadline: Instant) -> Turn {
         let turnstile = Arc::clone(self.lock().entry(*key.hash()).or_default());
-        let mut turn = Turn { guard: None, turnstile, key: *key.hash(), turns: self.clone(), has_waited: false };
-        turn.guard = Arc::clone(&turn.turnstile).try_lock_owned().ok();
+        let (key, turns) = (*key.hash(), self.clone());
+        let mut turn = Turn { guard: None, turnstile: Some(Arc::clone(&turnstile)), key, turns, has_waited: false };
+        turn.guard = Arc::clone(&turnstile).try_lock_owned().ok();
         if turn.guard.is_none() {
             turn.has_waited = true;
-            turn.guard = timeout_at(deadline, Arc::clone(&turn.turnstile).lock_owned()).await.ok();
+            turn.guard = timeout_at(deadline, turnstile.lock_owned()).await.ok();
         }
         turn
     }
@@ -44,7 +45,8 @@ impl Turns {
 /// A turn, or the wait for one.
 pub(crate) struct Turn {
     guard: Option<OwnedMutexGuard<()>>,
-    turnstile: Arc<Turnstile<()>>,
+    /// Empty when the turn is over.
+    turnstile: Option<Arc<Turnstile<()>>>,
     key: [u8; 32],
     turns: Turns,
     /// Whether another request of this process had its turn in between.
@@ -56,8 +58,9 @@ impl Drop for Turn {
     fn drop(&mut self) {
         drop(self.guard.take());
         let mut turns = self.turns.lock();
-        // The map has one, and this turn the other.
-        if Arc::strong_count(&self.turnstile) == 2 {
+        // Under the lock, so that of two turns that end together the second one sees that it is the last.
+        drop(self.turnstile.take());
+        if turns.get(&self.key).is_some_and(|turnstile| Arc::strong_count(turnstile) == 1) {
             turns.remove(&self.key);
         }
     }
@@ -84,6 +87,22 @@ mod tests {
         let (second, ()) = tokio::join!(turns.wait(&key, soon()), async { drop(first) });
         assert!(second.has_waited && second.guard.is_some());
         drop(second);
+        assert!(turns.lock().is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_stays_of_turns_that_end_together() {
+        let turns = Turns::default();
+        let key = RecordKey::of_secret(SessionId::random().unwrap(), &[7; 32]);
+        let tasks: Vec<_> = (0..2_000)
+            .map(|_| {
+                let turns = turns.clone();
+                tokio::spawn(async move { drop(turns.wait(&key, Instant::now()).await) })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
         assert!(turns.lock().is_empty());
     }
 }
