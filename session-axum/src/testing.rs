@@ -1300,7 +1300,7 @@ fn wait_for<T>(answer: impl Future<Output = Result<T, Error>>, never_waits: bool
 }
 
 /// Polls a future on this thread, and parks the thread in between. The runtime of this thread does no other work
-/// meanwhile. Returns `None` if the future is not ready in time.
+/// in this time. Returns `None` if the future is not ready in time.
 fn park_until<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let (mut context, deadline) = (Context::from_waker(&waker), Instant::now() + limit);

@@ -14,14 +14,14 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 
-use super::{Directory, Guarded, find, free_port, id, is_root};
+use super::{Directory, Guarded, certificates::Certificates, find, free_port, id, is_root};
 
 /// A server on a port of its own, with nothing in it.
 pub struct MariaDb {
     running: Option<Guarded>,
     directory: Directory,
     port: u16,
-    settings: &'static [&'static str],
+    settings: Vec<String>,
 }
 
 impl MariaDb {
@@ -37,11 +37,22 @@ impl MariaDb {
     }
 
     /// One with settings of its own.
-    pub fn start_with(settings: &'static [&'static str]) -> Self {
+    pub fn start_with(settings: &[&str]) -> Self {
+        let settings = settings.iter().copied().map(str::to_owned).collect();
         let mut server = Self { directory: Directory::new(), port: free_port(), running: None, settings };
         server.make_tables();
         server.start_again();
         server
+    }
+
+    /// One that takes encrypted connections only.
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        let (certificate, key) = (certificates.server(), certificates.key());
+        Self::start_with(&[
+            "require-secure-transport=ON",
+            &format!("ssl-cert={}", certificate.display()),
+            &format!("ssl-key={}", key.display()),
+        ])
     }
 
     pub fn stop(&mut self) {
@@ -60,7 +71,8 @@ impl MariaDb {
         let log = self.path("log");
         let mut command = vec![installed("mariadbd").display().to_string()];
         command.extend(self.options());
-        command.extend(SETTINGS.iter().chain(self.settings).map(|setting| format!("--{setting}")));
+        let settings = SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str));
+        command.extend(settings.map(|setting| format!("--{setting}")));
         command.extend([
             "--bind-address=127.0.0.1".to_owned(),
             format!("--port={}", self.port),
@@ -89,7 +101,7 @@ impl MariaDb {
         self.address(&name)
     }
 
-    fn address(&self, database: &str) -> String {
+    pub fn address(&self, database: &str) -> String {
         format!("mysql://root@127.0.0.1:{}/{database}", self.port)
     }
 

@@ -1,10 +1,12 @@
-//! Encrypted connections to Postgres and Redis.
+//! Encrypted connections to Postgres, MariaDB and Redis.
 
 use std::{env, process::Command};
 
 use session_core::store::{SessionStore, StoreError, StoreErrorKind};
-use session_stores::{PostgresStore, RedisStore};
-use session_test_servers::{certificates::Certificates, free_port, postgres::Postgres, redis::Server};
+use session_stores::{MySqlStore, PostgresStore, RedisStore};
+use session_test_servers::{
+    certificates::Certificates, free_port, mariadb::MariaDb, postgres::Postgres, redis::Server,
+};
 
 use super::{assert_kind, assert_works};
 
@@ -26,6 +28,25 @@ async fn a_postgres_with_a_known_certificate_is_used() {
     let plain = PostgresStore::connect(&address("sslmode=disable")).await;
     let told = assert_kind(plain.map(drop), StoreErrorKind::Refused);
     assert!(told.contains("no encryption"), "{told}");
+}
+
+#[tokio::test]
+async fn a_mariadb_with_a_known_certificate_is_used() {
+    let certificates = Certificates::new();
+    let server = MariaDb::with_tls(&certificates);
+    let address = |rest: &str| format!("{}?{rest}", server.address("mysql"));
+    let authority = certificates.authority().display().to_string();
+
+    let store = MySqlStore::connect(&address(&format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={authority}"))).await.unwrap();
+    store.migrate().await.unwrap();
+    assert_works(&store).await;
+
+    let unknown = MySqlStore::connect(&address("ssl-mode=VERIFY_IDENTITY")).await;
+    let told = assert_kind(unknown.map(drop), StoreErrorKind::Unavailable);
+    assert!(told.contains("certificate") && told.contains("127.0.0.1"), "{told}");
+    let plain = MySqlStore::connect(&address("ssl-mode=DISABLED")).await;
+    let told = assert_kind(plain.map(drop), StoreErrorKind::Refused);
+    assert!(told.contains("Access denied"), "MariaDB 10.11 says no more: {told}");
 }
 
 /// The driver trusts the certificates that the operating system does, or those in `SSL_CERT_FILE`: this test runs
