@@ -298,7 +298,7 @@ impl SessionLayer {
     ///
     /// The keys may be those of the cookies, or others. The first secret encrypts, and every secret decrypts: see
     /// [`Keys::with_fallback`]. The names of the keys, the owner, the label and the times stay readable. A session that
-    /// was stored without encryption, or whose values no secret opens, counts as no session: its record stays as it is,
+    /// was stored without encryption, or that no secret can decrypt, counts as no session: its record stays as it is,
     /// and an error is logged. See [`EncryptedStore`](crate::store::EncryptedStore) for what it protects against.
     ///
     /// This applies to the store of [`SessionLayer::stored`]. With another engine it has no effect, and an error is

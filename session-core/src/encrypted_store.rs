@@ -15,7 +15,7 @@ use crate::{
     write::{Spared, Updated, Visit, Write},
 };
 
-/// A store whose records have encrypted values. It encrypts each value before the store inside sees it, and decrypts it
+/// A store that encrypts the values of its records. It encrypts each value before the store inside sees it, and decrypts it
 /// after a load.
 ///
 /// A value opens only under its key and in its record: each record keeps a random text for life, to which its values

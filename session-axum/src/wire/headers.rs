@@ -58,7 +58,7 @@ pub(crate) fn vary_by_authorization(headers: &mut HeaderMap) {
     add_vary(headers, AUTHORIZATION);
 }
 
-/// Forbids every cache to store a response whose body may have a token.
+/// Forbids every cache to store a response with a body that may have a token.
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     set_cdn_controls(headers, &NO_STORE);

@@ -54,8 +54,8 @@ pub(super) fn paused_clock(place: &str) -> StoreError {
 /// Returns the error for a pool of the application that had no free connection.
 pub(super) fn exhausted_pool(place: &str) -> StoreError {
     let why = format!(
-        "the application's pool had no free connection to {place} for a second: a handler that holds one while its session is \
-         read or saved needs a second one"
+        "the application's pool had no free connection to {place} for almost a second: a handler that holds one while its \
+         session is read or saved needs a second one"
     );
     StoreError::new(StoreErrorKind::Unavailable, SqlError(why.into()))
 }
@@ -205,8 +205,8 @@ const NO_TABLE: &str = ". Call the store's `migrate()` when the application star
 const NO_COLUMN: &str = ". A former version of session-stores made the table: call the store's `migrate()` when the \
                          application starts, it adds the missing columns";
 #[cfg(feature = "sqlite")]
-const LOCKED_BY_ANOTHER: &str = ". Another connection has kept the lock for a second. If it is a transaction of the same \
-                                 request, commit it before the session is saved";
+const LOCKED_BY_ANOTHER: &str = ". Another connection has kept the lock for almost a second. If it is a transaction of the \
+                                 same request, commit it before the session is saved";
 const NO_RIGHT: &str = ". This user may not do that: let a user who may create tables call `migrate()` once";
 
 #[cfg(feature = "sqlite")]
