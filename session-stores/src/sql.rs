@@ -30,7 +30,7 @@ pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 use self::{
-    connections::{ATTEMPTS, Connections, Lease, step_aside},
+    connections::{Connections, Lease, step_aside},
     dialect::{
         Dialect, Value,
         Value::{Bytes, BytesOrNull, Number, Text, TextOrNull},
@@ -69,20 +69,20 @@ impl<D: Dialect> SqlStore<D> {
         let mut lease = self.connections.to_write().await?;
         // The user may not be allowed to create tables, if another user has created this one.
         if lease.rows(statements::READ, &[Bytes(&[])]).await.is_ok() {
-            lease.give_back().await?;
+            lease.give_back();
             return Ok(());
         }
         lease.begin().await?;
         let made = make_table(&mut lease).await;
         lease.end(made).await?;
-        lease.give_back().await?;
+        lease.give_back();
         Ok(())
     }
 
     async fn load(&self, key: &RecordKey, now: u64) -> Result<Lookup, StoreError> {
         let mut lease = self.connections.to_read().await?;
         let lookup = lease.look_for(statements::READ, key, now).await?;
-        lease.give_back().await?;
+        lease.give_back();
         Ok(lookup)
     }
 
@@ -97,7 +97,7 @@ impl<D: Dialect> SqlStore<D> {
             let found = lease.rows(statements::look_up(part.len()), &statements::padded(&hashes)).await?;
             rows.extend(found.into_iter().map(|row| (row.key().to_vec(), row)));
         }
-        lease.give_back().await?;
+        lease.give_back();
         let lookup = |key: &RecordKey| match rows.get(key.hash().as_slice()) {
             Some(row) => row.clone().into_lookup(key.id(), now).unwrap_or(Lookup::Unknown),
             None => Lookup::Unknown,
@@ -133,7 +133,7 @@ impl<D: Dialect> SqlStore<D> {
                 _ => {}
             }
         }
-        lease.give_back().await?;
+        lease.give_back();
         Ok(())
     }
 
@@ -149,16 +149,15 @@ impl<D: Dialect> SqlStore<D> {
     async fn write(&self, step: Step<'_>) -> Result<Updated, StoreError> {
         let mut lease = self.connections.to_write().await?;
         // A deadlock can end the transaction of a step. Then the step has changed nothing, and is taken again.
+        let mut attempt = 1;
         let mut updated = step.take(&mut lease).await;
-        for attempt in 1..ATTEMPTS {
-            if updated.is_ok() || !lease.has_given_way() {
-                break;
-            }
+        while updated.is_err() && lease.may_begin_again() {
             step_aside(attempt).await;
+            attempt += 1;
             updated = step.take(&mut lease).await;
         }
         let updated = updated?;
-        lease.give_back().await?;
+        lease.give_back();
         Ok(updated)
     }
 
@@ -170,7 +169,7 @@ impl<D: Dialect> SqlStore<D> {
             // The statement skips a record of another format. Reading that record returns the error.
             lease.look_for(statements::READ, key, visit.now).await?;
         }
-        lease.give_back().await?;
+        lease.give_back();
         Ok(touched)
     }
 
@@ -196,7 +195,7 @@ impl<D: Dialect> SqlStore<D> {
         let mut lease = self.connections.to_read().await?;
         let values = [Number(now), Text(owner.name), Text(owner.application), Number(limit)];
         let infos = lease.infos(statements::LIST, &values).await?;
-        lease.give_back().await?;
+        lease.give_back();
         Ok(infos)
     }
 
@@ -210,7 +209,7 @@ impl<D: Dialect> SqlStore<D> {
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let mut lease = self.connections.to_read().await?;
         let sessions = lease.infos(statements::ALL, &[Number(now), Bytes(after), Number(PAGE)]).await?;
-        lease.give_back().await?;
+        lease.give_back();
         let is_full = sessions.len() as u64 == PAGE;
         let next = sessions.last().filter(|_| is_full).map(|last| Cursor::new(last.key.id().to_string()));
         Ok(Page { sessions, next })
@@ -251,7 +250,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn read_number(&self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut lease = self.connections.to_read().await?;
         let number = lease.number(statement, values).await?;
-        lease.give_back().await?;
+        lease.give_back();
         Ok(number)
     }
 
@@ -264,7 +263,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn change(&self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut lease = self.connections.to_write().await?;
         let changed = lease.execute(statement, values).await?;
-        lease.give_back().await?;
+        lease.give_back();
         Ok(changed)
     }
 }

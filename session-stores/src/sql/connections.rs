@@ -38,7 +38,7 @@ pub(super) struct Connections<D: Dialect> {
     writers: Option<Semaphore>,
     /// The idle connections, the last used one at the end. `None` if the application uses the pool too.
     kept: Option<Mutex<Vec<Kept<D>>>>,
-    /// Whether each operation is a transaction. A pooler gives another connection of the database to each transaction,
+    /// Whether each statement is a transaction. A pooler gives another connection of the database to each transaction,
     /// so two statements meet on one connection only within a transaction.
     in_transactions: AtomicBool,
 }
@@ -75,7 +75,7 @@ impl<D: Dialect> Connections<D> {
         Ok(Self::new(pool.connect_lazy_with(options), Some(Mutex::default())))
     }
 
-    /// Runs each operation in a transaction from now on, for a pooler that gives another connection to each.
+    /// Runs each statement in a transaction from now on, for a pooler that gives another connection to each.
     #[cfg(feature = "postgres")]
     pub(super) fn run_in_transactions(&self) {
         self.in_transactions.store(true, Relaxed);
@@ -151,6 +151,7 @@ impl<D: Dialect> Connections<D> {
             is_implicit: false,
             gave_way: false,
             is_waiting: false,
+            began: Instant::now(),
             home: self,
             _turns: (turn, writing),
         })
@@ -201,12 +202,14 @@ pub(super) struct Lease<'a, D: Dialect> {
     connection: Option<PoolConnection<D>>,
     tested: Instant,
     in_transaction: bool,
-    /// Whether the open transaction is there only because each operation is one.
+    /// Whether the open transaction is there only because each statement is one.
     is_implicit: bool,
     /// Whether the database gave up the last transaction because of another one.
     gave_way: bool,
     /// Whether a statement was sent and its answer has not come.
     is_waiting: bool,
+    /// The time when the operation got the connection.
+    began: Instant,
     home: &'a Connections<D>,
     _turns: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
 }
@@ -223,10 +226,7 @@ impl<D: Dialect> Lease<'_, D> {
     /// same key or the same id.
     pub(super) async fn insert(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<bool, StoreError> {
         match self.attempt(statement, values).await? {
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                self.roll_back().await?;
-                self.checked(Ok(false))
-            }
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => self.checked(Ok(false)),
             result => self.checked(result).map(|inserted| inserted > 0),
         }
     }
@@ -236,34 +236,45 @@ impl<D: Dialect> Lease<'_, D> {
         statement: &'static str,
         values: &[Value<'_>],
     ) -> Result<Result<u64, sqlx::Error>, StoreError> {
-        for attempt in 1..ATTEMPTS {
-            match self.execute_once(statement, values).await? {
-                Err(error) if gave_way(&error) && !self.is_in_transaction() => {
-                    self.roll_back().await?;
-                    step_aside(attempt).await;
-                }
-                result => return Ok(result),
+        let mut attempt = 1;
+        loop {
+            let persistence = self.prepare().await?;
+            let result = D::execute(self.connection()?, statement, values, persistence).await;
+            let result = self.concluded(result).await?;
+            if !self.may_repeat(&result) {
+                return Ok(result);
             }
+            step_aside(attempt).await;
+            attempt += 1;
         }
-        self.execute_once(statement, values).await
     }
 
-    async fn execute_once(
-        &mut self,
-        statement: &'static str,
-        values: &[Value<'_>],
-    ) -> Result<Result<u64, sqlx::Error>, StoreError> {
-        let persistence = self.prepare().await?;
-        Ok(D::execute(self.connection()?, statement, values, persistence).await)
-    }
-
+    /// Runs a statement that reads. It is tried again like one that writes: where transactions are serializable, the
+    /// database gives up reads too.
     async fn fetch(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<D::Row>, StoreError> {
-        let persistence = self.prepare().await?;
-        let rows = D::fetch(self.connection()?, statement, values, persistence).await;
-        self.checked(rows)
+        let mut attempt = 1;
+        loop {
+            let persistence = self.prepare().await?;
+            let rows = D::fetch(self.connection()?, statement, values, persistence).await;
+            let rows = self.concluded(rows).await?;
+            if !self.may_repeat(&rows) {
+                return self.checked(rows);
+            }
+            step_aside(attempt).await;
+            attempt += 1;
+        }
     }
 
-    /// Begins the transaction that each operation is, if it has to be one. Returns whether the database may keep
+    /// Returns whether a statement is tried again: it gave way, it was not a part of a transaction, and there is time.
+    fn may_repeat<T>(&self, result: &Result<T, sqlx::Error>) -> bool {
+        !self.in_transaction && result.as_ref().is_err_and(gave_way) && self.has_time()
+    }
+
+    fn has_time(&self) -> bool {
+        self.began.elapsed() < PATIENCE
+    }
+
+    /// Begins a transaction for one statement if each statement has to be one. Returns whether the database may keep
     /// prepared statements: behind a pooler, the next transaction may have another connection.
     async fn prepare(&mut self) -> Result<Persistence, StoreError> {
         if !self.home.in_transactions.load(Relaxed) {
@@ -271,28 +282,19 @@ impl<D: Dialect> Lease<'_, D> {
         }
         if !self.in_transaction {
             (self.in_transaction, self.is_implicit) = (true, true);
-            self.run_now(D::BEGIN).await?;
+            self.run(D::BEGIN).await?;
         }
         Ok(Persistence::Once)
     }
 
-    /// Ends the transaction that an operation is.
-    async fn commit(&mut self) -> Result<(), StoreError> {
-        if self.is_implicit {
-            self.run_now("COMMIT").await?;
-            (self.in_transaction, self.is_implicit) = (false, false);
+    /// Ends the transaction that one statement is.
+    async fn concluded<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<Result<T, sqlx::Error>, StoreError> {
+        if !self.is_implicit {
+            return Ok(result);
         }
-        Ok(())
-    }
-
-    /// Gives the transaction up that an operation is, after a statement failed in it. The next statement begins
-    /// another.
-    async fn roll_back(&mut self) -> Result<(), StoreError> {
-        if self.is_implicit {
-            self.run_now("ROLLBACK").await?;
-            (self.in_transaction, self.is_implicit) = (false, false);
-        }
-        Ok(())
+        let ended = D::run(self.connection()?, if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        (self.in_transaction, self.is_implicit) = (is_open_after(&ended), false);
+        Ok(result.and_then(|value| ended.map(|()| value)))
     }
 
     /// Returns whether a transaction is open that has several statements.
@@ -300,10 +302,10 @@ impl<D: Dialect> Lease<'_, D> {
         self.in_transaction && !self.is_implicit
     }
 
-    /// Returns whether the database gave up the last transaction because of another one, and forgets it. The
-    /// transaction has changed nothing and can be tried again.
-    pub(super) const fn has_given_way(&mut self) -> bool {
-        std::mem::replace(&mut self.gave_way, false) && !self.is_in_transaction()
+    /// Returns whether the last transaction is tried again: the database gave it up because of another one, so that it
+    /// has changed nothing, and there is time.
+    pub(super) fn may_begin_again(&mut self) -> bool {
+        std::mem::take(&mut self.gave_way) && !self.is_in_transaction() && self.has_time()
     }
 
     /// Looks for the row of a key.
@@ -345,38 +347,32 @@ impl<D: Dialect> Lease<'_, D> {
         Ok(self.checked(number)?.unwrap_or_default().try_into().unwrap_or_default())
     }
 
-    /// Runs several statements without values.
+    /// Runs several statements without values, in an open transaction.
     pub(super) async fn run(&mut self, script: &'static str) -> Result<(), StoreError> {
-        self.prepare().await?;
-        self.run_now(script).await
-    }
-
-    async fn run_now(&mut self, script: &'static str) -> Result<(), StoreError> {
         let result = D::run(self.connection()?, script).await;
         self.checked(result)
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.commit().await?;
         self.in_transaction = true;
-        self.run_now(D::BEGIN).await
+        self.run(D::BEGIN).await
     }
 
     /// Commits after a success, and rolls back after an error.
     pub(super) async fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        let ended = self.run_now(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
-        self.in_transaction = ended.is_err();
+        let ended = D::run(self.connection()?, if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
+        let is_open = is_open_after(&ended);
+        let ended = self.checked(ended);
+        self.in_transaction = is_open;
         let value = result?;
         ended.map(|()| value)
     }
 
     /// Gives the connection back after an operation that ended well.
-    pub(super) async fn give_back(mut self) -> Result<(), StoreError> {
-        self.commit().await?;
+    pub(super) fn give_back(mut self) {
         if let Some(connection) = self.connection.take() {
             self.home.keep(connection, self.tested);
         }
-        Ok(())
     }
 
     /// Returns the connection for a statement. [`checked`](Self::checked) takes the answer.
@@ -397,6 +393,12 @@ impl<D: Dialect> Lease<'_, D> {
     }
 }
 
+/// Returns whether a transaction may still be open after its end was asked for. A commit can give way, too: then the
+/// transaction is over and has changed nothing.
+fn is_open_after(ended: &Result<(), sqlx::Error>) -> bool {
+    ended.as_ref().is_err_and(|error| !gave_way(error))
+}
+
 impl<D: Dialect> Drop for Lease<'_, D> {
     fn drop(&mut self) {
         if let Some(connection) = &mut self.connection
@@ -407,8 +409,9 @@ impl<D: Dialect> Drop for Lease<'_, D> {
     }
 }
 
-/// The longest wait for a connection. SQLite may wait as long again for a lock, and both together end before the two
-/// seconds that the session layer gives an operation: otherwise its error could not say what was waited for.
+/// The longest wait for a connection. After it, SQLite may wait as long again for a lock, and what the database gives up
+/// because of others is tried again for as long. Both together end before the two seconds that the session layer gives an
+/// operation: otherwise its error could not say what was waited for.
 pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 
 /// The longest wait for the operating system's reason why no connection can be opened.
@@ -424,9 +427,6 @@ const TRUSTED: Duration = Duration::from_secs(30);
 
 /// The longest time that a connection stays out of the pool. The pool closes old connections.
 const KEPT: Duration = Duration::from_secs(600);
-
-/// How often a statement or a transaction is tried that the database gives up because of others.
-pub(super) const ATTEMPTS: u32 = 10;
 
 /// Waits for a short random time, which grows with each attempt, so that two transactions do not meet again and again.
 pub(super) async fn step_aside(attempt: u32) {

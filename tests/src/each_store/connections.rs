@@ -160,10 +160,14 @@ async fn serialization_failures_are_tried_again() {
         let address = format!("{address}?options=-cdefault_transaction_isolation%3D{}", level.replace("%20", "%5C%20"));
         let store = PostgresStore::connect(&address).await.unwrap();
         store.migrate().await.unwrap();
-        let store: Arc<dyn SessionStore> = Arc::new(store);
-        let (work, damage) =
-            Race { tasks: 8, rounds: 20, ..Race::new(RaceKind::DistinctKeys) }.run(&store, SystemClock).await;
-        assert_eq!((work.written, work.failed, damage), (160, 0, Damage::default()), "{level}");
+        // Where each statement is a transaction, its commit can give way as well.
+        for is_pooled in [false, true] {
+            let store = if is_pooled { store.clone().pooled_by_pgbouncer() } else { store.clone() };
+            let store: Arc<dyn SessionStore> = Arc::new(store);
+            let (work, damage) =
+                Race { tasks: 8, rounds: 20, ..Race::new(RaceKind::DistinctKeys) }.run(&store, SystemClock).await;
+            assert_eq!((work.written, work.failed, damage), (160, 0, Damage::default()), "{level}, {is_pooled}");
+        }
     }
 }
 
