@@ -87,6 +87,7 @@ mod encrypted_store;
 mod entries;
 mod fields;
 mod format;
+pub mod former;
 mod id;
 mod json;
 mod keys;

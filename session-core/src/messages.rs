@@ -397,6 +397,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Neither messages nor a form.
+    pub const NOTHING: Self = Self {
+        messages: ListsOf(Vec::new()),
+        input: ListsOf(Vec::new()),
+        errors: ListsOf(Vec::new()),
+        dropped: Vec::new(),
+    };
+
     /// Returns whether there are neither messages nor a form.
     ///
     /// # Examples
