@@ -5,17 +5,18 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use axum_core::response::Response;
 use http::request::Parts;
 use session_core::{
-    Clock, Keys, Limits, SystemClock,
+    Clock, Keys, Limits, SessionId, SystemClock,
     cookie::{self, SettingsError},
-    token::{CLOCK_SKEW, Protection, Purpose, Ring},
+    token::{CLOCK_SKEW, IdSecret, Protection, Purpose, Ring},
     unix_seconds,
 };
 
 use crate::{
     engine::{Context, Engine, StoreSettings},
     error::Error,
+    migration::{Migration, Rule},
     setup_warnings::SetupWarnings,
-    state::outcome::Rules,
+    state::{loaded::Loaded, outcome::Rules},
     wire::{
         bearer::Bearer,
         candidates::Clocks,
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) flash_cookie: FlashCookie,
     pub(crate) return_cookie: ReturnCookie,
     pub(crate) setup_warnings: Arc<SetupWarnings>,
+    /// Where sessions came from before; `None` if they came from nowhere.
+    pub(crate) migration: Option<Arc<Migration>>,
 }
 
 impl Settings {
@@ -66,7 +69,27 @@ impl Settings {
             lifetime: config.flash_lifetime,
             clocks,
         };
-        Ok(Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings })
+        let mut settings =
+            Self { config, session_cookie, flash_cookie, return_cookie, setup_warnings, migration: None };
+        settings.migration = Migration::new(&settings.config.former, &settings);
+        Ok(settings)
+    }
+
+    /// Loads the session at once; `None` if a store has to be asked, or a former place may have to be.
+    pub(crate) fn load_now(&self, context: Context<'_>) -> Option<Loaded> {
+        if self.migration.is_some() { None } else { self.engine().load_now(context) }
+    }
+
+    /// Returns whether no operation of a request ever waits.
+    pub(crate) fn never_waits(&self) -> bool {
+        self.engine().never_waits() && self.migration.is_none()
+    }
+
+    /// Returns the ids and secrets that a former session gets here; `None` if the layer has no keys.
+    pub(crate) fn successors(&self, identity: &[u8]) -> Option<Vec<(SessionId, IdSecret)>> {
+        let Config { sealing, application, .. } = &self.config;
+        let keys = &sealing.as_ref()?.keys;
+        Some(keys.successors(self.session_cookie.spec.name(), application, identity).collect())
     }
 
     pub(crate) const fn engine(&self) -> &Engine {
@@ -167,6 +190,8 @@ pub(crate) struct Config {
     pub(crate) on_error: OnError,
     pub(crate) guard_message: GuardMessage,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where sessions came from before.
+    pub(crate) former: Vec<Rule>,
 }
 
 impl Config {
@@ -192,6 +217,7 @@ impl Config {
             on_error: Arc::new(Error::calm_response),
             guard_message: Arc::new(|message, _| message.into()),
             clock: Arc::new(SystemClock),
+            former: Vec::new(),
         }
     }
 
@@ -236,6 +262,7 @@ impl Config {
             (self.reads_bearer && engine.records().is_none(), "bearer", stored),
             (store.watch.is_some() && engine.records().is_none(), "watch_every", stored),
             (store.sessions_per_owner.is_some() && engine.records().is_none(), "sessions_per_owner", stored),
+            (!self.former.is_empty() && matches!(engine, Engine::Null), "migrating_from", "a layer with cookies"),
             (encrypts && engine.records().is_none(), "encrypt_records", stored),
             (
                 store.trusts_when_unavailable && engine.revocations().is_none(),

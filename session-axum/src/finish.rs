@@ -12,6 +12,7 @@ use crate::{
     edits::{Edit, EditList, ResponseEdits},
     engine::{CarriedOut, Done},
     error::{Chain, Error, Failure, MadeFromError, is_failure},
+    migration::Moving,
     request::{Closed, Request, SessionState},
     state::{
         flash_changes::{Consumed, FlashChanges},
@@ -211,10 +212,13 @@ impl Attempt {
         if let (true, Some(error)) = (self.saves, &closed.error) {
             return Err((**error).clone());
         }
+        let moves_flash = request.settings.migration.is_some()
+            && (closed.session_was_loaded() || !edits.is_empty())
+            && self.moves_flash(request, closed.load(request).await?);
         let mut flash = if self.saves { Cow::Borrowed(&closed.flash) } else { Cow::Owned(closed.flash.rolled_back()) };
         let edits = edits.apply_to_flash(&mut flash)?;
         // The flash comes before the session: its cookies can fail, and a session's write cannot be taken back.
-        let flash_cookies = self.flash_cookies(request, &flash)?;
+        let flash_cookies = self.flash_cookies(request, &flash, moves_flash)?;
         if !closed.session_was_loaded() && edits.is_empty() {
             return Ok(flash_cookies);
         }
@@ -227,14 +231,21 @@ impl Attempt {
         Ok(cookies)
     }
 
-    fn flash_cookies(self, request: &Request, flash: &FlashChanges) -> Result<Vec<String>, Error> {
+    /// Returns whether messages move in with the session.
+    fn moves_flash(self, request: &Request, session: &SessionState) -> bool {
+        let brings_flash = session.moving.as_ref().is_some_and(|moving| !moving.flash.is_empty());
+        brings_flash && (self.saves || !request.settings.engine().data_travels())
+    }
+
+    fn flash_cookies(self, request: &Request, flash: &FlashChanges, moves: bool) -> Result<Vec<String>, Error> {
         let is_unchanged = flash.added.is_empty() && !flash.removes_unread() && !flash.changes_other_cookies();
         // A client without a cookie jar could not send them back.
-        if request.is_without_cookies() || (is_unchanged && !request.flash_was_read() && !drops_flash(request)) {
+        let is_read = moves || request.flash_was_read() || drops_flash(request);
+        if request.is_without_cookies() || (is_unchanged && !is_read) {
             return Ok(Vec::new());
         }
         let (Settings { flash_cookie, return_cookie, .. }, now) = (&*request.settings, request.settings.now());
-        let mut cookies = flash_cookie.write(request.incoming(), flash, self.consumed(request), now)?;
+        let mut cookies = flash_cookie.write(request.incoming(), flash, self.consumed(request), moves, now)?;
         cookies.extend(return_cookie.write(&flash.return_page, &request.cookies, now)?);
         for ticket in &flash.tickets {
             cookies.extend(ticket.write(&request.settings)?);
@@ -259,11 +270,11 @@ impl Attempt {
         if self.finishes_saves {
             session.finish_saving(request).await?;
         }
-        let SessionState { loaded, staged: before, .. } = &*session;
+        let SessionState { loaded, staged: before, moving, .. } = &*session;
         let mut staged = if self.saves { Cow::Borrowed(before) } else { Cow::Owned(before.rolled_back()) };
         edits.apply_to_session(&mut staged, before, |handle| handle.is(request))?;
 
-        let mut cookies = self.carry_out(request, loaded, &staged).await?;
+        let mut cookies = self.carry_out(request, loaded, &staged, moving.as_deref()).await?;
         if request.is_without_cookies() {
             cookies.clear();
         }
@@ -279,7 +290,13 @@ impl Attempt {
         Ok(cookies)
     }
 
-    async fn carry_out(self, request: &Request, loaded: &Loaded, staged: &Staged) -> Result<Vec<String>, Error> {
+    async fn carry_out(
+        self,
+        request: &Request,
+        loaded: &Loaded,
+        staged: &Staged,
+        moving: Option<&Moving>,
+    ) -> Result<Vec<String>, Error> {
         let (settings, now) = (&request.settings, request.settings.now());
         let mut next_id = staged.next_id.clone();
         let plan = Plan::new(loaded, &staged.changes, request.rules(self.saves), now);
@@ -290,7 +307,12 @@ impl Attempt {
         let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
             CarriedOut::Done(Done { cookies, record }) => {
                 request.has_record(record);
-                return Ok(cookies);
+                return match (&settings.migration, moving) {
+                    (Some(migration), Some(moving)) => {
+                        migration.finish(moving, settings, plan, cookies, &request.cookies).await
+                    }
+                    _ => Ok(cookies),
+                };
             }
             CarriedOut::EndedElsewhere(end) => end,
         };
@@ -299,7 +321,7 @@ impl Attempt {
         if renews && end == End::Renewed {
             // A log-in that was sent twice: the second one begins a session of its own.
             let overtaken = loaded.overtaken();
-            return Box::pin(self.carry_out(request, &overtaken, staged)).await;
+            return Box::pin(self.carry_out(request, &overtaken, staged, moving)).await;
         }
         if renews && self.saves {
             return Err(Error::gone());
@@ -315,5 +337,5 @@ fn shows_messages(request: &Request, response: &Response) -> bool {
 
 /// Returns whether the response removes messages that came with the request, even if no handler read them.
 fn drops_flash(request: &Request) -> bool {
-    request.settings.config.flash_mode == FlashMode::NextRequest && !request.incoming().batches.is_empty()
+    request.settings.config.flash_mode == FlashMode::NextRequest && request.brought_flash()
 }

@@ -933,6 +933,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Flash {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
         let request = request_of(parts, "Flash")?;
         // Reads the cookies now, so that the layer adds `Vary: Cookie` even if the handler reads no message.
+        if request.settings.migration.is_some() {
+            Box::pin(request.prepare_flash()).await;
+        }
         request.incoming();
         let is_prefetch = request.settings.config.flash_mode == FlashMode::UntilRead && is_prefetch(&parts.headers);
         Ok(Self { request: Arc::clone(request), now: Batch::default(), is_prefetch })

@@ -1,6 +1,11 @@
 //! `SessionLayer`: the choice of where sessions are kept, and the settings of their cookies.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum_core::response::Response;
 use cookie::SameSite;
@@ -18,6 +23,7 @@ use crate::{
     devices::Sessions,
     engine::{Ends, Engine, Revocations, StoreClient},
     error::Error,
+    migration::{FormerSessions, Rule},
     service::SessionService,
 };
 
@@ -1032,6 +1038,44 @@ impl SessionLayer {
         self.with_safe(|config| {
             config.guard_message = Arc::new(move |message, request| translate(message, request).into());
         })
+    }
+
+    /// Reads sessions and flash messages at their former place until a point in time, so that no visitor is logged out by
+    /// a change of the settings. `former` is the layer as it was before, or another system: see
+    /// [`FormerSystem`](session_core::former::FormerSystem).
+    ///
+    /// A request without a session cookie of this layer is read by the former rule. Its session is the ordinary
+    /// [`Session`](crate::Session), is written as a session of this layer, keeps its creation time, its own limits and
+    /// its owner, and gets a new id. The response sets the new cookie, ends the former session and removes its cookie. A
+    /// flash message moves when it is read. If this layer's store is down or the session of this layer is over, the
+    /// former rule is not asked. If a former store is down, the response is an error.
+    ///
+    /// With several calls, the rules are tried in their order. After `until`, which is included, a rule does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keys = Keys::generate();
+    /// let former = SessionLayer::signed(keys.clone()).name("sid")?;
+    /// # let forged = TestSession::new(&former).insert("user", "ada");
+    /// let in_a_month = SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60);
+    /// let layer = SessionLayer::encrypted(keys).migrating_from(former, in_a_month);
+    /// # let page = |session: Session| async move { session.get("user").unwrap_or_default().unwrap_or("nobody".to_owned()) };
+    /// # let client = Client::new(Router::new().route("/", get(page)).layer(layer));
+    /// # client.enter(&forged);
+    /// # assert_eq!(client.get("/").await.text(), "ada");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn migrating_from(self, former: impl Into<FormerSessions>, until: SystemTime) -> Self {
+        let rule = Rule::new(former.into(), until);
+        self.with_safe(|config| config.former.push(rule))
     }
 
     /// Sets the clock that all limits are measured with: [`SystemClock`](crate::SystemClock) by default. Tests use a

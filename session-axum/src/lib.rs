@@ -95,6 +95,7 @@ pub mod form;
 mod future;
 mod guard;
 mod layer;
+mod migration;
 mod pairs;
 mod rejection;
 mod request;
@@ -131,6 +132,7 @@ pub use error::{Error, ErrorKind};
 pub use flash::{Flash, Message};
 pub use guard::Refusal;
 pub use layer::SessionLayer;
+pub use migration::FormerSessions;
 pub use rejection::{MissingLayer, SessionRejection};
 #[doc(inline)]
 pub use response::SessionResponseExt;

@@ -8,6 +8,8 @@ use std::sync::{
 use http::Method;
 use session_core::{
     RESERVED_PREFIX,
+    flash::Batch,
+    former::Former,
     store::{Changes, RecordKey, StoreError, StoreErrorKind},
 };
 use tokio::time::timeout;
@@ -16,7 +18,8 @@ use crate::{
     config::{FlashMode, Settings},
     detached::Detached,
     engine::{Context, Link, Place, Pledge, body},
-    error::Error,
+    error::{Chain, Error},
+    migration::{Arrived, Migration, Moving},
     setup_warnings::Origin,
     state::{
         flash_changes::{FlashChanges, Part},
@@ -24,7 +27,11 @@ use crate::{
         outcome::Rules,
         staged::Staged,
     },
-    wire::{bearer::Bearer, flash_cookies::IncomingFlash, request_cookies::RequestCookies},
+    wire::{
+        bearer::Bearer,
+        flash_cookies::{FormerBatch, IncomingFlash, ReceivedBatch},
+        request_cookies::RequestCookies,
+    },
 };
 
 mod saving;
@@ -47,6 +54,9 @@ pub(crate) struct Request {
     /// Whether another layer around this one has a cookie of the same name, so that neither cookie can be trusted.
     pub(crate) clashes: bool,
     incoming: OnceLock<IncomingFlash>,
+    /// What former systems have read; empty before they were asked.
+    #[expect(clippy::box_collection, reason = "most requests have none, and the state of a request is moved")]
+    former: OnceLock<Box<Vec<(usize, Former)>>>,
     state: Mutex<State>,
     /// A lock that is held while the store is asked, so that the operations of one request follow one another.
     turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
@@ -96,6 +106,8 @@ pub(crate) struct SessionState {
     pub(crate) ended: Option<Ended>,
     /// A save that has begun but may not have ended: it was cancelled, or its answer was lost. Such a save is repeated.
     unfinished: Option<Box<Staged>>,
+    /// What the response has to do in a former place of the session.
+    pub(crate) moving: Option<Arc<Moving>>,
 }
 
 /// The state of a request after it was closed, for the response.
@@ -141,6 +153,7 @@ impl Request {
             outer,
             clashes,
             incoming: OnceLock::new(),
+            former: OnceLock::new(),
             state: Mutex::default(),
             turn: OnceLock::new(),
             link: OnceLock::new(),
@@ -167,8 +180,12 @@ impl Request {
     /// Loads the session that came with the request, once.
     pub(crate) async fn load(self: &Arc<Self>) -> Result<LoadedRequest, Error> {
         if !self.session_was_read() {
-            match self.settings.engine().load_now(self.context(self.settings.now())) {
-                Some(loaded) => self.put(loaded),
+            let now = self.settings.now();
+            match self.settings.load_now(self.context(now)) {
+                Some(loaded) => {
+                    self.note_cookie(&loaded);
+                    self.put(SessionState::new(loaded));
+                }
                 // In a box, so that every handler's future is not as large as this one.
                 None => Box::pin(self.load_waiting()).await?,
             }
@@ -183,8 +200,8 @@ impl Request {
             Slot::Failed(error) => return Err((**error).clone()),
             Slot::Loaded(_) => return Ok(()),
         }
-        match self.settings.engine().load(self.context(self.settings.now())).await {
-            Ok(loaded) => self.put(loaded),
+        match self.arrive(self.settings.now()).await {
+            Ok(arrived) => self.put(self.arrived(arrived)),
             Err(error) => {
                 self.state().session = Slot::Failed(Box::new(error.clone()));
                 return Err(error);
@@ -193,12 +210,80 @@ impl Request {
         Ok(())
     }
 
-    fn put(&self, loaded: Loaded) {
-        self.note_cookie(&loaded);
+    fn put(&self, session: SessionState) {
         let mut state = self.state();
         if !matches!(state.session, Slot::Loaded(_)) {
-            state.session = Slot::Loaded(SessionState::new(loaded));
+            state.session = Slot::Loaded(session);
         }
+    }
+
+    /// Returns the state of a session that may come from a former place.
+    fn arrived(&self, Arrived { loaded, moving, place }: Arrived) -> SessionState {
+        if moving.is_none() {
+            self.note_cookie(&loaded);
+        }
+        let mut session = SessionState { moving, ..SessionState::new(loaded) };
+        if let Some(place) = place {
+            let SessionState { loaded, staged, .. } = &mut session;
+            staged.changes.change_metadata(loaded.entries(), |metadata| metadata.set_cookie(place));
+        }
+        session
+    }
+
+    /// Loads the session that came with the request, from its former place if it has not moved yet.
+    async fn arrive(&self, now: u64) -> Result<Arrived, Error> {
+        let loaded = self.settings.engine().load(self.context(now)).await?;
+        let Some(migration) = &self.settings.migration else { return Ok(loaded.into()) };
+        let systems = if loaded.cookie_came { &[][..] } else { self.systems(migration, now).await? };
+        let arrived = migration.go_on(&self.settings, loaded, &self.cookies, systems, now).await?;
+        if let Some(moving) = &arrived.moving
+            && !moving.flash.is_empty()
+        {
+            let _ = self.incoming.set(self.read_flash(Some(&moving.flash), now));
+        }
+        Ok(arrived)
+    }
+
+    /// Asks the former systems what the request brought, once.
+    async fn systems(&self, migration: &Migration, now: u64) -> Result<&[(usize, Former)], Error> {
+        if let Some(known) = self.former.get() {
+            return Ok(known);
+        }
+        let read = migration.read_systems(&self.settings, &self.cookies, now).await?;
+        Ok(self.former.get_or_init(|| Box::new(read)))
+    }
+
+    /// Asks the former systems for messages before they are read. If they are in a session, the session moves with
+    /// them.
+    pub(crate) async fn prepare_flash(self: &Arc<Self>) {
+        let Some(migration) = &self.settings.migration else { return };
+        let systems = match self.systems(migration, self.settings.now()).await {
+            Ok(systems) => systems,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the flash messages of a former system cannot be read; they wait");
+                return;
+            }
+        };
+        let in_session = systems.iter().filter_map(|(_, former)| former.session.as_ref());
+        if in_session.map(|session| &session.flash).any(|flash| !flash.is_empty())
+            && let Err(error) = self.load().await
+        {
+            tracing::error!(error = %Chain(&error), "the flash messages of a former session cannot be read; they wait");
+        }
+    }
+
+    fn read_flash(&self, in_session: Option<&Batch>, now: u64) -> IncomingFlash {
+        let Self { settings, cookies, .. } = self;
+        let mut incoming = settings.flash_cookie.read(cookies, now);
+        if let Some(migration) = &settings.migration {
+            let systems = self.former.get().map(|former| former.as_slice()).unwrap_or_default();
+            migration.flash(cookies, systems, now, &mut incoming.batches);
+            let in_session = in_session.cloned();
+            incoming
+                .batches
+                .extend(in_session.map(|batch| ReceivedBatch::of_former(batch, FormerBatch::in_session(), now)));
+        }
+        incoming
     }
 
     /// Notes that the browser has sent a cookie of ours back.
@@ -230,9 +315,18 @@ impl Request {
         self.gave_token.load(Relaxed)
     }
 
+    /// Returns whether messages came in cookies of this layer.
+    pub(crate) fn brought_flash(&self) -> bool {
+        // A migration may still have to load the session before all messages are known.
+        if self.settings.migration.is_some() && self.incoming.get().is_none() {
+            return !self.settings.flash_cookie.read(&self.cookies, self.settings.now()).batches.is_empty();
+        }
+        self.incoming().batches.iter().any(ReceivedBatch::is_ours)
+    }
+
     /// Returns the flash messages that came with the request.
     pub(crate) fn incoming(&self) -> &IncomingFlash {
-        self.incoming.get_or_init(|| self.settings.flash_cookie.read(&self.cookies, self.settings.now()))
+        self.incoming.get_or_init(|| self.read_flash(None, self.settings.now()))
     }
 
     pub(crate) fn session_was_read(&self) -> bool {
@@ -375,7 +469,7 @@ impl Request {
         }
         request.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
-        let _turn = if request.settings.engine().never_waits() { None } else { request.turn().await.ok() };
+        let _turn = if request.settings.never_waits() { None } else { request.turn().await.ok() };
         let state = request.state();
         Closed::of(state.clone())
     }
@@ -406,12 +500,8 @@ impl Closed {
     /// Returns the session. Loads it now if no handler has asked for it.
     pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
         if matches!(self.session, Slot::NotLoaded) {
-            let context = request.context(request.settings.now());
-            self.session = match request.settings.engine().load(context).await {
-                Ok(loaded) => {
-                    request.note_cookie(&loaded);
-                    Slot::Loaded(SessionState::new(loaded))
-                }
+            self.session = match request.arrive(request.settings.now()).await {
+                Ok(arrived) => Slot::Loaded(request.arrived(arrived)),
                 Err(error) => Slot::Failed(Box::new(error)),
             };
         }
@@ -455,13 +545,17 @@ impl Closed {
 impl SessionState {
     fn new(loaded: Loaded) -> Self {
         let (is_new, ended) = (loaded.session().is_none(), loaded.over);
-        Self { loaded, staged: Staged::default(), is_new, ended, unfinished: None }
+        Self { loaded, staged: Staged::default(), is_new, ended, unfinished: None, moving: None }
     }
 
     /// Returns whether the browser and the store have the current state of the session.
     fn is_settled(&self) -> bool {
         let is_due = self.loaded.session().is_some_and(|live| live.is_due || live.sealed_by_old_key);
-        !is_due && !self.loaded.cookie_is_stale && self.unfinished.is_none() && self.staged.changes.is_empty()
+        !is_due
+            && !self.loaded.cookie_is_stale
+            && self.moving.is_none()
+            && self.unfinished.is_none()
+            && self.staged.changes.is_empty()
     }
 }
 

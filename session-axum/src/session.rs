@@ -13,7 +13,7 @@ use session_core::{
     MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, SessionData, SessionId,
     data::{Field, Reader, Writer},
     decode, encode, encode_readable,
-    store::{Changes, Metadata},
+    store::{Changes, Entries, Metadata},
     system_time,
 };
 
@@ -1186,6 +1186,11 @@ impl<T: SessionData> Session<T> {
     }
 
     fn read(request: &LoadedRequest) -> Result<Self, MissingField> {
+        if T::SHOWS_ALL {
+            // There are no fields to read.
+            let data = T::read(&Reader::new(&NO_ENTRIES, &UNCHANGED))?;
+            return Ok(Self { request: request.clone(), data, unstaged: Mutex::default() });
+        }
         let (loaded, changes) = request.snapshot();
         let reader = Reader::new(loaded.entries(), changes.as_deref().unwrap_or(&UNCHANGED));
         let data = T::read(&reader);
@@ -1372,6 +1377,7 @@ async fn load<T: SessionData>(parts: &Parts) -> Result<LoadedRequest, SessionRej
 session_core::opaque_debug!([T: SessionData] Session<T>);
 
 static UNCHANGED: Changes = Changes::NONE;
+static NO_ENTRIES: Entries = Entries::NONE;
 /// The most bytes of an owner or a label.
 const MAX_NAME: usize = 255;
 

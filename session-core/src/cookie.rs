@@ -79,6 +79,8 @@ pub struct Spec {
     /// Partitioned.
     may_have_twins: bool,
     secure: bool,
+    /// What tells this cookie from others of its name in a browser: the Domain, the path and Partitioned.
+    place: String,
 }
 
 impl Spec {
@@ -257,6 +259,13 @@ impl Spec {
     pub fn clear(&self, suffix: &str) -> String {
         let Ok(text) = self.print(suffix, 0, Some(0), |_| Ok::<_, std::convert::Infallible>(()));
         text
+    }
+
+    /// Returns what tells this cookie from others of its name in a browser: the Domain, the path and Partitioned.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Returns whether a browser may hold cookies of the same name from other settings, which this cookie does not
@@ -519,7 +528,13 @@ impl Settings {
         self.check(&name)?;
         let finder = Finder::new(&name).into_owned();
         let may_have_twins = self.domain.is_some() || self.path != "/" || self.partitioned;
-        Ok(Spec { finder, tail: self.tail(), twins: self.twins(), may_have_twins, secure: self.secure, name })
+        let (tail, twins, place) = (self.tail(), self.twins(), self.place());
+        Ok(Spec { finder, tail, twins, may_have_twins, secure: self.secure, place, name })
+    }
+
+    fn place(&self) -> String {
+        let domain = self.domain.as_deref().unwrap_or_default().trim_start_matches('.').to_ascii_lowercase();
+        format!("{domain}{}{}", self.path, if self.partitioned { ";Partitioned" } else { "" })
     }
 
     /// Returns the attributes as text, which follows the value in the header.

@@ -176,6 +176,10 @@ impl std::error::Error for InvalidId {}
 pub struct IdSecret(Zeroizing<[u8; 32]>);
 
 impl IdSecret {
+    pub(crate) const fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+
     /// Creates a new secret from the random bytes of the operating system.
     ///
     /// # Errors

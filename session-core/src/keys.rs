@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     base64url::base64url,
     format::{KID, Protection},
-    id::fill,
+    id::{IdSecret, SessionId, fill},
     seal::{Ring, SealingKey},
 };
 
@@ -147,6 +147,25 @@ impl Keys {
     #[must_use]
     pub fn ring(&self, protection: Protection, purpose: Purpose, cookie_name: &str, application: &str) -> Ring {
         self.ring_of(protection, purpose.label(), cookie_name, application)
+    }
+
+    /// Derives the ids and secrets that a session of a former system gets when it moves into this layer: one for each
+    /// secret, the newest first. Requests that move the same session at the same time all give it the same id.
+    #[doc(hidden)]
+    pub fn successors<'a>(
+        &'a self,
+        cookie_name: &'a str,
+        application: &'a str,
+        identity: &'a [u8],
+    ) -> impl Iterator<Item = (SessionId, IdSecret)> + 'a {
+        self.secrets.iter().map(move |secret| {
+            let mut derived = Zeroizing::new([0; 48]);
+            secret.expand(&[b"moved", cookie_name.as_bytes(), application.as_bytes(), identity], derived.as_mut());
+            let (mut id, mut secret) = ([0; 16], Zeroizing::new([0; 32]));
+            id.copy_from_slice(&derived[..16]);
+            secret.copy_from_slice(&derived[16..]);
+            (SessionId::from_bytes(id), IdSecret::from_bytes(secret))
+        })
     }
 
     /// Derives the keys of one purpose, by its label.

@@ -30,6 +30,8 @@ pub struct Metadata {
     pub id_was_asked: bool,
     /// The time at which the visitor last confirmed who they are, in seconds since 1970.
     pub confirmed: Option<u64>,
+    /// The attributes of the cookie that carries the session, during a migration that changes them.
+    pub(crate) cookie: Option<String>,
     /// The owner of a session that is kept in a cookie. A store keeps the owner beside the entries.
     owned: Option<Owned>,
     /// The random text to which the values of an encrypted record are bound.
@@ -53,6 +55,7 @@ impl Metadata {
         browser_session: false,
         id_was_asked: false,
         confirmed: None,
+        cookie: None,
         owned: None,
         seal: None,
         others: BTreeMap::new(),
@@ -79,6 +82,7 @@ impl Metadata {
             browser_session: take("browser").is_some_and(|value| value.get() == "true"),
             id_was_asked: take("id").is_some_and(|value| value.get() == "true"),
             confirmed: take("confirmed").and_then(|value| value.get().parse().ok()),
+            cookie: take("cookie").and_then(|value| serde_json::from_str(value.get()).ok()),
             owned: take("owner").and_then(|value| Owned::of_json(value.get())),
             seal: take("seal").and_then(|value| serde_json::from_str(value.get()).ok()),
             others,
@@ -106,6 +110,7 @@ impl Metadata {
         members.extend(self.browser_session.then(|| ("browser", "true".to_owned())));
         members.extend(self.id_was_asked.then(|| ("id", "true".to_owned())));
         members.extend(self.confirmed.map(|second| ("confirmed", second.to_string())));
+        members.extend(self.cookie.as_ref().map(|cookie| ("cookie", serde_json::json!(cookie).to_string())));
         members.extend(self.owned.as_ref().map(|owned| ("owner", owned.to_json())));
         members.extend(self.seal.as_ref().map(|seal| ("seal", serde_json::json!(seal).to_string())));
         if members.is_empty() {
@@ -114,6 +119,26 @@ impl Metadata {
         let mut text = Vec::new();
         crate::json::write_object(members.iter().map(|(name, value)| (*name, value.as_str())), &mut text);
         String::from_utf8(text).ok()
+    }
+
+    /// Returns the metadata of the session after it has moved to another place. The owner is kept in another way there.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn moved(&self) -> Self {
+        Self { cookie: None, owned: None, seal: None, ..self.clone() }
+    }
+
+    /// Returns the attributes of the cookie that carries the session, if a migration has noted them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
+    /// Notes the attributes of the cookie that carries the session.
+    #[doc(hidden)]
+    pub fn set_cookie(&mut self, attributes: String) {
+        self.cookie = Some(attributes);
     }
 
     /// Returns the session's own limits alone.
@@ -168,13 +193,13 @@ pub(crate) static NONE: Metadata = Metadata::NONE;
 
 impl PartialEq for Metadata {
     fn eq(&self, other: &Self) -> bool {
-        let Self { until, idle, browser_session, id_was_asked, confirmed, owned, seal, others } = self;
+        let Self { until, idle, browser_session, id_was_asked, confirmed, cookie, owned, seal, others } = self;
         let text = |others: &BTreeMap<String, Box<RawValue>>| -> Vec<(String, String)> {
             others.iter().map(|(name, value)| (name.clone(), value.get().to_owned())).collect()
         };
         (*until, *idle, *browser_session, *id_was_asked, *confirmed)
             == (other.until, other.idle, other.browser_session, other.id_was_asked, other.confirmed)
-            && (owned, seal) == (&other.owned, &other.seal)
+            && (cookie, owned, seal) == (&other.cookie, &other.owned, &other.seal)
             && text(others) == text(&other.others)
     }
 }
@@ -183,7 +208,7 @@ impl Eq for Metadata {}
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { until, idle, browser_session, id_was_asked, confirmed, owned: _, seal: _, others: _ } = self;
+        let Self { until, idle, browser_session, id_was_asked, confirmed, .. } = self;
         f.debug_struct("Metadata")
             .field("until", until)
             .field("idle", idle)

@@ -72,7 +72,7 @@ impl RecordKey {
     /// ```
     #[must_use]
     pub fn of_revoked_owner(owner: Owner<'_>) -> Self {
-        Self::of_text(b"revoked owner", &[owner.application, owner.name])
+        Self::of_parts(b"revoked owner", &[owner.application.as_bytes(), owner.name.as_bytes()])
     }
 
     /// Creates the key of the entry in a list of revocations that ends all sessions of an application.
@@ -86,15 +86,23 @@ impl RecordKey {
     /// ```
     #[must_use]
     pub fn of_revoked_application(application: &str) -> Self {
-        Self::of_text(b"revoked application", &[application])
+        Self::of_parts(b"revoked application", &[application.as_bytes()])
     }
 
-    /// Creates a key that is a hash of texts.
-    fn of_text(purpose: &[u8], texts: &[&str]) -> Self {
+    /// Creates the key of an entry that says that a session of a former system was moved. `identity` tells the session
+    /// from all others.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_moved(application: &str, identity: &[u8]) -> Self {
+        Self::of_parts(b"moved", &[application.as_bytes(), identity])
+    }
+
+    /// Creates a key that is a hash.
+    fn of_parts(purpose: &[u8], parts: &[&[u8]]) -> Self {
         let begin = |part: &[u8]| Sha256::new().chain_update(purpose).chain_update(part);
         let hash = |part: &[u8]| {
-            let hasher = texts.iter().fold(begin(part), |hasher, text| {
-                hasher.chain_update((text.len() as u64).to_be_bytes()).chain_update(text)
+            let hasher = parts.iter().fold(begin(part), |hasher, part| {
+                hasher.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
             });
             <[u8; 32]>::from(hasher.finalize())
         };

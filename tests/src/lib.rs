@@ -41,6 +41,8 @@ mod log_in_examples;
 #[cfg(test)]
 mod manuals;
 #[cfg(test)]
+mod migration;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod mutations;

@@ -104,7 +104,7 @@ pub(super) fn log_out_met_a_renewal() {
 
 /// Returns the end of a session in a cookie that was rotated. The engines with cookies know ids, and no keys of
 /// records.
-pub(super) fn rotated_to(successor: SessionId) -> End {
+pub(crate) fn rotated_to(successor: SessionId) -> End {
     End::Rotated { successor: RecordKey::of_revocation(successor) }
 }
 

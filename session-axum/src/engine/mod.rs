@@ -1,5 +1,6 @@
 //! The engines: the places where sessions are kept. Only this file and the layer's builder know which engine is used.
 
+mod arrival;
 mod context;
 mod cookie;
 mod ends;
@@ -23,8 +24,9 @@ use crate::{
     },
 };
 
+pub(crate) use arrival::{Arrival, Destination};
 pub(crate) use context::{CarriedOut, Context, Done, Saved};
-pub(crate) use ends::{Ends, MOST_ROTATIONS};
+pub(crate) use ends::{Ends, MOST_ROTATIONS, rotated_to};
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use store_settings::StoreSettings;

@@ -73,6 +73,19 @@ impl Revocations {
         Ok(if ended_now { Loaded::ended() } else { Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere)) })
     }
 
+    /// Returns whether the list says that a session has ended.
+    pub(super) async fn has_ended(&self, live: &Live, now: u64) -> Result<bool, Error> {
+        let verdicts = self.verdicts(std::slice::from_ref(live), now).await?;
+        Ok(verdicts.iter().any(|verdict| matches!(verdict, Verdict::Ended(End::Deleted | End::Renewed, _))))
+    }
+
+    /// Notes that a session has moved away or was logged out. Returns whether the list knew of no other end.
+    pub(crate) async fn end_moved(&self, id: SessionId, end: End, now: u64) -> Result<bool, Error> {
+        self.revoke(id, end, now).await?;
+        let entry = self.list.load(&RecordKey::of_revocation(id), now).await?.live();
+        Ok(entry.is_some_and(|record| end_of(&record) == end))
+    }
+
     /// Asks the list about several sessions, in one question.
     async fn verdicts(&self, lives: &[Live], now: u64) -> Result<Vec<Verdict>, Error> {
         let questions: Vec<_> = lives.iter().map(|live| self.keys_about(live)).collect();
@@ -184,7 +197,7 @@ impl Revocations {
         Ok(later_than(found, now))
     }
 
-    async fn revoke(&self, id: SessionId, end: End, now: u64) -> Result<(), Error> {
+    pub(super) async fn revoke(&self, id: SessionId, end: End, now: u64) -> Result<(), Error> {
         let end = match end {
             End::Deleted => None,
             End::Renewed => Some(RENEWED.to_owned()),

@@ -137,6 +137,11 @@ impl StoreClient {
         self.watcher.add(link, self);
     }
 
+    /// Returns a client of the same store for another application.
+    pub(crate) fn for_application(&self, name: &str) -> Self {
+        Self { application: name.into(), ..self.clone() }
+    }
+
     fn owner<'a>(&'a self, name: &'a str) -> Owner<'a> {
         Owner { application: &self.application, name }
     }

@@ -108,6 +108,33 @@ async fn look_up(store: &StoreClient, candidates: &[Candidate], now: u64) -> Res
     }
 }
 
+/// Returns the session under a key that was derived for it; `None` if the store knows nothing of it. The response then
+/// sets the cookie.
+pub(super) async fn found(
+    store: &StoreClient,
+    lookup: Lookup,
+    key: RecordKey,
+    secret: IdSecret,
+    context: Context<'_>,
+) -> Result<Option<Loaded>, Error> {
+    let candidate = Candidate { key, secret, sealed_by_old_key: false };
+    Ok(Some(match follow(store, lookup, context.now).await? {
+        (Lookup::Live(record), is_late) => match candidate.live(record, is_late, context) {
+            Some(live) => Loaded::live(live).with_cookie(true, !is_late),
+            None => Loaded::nothing_behind_a_cookie(Some(Ended::Expired)),
+        },
+        (Lookup::Ended(_), _) => Loaded::ended(),
+        (Lookup::Expired, _) => Loaded::nothing_behind_a_cookie(Some(Ended::Expired)),
+        (Lookup::Unknown, true) => Loaded::ended(),
+        (Lookup::Unknown, false) => return Ok(None),
+    }))
+}
+
+/// Returns the keys of the records to which the request's cookies lead.
+pub(super) fn keys(context: Context<'_>) -> Vec<RecordKey> {
+    find(context).0.into_vec().into_iter().map(|candidate| candidate.key).collect()
+}
+
 /// Follows the tombstones of rotations to the session as it is now. Also returns whether there were any.
 async fn follow(store: &StoreClient, mut lookup: Lookup, now: u64) -> Result<(Lookup, bool), Error> {
     let mut is_late = false;

@@ -198,6 +198,13 @@ pub(crate) enum Consumed {
     All,
 }
 
+impl Consumed {
+    /// Leaves what no handler has read.
+    pub(crate) fn without_unread(self) -> Self {
+        if self == Self::All { Self::Read } else { self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ pub(crate) struct Loaded {
     found: Found,
     /// Two or more live sessions from different cookies. The request gets none of them, because it is unknown which one
     /// is the visitor's. A log-out ends all of them.
-    rivals: Option<Arc<[Live]>>,
+    rivals: Option<Arc<Vec<Live>>>,
     /// Whether the request brought an authentic cookie of ours, even if its session is over.
     pub(crate) cookie_came: bool,
     /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
@@ -140,7 +140,7 @@ impl Loaded {
             Some(only) if newest.is_empty() => Self::live(only),
             Some(last) => {
                 newest.push(last);
-                Self { rivals: Some(newest.into()), ..Self::nothing_behind_a_cookie(None) }
+                Self { rivals: Some(Arc::new(newest)), ..Self::nothing_behind_a_cookie(None) }
             }
             None => Self::nothing_behind_a_cookie(None),
         }
@@ -153,7 +153,7 @@ impl Loaded {
 
     /// Returns the sessions that are rivals. The list is empty unless cookies of different sessions came.
     pub(crate) fn rivals(&self) -> &[Live] {
-        self.rivals.as_deref().unwrap_or_default()
+        self.rivals.as_deref().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Sets whether an authentic cookie came with the request, and whether the browser's cookie is stale.

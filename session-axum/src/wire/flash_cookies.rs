@@ -1,5 +1,7 @@
 //! The flash cookies. Each carries a batch of messages. A request brings them, and a response sets or removes them.
 
+use std::borrow::Cow;
+
 use session_core::{
     SessionId,
     cookie::Spec,
@@ -42,6 +44,58 @@ pub(crate) struct ReceivedBatch {
     /// The size of the cookie's name and value, in bytes.
     pub(crate) size: usize,
     pub(crate) batch: Batch,
+    /// Where the batch lies if that is not a cookie of this layer alone.
+    pub(crate) former: Option<FormerBatch>,
+}
+
+impl ReceivedBatch {
+    /// Creates a batch of a former system, which has no id and no time of its own.
+    pub(crate) fn of_former(batch: Batch, former: FormerBatch, now: u64) -> Self {
+        let frame = Frame { id: SessionId::from_bytes([0; 16]), created_at: now, issued_at: now };
+        Self { frame, size: 0, batch, former: Some(former) }
+    }
+
+    /// Returns whether the batch came in a cookie of this layer.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.former.as_ref().is_none_or(|former| former.place == FormerPlace::Twin)
+    }
+
+    /// Returns the `Set-Cookie` value that removes the batch's cookie of these settings.
+    pub(crate) fn clear(&self, spec: &Spec) -> String {
+        spec.clear(Suffix::of(&self.frame).as_str())
+    }
+}
+
+/// A batch that came in cookies of a former layer or system, or in its session.
+#[derive(Debug)]
+pub(crate) struct FormerBatch {
+    place: FormerPlace,
+    /// The `Set-Cookie` values that remove it there.
+    pub(crate) removals: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FormerPlace {
+    /// In a cookie of the layer's own name, which may have the Domain or path of a former layer.
+    Twin,
+    /// In cookies of its own. They stay until the messages are read.
+    Cookies,
+    /// In a session that moves with this response. What is not read moves too.
+    Session,
+}
+
+impl FormerBatch {
+    pub(crate) const fn twin() -> Self {
+        Self { place: FormerPlace::Twin, removals: Vec::new() }
+    }
+
+    pub(crate) const fn in_cookies(removals: Vec<String>) -> Self {
+        Self { place: FormerPlace::Cookies, removals }
+    }
+
+    pub(crate) const fn in_session() -> Self {
+        Self { place: FormerPlace::Session, removals: Vec::new() }
+    }
 }
 
 impl FlashCookie {
@@ -57,20 +111,41 @@ impl FlashCookie {
     }
 
     /// Returns the `Set-Cookie` values of the flash. Afterwards the browser has the messages of `incoming` that were
-    /// not consumed, and the messages that were added.
+    /// not consumed, and the messages that were added. With `moves`, the session moves in with its messages.
     pub(crate) fn write(
         &self,
         incoming: &IncomingFlash,
         changes: &FlashChanges,
         consumed: Consumed,
+        moves: bool,
         now: u64,
     ) -> Result<Vec<String>, Error> {
         let Some(ring) = &self.ring else { return Ok(Vec::new()) };
         let name_size = self.spec.name().len() + FLASH_SUFFIX;
         let mut outgoing = OutgoingFlash::new(self.spec.name(), name_size, ring);
         let mut cookies = Vec::new();
-        for ReceivedBatch { frame, size, batch } in &incoming.batches {
+        for received in &incoming.batches {
+            let (ReceivedBatch { frame, size, batch, former }, is_ours) = (received, received.is_ours());
+            // A former message waits until a handler reads it.
+            let consumed = if is_ours { consumed } else { consumed.without_unread() };
             let rest = changes.rest_of(batch, consumed);
+            if let Some(FormerBatch { place, removals }) = former {
+                let is_unread = matches!(rest, Cow::Borrowed(_)) && !rest.is_empty();
+                let stays = match place {
+                    FormerPlace::Twin | FormerPlace::Cookies => is_unread,
+                    FormerPlace::Session => !moves,
+                };
+                if !stays {
+                    cookies.extend_from_slice(removals);
+                    if !is_ours && !rest.is_empty() {
+                        let frame = Frame { id: SessionId::random()?, ..*frame };
+                        outgoing.move_in(frame, rest.clone().into_owned());
+                    }
+                }
+                if !is_ours {
+                    continue;
+                }
+            }
             if rest.is_empty() {
                 cookies.push(self.spec.clear(Suffix::of(frame).as_str()));
             } else {
@@ -130,7 +205,7 @@ impl FlashCookie {
         let mut valid = candidates.iter().filter_map(|(text, token)| {
             let size = self.spec.name().len() + name.suffix.len() + text.len();
             let (frame, batch) = self.open(&token, name.suffix, ring, now)?;
-            Some(ReceivedBatch { frame, size, batch })
+            Some(ReceivedBatch { frame, size, batch, former: None })
         });
         let batch = valid.next()?;
         valid.next().is_none().then_some(batch)

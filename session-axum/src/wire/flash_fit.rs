@@ -46,6 +46,12 @@ impl<'a> OutgoingFlash<'a> {
         }
     }
 
+    /// Adds messages of a former place. They get a cookie of this layer.
+    pub(super) fn move_in(&mut self, frame: Frame, batch: Batch) {
+        self.batches.push(OutgoingBatch { frame, batch: Cow::Owned(batch), size: 0, came: true, body: None });
+        self.reseal(self.batches.len() - 1);
+    }
+
     /// Adds the messages and the form for the next page. They have to fit into one cookie: a form's values are dropped
     /// before its errors. The messages alone may have half of a cookie, and are an error if they have more.
     pub(super) fn add_new(&mut self, frame: Frame, batch: &'a Batch) -> Result<(), Error> {

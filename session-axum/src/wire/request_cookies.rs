@@ -1,7 +1,7 @@
 //! The cookies of a request. They are searched only when an extractor needs one.
 
 use http::{HeaderMap, HeaderValue, header};
-use session_core::cookie::Spec;
+use session_core::cookie::{Spec, pairs};
 
 /// The request's `Cookie` headers, unchanged.
 pub(crate) enum RequestCookies {
@@ -35,14 +35,23 @@ impl RequestCookies {
         }
     }
 
-    /// Finds the cookies with a name that begins with the name of `spec`. Returns the rest of each name, and the value.
-    pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let headers = match self {
+    /// Returns the values of the request's `Cookie` headers; none if a token takes the place of the cookies.
+    pub(crate) const fn headers(&self) -> &[HeaderValue] {
+        match self {
             Self::None | Self::Bearer(_) => &[],
             Self::One(header) => std::slice::from_ref(header),
             Self::Many(headers) => headers.as_slice(),
-        };
-        headers.iter().flat_map(|header| spec.find(header.as_bytes()))
+        }
+    }
+
+    /// Returns whether the request brought a cookie of any layer or system with this name.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.headers().iter().flat_map(|header| pairs(header.as_bytes())).any(|(found, _)| found == name.as_bytes())
+    }
+
+    /// Finds the cookies with a name that begins with the name of `spec`. Returns the rest of each name, and the value.
+    pub(crate) fn find<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.headers().iter().flat_map(|header| spec.find(header.as_bytes()))
     }
 
     /// Returns whether the request brought a cookie with exactly this name.

@@ -150,6 +150,12 @@ impl SessionCookie {
         removed
     }
 
+    /// Returns how many cookies came under the session's name. The pieces of one session count as one.
+    pub(crate) fn count(&self, cookies: &RequestCookies) -> usize {
+        let Beside { whole, has_pieces } = self.beside(cookies);
+        whole.max(usize::from(has_pieces))
+    }
+
     /// Counts the cookies that came under the session's name, in one pass.
     fn beside(&self, cookies: &RequestCookies) -> Beside {
         let mut beside = Beside { whole: 0, has_pieces: false };

@@ -40,6 +40,14 @@ impl Jar {
         }
     }
 
+    /// Adds the cookies of another browser.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (key, value) in &other.0 {
+            self.0.retain(|(known, _)| known != key);
+            self.0.push((key.clone(), value.clone()));
+        }
+    }
+
     pub(crate) fn header(&self) -> String {
         self.0.iter().map(|(key, value)| format!("{}={value}", key.name)).collect::<Vec<_>>().join("; ")
     }

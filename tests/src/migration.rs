@@ -1,0 +1,4 @@
+//! Sessions and flash messages that move from a former layer, or from another system.
+
+mod between_layers;
+mod from_a_system;

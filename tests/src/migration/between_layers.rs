@@ -1,0 +1,597 @@
+//! From one layer to another, between every pair of engines and for each changed attribute.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    extract::Path,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use session_axum::{
+    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt as _, store::SessionStore, testing::ManualClock,
+};
+use session_core::store::RecordKey;
+use session_stores::MemoryStore;
+
+use crate::support::{
+    app::{NOW, OLD_SECRET, keys},
+    backends::Backend,
+    jar::{Jar, send},
+    watched::{Fault, Watched},
+};
+
+fn app(layer: &SessionLayer) -> Router {
+    Router::new()
+        .route("/login/{user}", get(log_in))
+        .route("/logout", get(|session: Session| async move { format!("{:?}", session.destroy()) }))
+        .route("/me", get(me))
+        .route("/set/{key}/{value}", get(set))
+        .route("/get/{key}", get(read))
+        .route("/untouched", get(|| async { "untouched" }))
+        .route("/fails", get(fails))
+        .route("/flash", get(|| async { Redirect::to("/messages").flashing(("success", "Saved.")) }))
+        .route("/messages", get(messages))
+        .layer(layer.clone())
+}
+
+async fn log_in(session: Session, Path(user): Path<String>) -> Result<(), Error> {
+    session.renew();
+    session.insert("user", user)
+}
+
+async fn me(session: Session) -> Result<String, Error> {
+    Ok(session.get("user")?.unwrap_or_else(|| "nobody".to_owned()))
+}
+
+async fn set(session: Session, Path((key, value)): Path<(String, String)>) -> Result<(), Error> {
+    session.insert(&key, value)
+}
+
+async fn read(session: Session, Path(key): Path<String>) -> Result<String, Error> {
+    Ok(session.get(&key)?.unwrap_or_default())
+}
+
+async fn fails(session: Session) -> Result<Response, Error> {
+    session.insert("lost", true)?;
+    Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn messages(flash: Flash) -> String {
+    flash.iter().map(|(key, text)| format!("{key}: {text}")).collect::<Vec<_>>().join(", ")
+}
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn former_keys() -> Keys {
+    Keys::new(OLD_SECRET).unwrap()
+}
+
+const UNTIL: u64 = NOW + 30 * 24 * 60 * 60;
+
+/// A place where sessions can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Signed,
+    Encrypted,
+    Revocable,
+    Memory,
+    Sqlite,
+    Redis,
+}
+
+use Place::{Encrypted, Memory, Redis, Revocable, Signed, Sqlite};
+
+const PLACES: [Place; 6] = [Signed, Encrypted, Revocable, Memory, Sqlite, Redis];
+
+impl Place {
+    /// A layer that keeps its sessions there, and what the layer needs to go on.
+    async fn layer(self, clock: &ManualClock) -> (SessionLayer, Option<Backend>) {
+        let backend = match self {
+            Sqlite => Some(Backend::sqlite()),
+            Redis => Some(Backend::redis()),
+            _ => None,
+        };
+        let store: Arc<dyn SessionStore> = match &backend {
+            Some(backend) => backend.connect().await,
+            None => Arc::new(MemoryStore::new()),
+        };
+        let layer = match self {
+            Signed => SessionLayer::signed(keys()),
+            Encrypted => SessionLayer::encrypted(keys()),
+            Revocable => SessionLayer::signed(keys()).revocations(store),
+            Memory | Sqlite | Redis => SessionLayer::stored(store, keys()),
+        };
+        let ninety_days = Duration::from_secs(90 * 24 * 60 * 60);
+        (layer.clock(clock.clone()).idle_timeout(ninety_days).lifetime(ninety_days), backend)
+    }
+
+    /// Whether an ended session stays ended for longer than a minute.
+    fn remembers(self) -> bool {
+        !matches!(self, Signed | Encrypted)
+    }
+}
+
+/// The layers of a migration, in the version before and in the one after.
+struct Layers {
+    /// The former layer, which knows nothing of the new one.
+    old: SessionLayer,
+    /// The former layer, which already reads what the new one writes.
+    ready: SessionLayer,
+    new: SessionLayer,
+    clock: ManualClock,
+    backends: [Option<Backend>; 2],
+}
+
+impl Layers {
+    async fn between(from: Place, to: Place, change: Change) -> Self {
+        let clock = ManualClock::at(NOW);
+        let ((old, a), (new, b)) = (from.layer(&clock).await, to.layer(&clock).await);
+        Self::of(old, change(new), clock, [a, b])
+    }
+
+    fn of(old: SessionLayer, new: SessionLayer, clock: ManualClock, backends: [Option<Backend>; 2]) -> Self {
+        Self {
+            ready: old.clone().migrating_from(new.clone(), at(UNTIL)),
+            new: new.migrating_from(old.clone(), at(UNTIL)),
+            old,
+            clock,
+            backends,
+        }
+    }
+}
+
+type Change = fn(SessionLayer) -> SessionLayer;
+
+/// The changes of a deployment, besides the engine.
+const CHANGES: [(&str, Change); 7] = [
+    ("nothing", |layer| layer),
+    ("name", |layer| layer.name("sid").unwrap()),
+    ("domain", |layer| layer.name("__Secure-session").unwrap().domain("example.com").unwrap()),
+    ("path", |layer| layer.name("__Secure-session").unwrap().path("/app").unwrap()),
+    ("partitioned", |layer| layer.partitioned(true)),
+    ("application", |layer| layer.application("shop")),
+    ("chunked", |layer| layer.chunked(3)),
+];
+
+/// Every pair of places with every change. A pair of the same place and no change is two stores with one secret. (The
+/// two layers in Redis share one server.)
+async fn each_pair<F: Future<Output = ()>>(test: impl Fn(Layers, String, [Place; 2]) -> F) {
+    for from in PLACES {
+        for to in PLACES {
+            for (name, change) in CHANGES {
+                if from == to && name == "nothing" && !matches!(from, Memory | Sqlite) {
+                    continue;
+                }
+                let mut layers = Layers::between(from, to, change).await;
+                // The test captures the parts of `layers` that it names, and these are none of them.
+                let _backends = std::mem::take(&mut layers.backends);
+                test(layers, format!("{from:?} to {to:?}, {name}"), [from, to]).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_moves_once_and_no_cookie_is_left() {
+    each_pair(|layers, case, _| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        jar.get(&old, "/set/cart/three").await;
+        let before = jar.clone();
+        jar.get(&new, "/untouched").await;
+        assert_eq!(jar.header(), before.header(), "{case}");
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
+        assert_eq!(jar.get(&new, "/get/cart").await, "three", "{case}");
+        assert_eq!(jar.names().len(), 1, "{case}");
+        // From now on the new layer alone is enough.
+        let alone = jar.clone();
+        let (text, set) = send(&new, "/me", &alone.header()).await;
+        assert_eq!((text.as_str(), set.len()), ("alice", 0), "{case}");
+        jar.get(&new, "/set/cart/four").await;
+        assert_eq!(jar.get(&new, "/get/cart").await, "four", "{case}");
+        jar.get(&new, "/logout").await;
+        assert_eq!(jar.names(), [""; 0], "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ended_session_stays_ended_when_the_former_cookie_comes_later() {
+    each_pair(|layers, case, [from, to]| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let mut copy = jar.clone();
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
+        jar.get(&new, "/logout").await;
+        assert_eq!(jar.get(&new, "/me").await, "nobody", "{case}");
+        assert_eq!(copy.clone().get(&new, "/me").await, "nobody", "{case}");
+        layers.clock.advance(Duration::from_secs(300));
+        if from.remembers() || to.remembers() {
+            assert_eq!(copy.clone().get(&new, "/me").await, "nobody", "later, {case}");
+            assert_eq!(copy.clone().get(&app(&layers.ready), "/untouched").await, "untouched");
+        }
+        if from.remembers() {
+            assert_eq!(copy.get(&old, "/me").await, "nobody", "in the former place, {case}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_out_of_the_first_visit_ends_the_session_in_both_places() {
+    each_pair(|layers, case, [from, to]| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let mut copy = jar.clone();
+        jar.get(&new, "/logout").await;
+        assert_eq!(jar.names(), [""; 0], "{case}");
+        assert_eq!(copy.clone().get(&new, "/me").await, "nobody", "{case}");
+        layers.clock.advance(Duration::from_secs(300));
+        if from.remembers() || to.remembers() {
+            assert_eq!(copy.get(&new, "/me").await, "nobody", "later, {case}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_in_after_the_move_makes_every_earlier_cookie_useless() {
+    each_pair(|layers, case, [from, to]| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let former = jar.clone();
+        jar.get(&new, "/me").await;
+        jar.get(&new, "/login/bob").await;
+        assert_eq!(jar.get(&new, "/me").await, "bob", "{case}");
+        assert_eq!(former.clone().get(&new, "/me").await, "nobody", "{case}");
+        layers.clock.advance(Duration::from_secs(300));
+        if from.remembers() || to.remembers() {
+            assert_eq!(former.clone().get(&new, "/me").await, "nobody", "later, {case}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_instances_of_which_one_is_not_yet_deployed_log_no_visitor_out() {
+    each_pair(|layers, case, _| async move {
+        let (ready, new) = (app(&layers.ready), app(&layers.new));
+        let mut jars: Vec<_> = (0..3).map(|_| Jar::default()).collect();
+        for (number, jar) in jars.iter_mut().enumerate() {
+            jar.get(if number % 2 == 0 { &ready } else { &new }, &format!("/login/user{number}")).await;
+        }
+        for round in 0..6 {
+            for (number, jar) in jars.iter_mut().enumerate() {
+                let app = if (round + number) % 2 == 0 { &new } else { &ready };
+                assert_eq!(jar.get(app, "/me").await, format!("user{number}"), "{round}, {case}");
+                jar.get(app, &format!("/set/round/{round}")).await;
+                let app = if (round / 2 + number) % 2 == 0 { &ready } else { &new };
+                assert_eq!(jar.get(app, "/get/round").await, round.to_string(), "{case}");
+            }
+            layers.clock.advance(Duration::from_secs(5));
+        }
+        for jar in &mut jars {
+            let copy = jar.clone();
+            jar.get(&new, "/logout").await;
+            assert_eq!(jar.get(&ready, "/me").await, "nobody", "{case}");
+            assert_eq!(jar.get(&new, "/me").await, "nobody", "{case}");
+            assert_eq!(copy.clone().get(&new, "/me").await, "nobody", "a copy, {case}");
+            assert_eq!(jar.names(), [""; 0], "{case}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_at_once_all_find_the_session_and_lose_nothing_that_a_store_keeps() {
+    each_pair(|layers, case, [_, to]| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let header = jar.header();
+        let paths = ["/me", "/set/a/1", "/me", "/set/b/2", "/me", "/set/c/3"];
+        let answers = futures_util::future::join_all(paths.map(|path| send(&new, path, &header))).await;
+        for (path, (text, set)) in paths.iter().zip(answers) {
+            if *path == "/me" {
+                assert_eq!(text, "alice", "{case}");
+            }
+            jar.apply(&set);
+        }
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
+        if matches!(to, Memory | Sqlite | Redis) {
+            for (key, value) in [("a", "1"), ("b", "2"), ("c", "3")] {
+                assert_eq!(jar.get(&new, &format!("/get/{key}")).await, value, "{case}");
+            }
+        }
+        assert_eq!(jar.names().len(), 1, "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_the_last_second_a_former_session_is_none() {
+    each_pair(|layers, case, _| async move {
+        let clock = &layers.clock;
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let (mut early, mut late) = (Jar::default(), Jar::default());
+        early.get(&old, "/login/alice").await;
+        late.get(&old, "/login/bob").await;
+        clock.set(UNTIL);
+        assert_eq!(early.get(&new, "/me").await, "alice", "{case}");
+        clock.set(UNTIL + 1);
+        assert_eq!(early.get(&new, "/me").await, "alice", "{case}");
+        let has_same_keys = case.starts_with("Signed to Signed")
+            || case.starts_with("Encrypted to Encrypted")
+            || case.starts_with("Revocable to Revocable")
+            || case.starts_with("Signed to Revocable")
+            || case.starts_with("Revocable to Signed")
+            || case.starts_with("Redis to Redis");
+        let only_moves_the_cookie = ["partitioned", "chunked", "nothing"].iter().any(|change| case.ends_with(change));
+        let expected = if has_same_keys && only_moves_the_cookie { "bob" } else { "nobody" };
+        assert_eq!(late.get(&new, "/me").await, expected, "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_error_moves_no_data_and_loses_none() {
+    each_pair(|layers, case, _| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        jar.get(&new, "/fails").await;
+        assert_eq!(jar.get(&new, "/get/lost").await, "", "{case}");
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
+        assert_eq!(jar.names().len(), 1, "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_response_that_is_lost_logs_no_visitor_out_if_their_former_place_or_the_new_one_can_tell() {
+    each_pair(|layers, case, [from, to]| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let (text, _) = send(&new, "/me", &jar.header()).await;
+        assert_eq!(text, "alice", "{case}");
+        // The browser never got the new cookie. A former record is gone then, and a new cookie cannot be read again.
+        let is_lost = from.remembers() && matches!(to, Signed | Encrypted | Revocable);
+        if !is_lost {
+            layers.clock.advance(Duration::from_secs(90));
+            assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_move_when_they_are_read() {
+    each_pair(|layers, case, _| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        jar.get(&old, "/flash").await;
+        jar.get(&new, "/me").await;
+        jar.get(&new, "/untouched").await;
+        assert_eq!(jar.get(&new, "/messages").await, "success: Saved.", "{case}");
+        assert_eq!(jar.get(&new, "/messages").await, "", "{case}");
+        assert_eq!(jar.names().len(), 1, "{case}: {:?}", jar.names());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn creation_time_limits_and_owner_move_along() {
+    for from in [Revocable, Memory, Sqlite, Redis] {
+        for to in [Revocable, Memory, Sqlite, Redis] {
+            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+            let case = format!("{from:?} to {to:?}");
+            let own = |layer: &SessionLayer| {
+                Router::new()
+                    .route(
+                        "/login",
+                        get(|session: Session| async move {
+                            session.renew();
+                            session.set_owner("ada")?;
+                            session.set_lifetime(Duration::from_secs(1_000));
+                            session.insert("user", "ada")
+                        }),
+                    )
+                    .route("/me", get(me))
+                    .route(
+                        "/created",
+                        get(|session: Session| async move {
+                            session.created_at().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string()
+                        }),
+                    )
+                    .layer(layer.clone())
+            };
+            let (old, new) = (own(&layers.old), own(&layers.new));
+            let mut jar = Jar::default();
+            jar.get(&old, "/login").await;
+            layers.clock.advance(Duration::from_secs(600));
+            assert_eq!(jar.get(&new, "/me").await, "ada", "{case}");
+            assert_eq!(jar.get(&new, "/created").await, NOW.to_string(), "{case}");
+            let other = jar.clone();
+            layers.clock.advance(Duration::from_secs(401));
+            assert_eq!(other.clone().get(&new, "/me").await, "nobody", "its own limits, {case}");
+
+            let mut jar = Jar::default();
+            jar.get(&old, "/login").await;
+            jar.get(&new, "/me").await;
+            layers.new.sessions().destroy_all("ada").await.unwrap();
+            assert_eq!(jar.get(&new, "/me").await, "nobody", "a log-out everywhere, {case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn our_own_session_counts_beside_a_former_one_and_the_former_ends() {
+    each_pair(|layers, case, [from, _]| async move {
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let (mut jar, mut other) = (Jar::default(), Jar::default());
+        other.get(&old, "/login/mallory").await;
+        jar.get(&new, "/login/alice").await;
+        let mut both = other.clone();
+        both.join(&jar);
+        // In the same place, the one replaces the other. With the same keys, two sessions are none, as without a migration.
+        if both.names().len() == 1 || both.get(&new, "/me").await == "nobody" {
+            return;
+        }
+        assert_eq!(both.names(), jar.names(), "{case}");
+        assert_eq!(both.get(&new, "/me").await, "alice", "{case}");
+        if from.remembers() {
+            assert_eq!(other.get(&old, "/me").await, "nobody", "{case}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_never_makes_it_fall_back() {
+    let clock = ManualClock::at(NOW);
+    for from in [Signed, Memory] {
+        let (old, _) = from.layer(&clock).await;
+        let old = old.name("old").unwrap();
+        let store = Watched::new();
+        let new = SessionLayer::stored(Arc::new(store.clone()), keys()).name("new").unwrap().clock(clock.clone());
+        let layers = Layers::of(old, new, clock.clone(), [None, None]);
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let (mut moved, mut former) = (Jar::default(), Jar::default());
+        former.get(&old, "/login/alice").await;
+        moved.get(&old, "/login/bob").await;
+        moved.get(&new, "/me").await;
+        let both = format!("{}; {}", former.header(), moved.header());
+        store.fail(Fault::LostBefore, u32::MAX);
+        for header in [&both, &former.header()] {
+            let (text, set) = send(&new, "/me", header).await;
+            assert!(!text.contains("alice") && !text.contains("bob") && set.is_empty(), "{text}");
+        }
+        store.recover();
+        assert_eq!(former.get(&new, "/me").await, "alice");
+        assert_eq!(moved.get(&new, "/me").await, "bob");
+    }
+}
+
+#[tokio::test]
+async fn a_former_store_that_is_down_is_a_503_and_costs_nothing() {
+    let clock = ManualClock::at(NOW);
+    for to in [Signed, Memory] {
+        let store = Watched::new();
+        let old = SessionLayer::stored(Arc::new(store.clone()), keys()).name("old").unwrap().clock(clock.clone());
+        let (new, _) = to.layer(&clock).await;
+        let layers = Layers::of(old, new, clock.clone(), [None, None]);
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        store.fail(Fault::LostBefore, u32::MAX);
+        let client = session_axum::testing::Client::new(new.clone());
+        let request = axum::http::Request::get("/me").header("cookie", jar.header());
+        let answer = client.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{to:?}");
+        assert!(answer.set_cookies().is_empty());
+        // A visitor without a former cookie needs no former store.
+        let mut other = Jar::default();
+        other.get(&new, "/login/bob").await;
+        assert_eq!(other.get(&new, "/me").await, "bob");
+        store.recover();
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{to:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_at_the_former_place_during_the_move_holds() {
+    let clock = ManualClock::at(NOW);
+    for to in PLACES {
+        let former: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+        let old = SessionLayer::stored(Arc::clone(&former), keys()).name("old").unwrap().clock(clock.clone());
+        let (new, _) = to.layer(&clock).await;
+        let layers = Layers::of(old, new, clock.clone(), [None, None]);
+        let old = app(&layers.old);
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let copy = jar.clone();
+        // While the handler of the new instance runs, the visitor logs out at the other one.
+        let new = app(&layers.new).merge(
+            Router::new()
+                .route(
+                    "/slow",
+                    get({
+                        let (old, header) = (old.clone(), copy.header());
+                        move |session: Session| async move {
+                            let user = session.get::<String>("user").unwrap();
+                            send(&old, "/logout", &header).await;
+                            user.unwrap_or_default()
+                        }
+                    }),
+                )
+                .layer(layers.new.clone()),
+        );
+        assert_eq!(jar.get(&new, "/slow").await, "alice", "{to:?}");
+        assert_eq!(jar.get(&new, "/me").await, "nobody", "{to:?}");
+        assert_eq!(copy.clone().get(&new, "/me").await, "nobody", "{to:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_keys_move_too() {
+    let clock = ManualClock::at(NOW);
+    for place in [Signed, Memory] {
+        let old = match place {
+            Signed => SessionLayer::signed(former_keys()),
+            _ => SessionLayer::stored(MemoryStore::new(), former_keys()),
+        };
+        let (new, _) = place.layer(&clock).await;
+        let layers = Layers::of(old.clock(clock.clone()), new, clock.clone(), [None, None]);
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        assert_eq!(jar.get(&new, "/me").await, "alice");
+        assert_eq!(jar.get(&app(&layers.old), "/me").await, "nobody");
+        assert_eq!(jar.names().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_forged_or_foreign_cookie_is_no_session_in_the_former_place_either() {
+    each_pair(|layers, case, _| async move {
+        let stranger = app(&SessionLayer::signed(session_axum::Keys::generate()).clock(layers.clock.clone()));
+        let mut jar = Jar::default();
+        jar.get(&stranger, "/login/mallory").await;
+        assert_eq!(jar.get(&app(&layers.new), "/me").await, "nobody", "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_record_of_a_former_store_is_gone_and_the_new_one_is_not_listed_twice() {
+    let clock = ManualClock::at(NOW);
+    let (former, store) = (Watched::new(), Watched::new());
+    let old = SessionLayer::stored(Arc::new(former.clone()), keys()).clock(clock.clone());
+    let new = SessionLayer::stored(Arc::new(store.clone()), keys()).clock(clock.clone());
+    let layers = Layers::of(old, new, clock, [None, None]);
+    let mut jar = Jar::default();
+    jar.get(&app(&layers.old), "/login/alice").await;
+    jar.get(&app(&layers.new), "/me").await;
+    let live = |store: Watched| async move {
+        let keys: std::collections::HashSet<RecordKey> = store.keys().into_iter().collect();
+        let mut live = 0;
+        for key in keys {
+            live += usize::from(store.load(&key, NOW).await.unwrap().live().is_some());
+        }
+        live
+    };
+    assert_eq!((live(former).await, live(store).await), (0, 1));
+}
