@@ -128,6 +128,13 @@ impl Metadata {
         Self { cookie: None, owned: None, seal: None, ..self.clone() }
     }
 
+    /// Returns whether the values of the record are encrypted.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn is_sealed(&self) -> bool {
+        self.seal.is_some()
+    }
+
     /// Returns the attributes of the cookie that carries the session, if a migration has noted them.
     #[doc(hidden)]
     #[must_use]

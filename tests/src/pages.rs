@@ -12,6 +12,9 @@ struct Configuration;
 #[doc = include_str!("../../docs/forms.md")]
 struct Forms;
 
+#[doc = include_str!("../../docs/migrating.md")]
+struct Migrating;
+
 #[doc = include_str!("../../docs/stores.md")]
 struct Stores;
 

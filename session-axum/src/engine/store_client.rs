@@ -67,11 +67,31 @@ impl StoreClient {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey, now: u64) -> Result<Lookup, Error> {
-        self.ask(Twice, || self.inner.load(key, now)).await
+        let lookup = self.ask(Twice, || self.inner.load(key, now)).await?;
+        if self.can_read(&lookup) {
+            return Ok(lookup);
+        }
+        Err(StoreError::new(StoreErrorKind::Unreadable, ENCRYPTED).into())
     }
 
     pub(crate) async fn look_up(&self, keys: &[RecordKey], now: u64) -> Result<Vec<Lookup>, Error> {
-        self.ask(Twice, || self.inner.look_up(keys, now)).await
+        let mut lookups = self.ask(Twice, || self.inner.look_up(keys, now)).await?;
+        for lookup in &mut lookups {
+            if !self.can_read(lookup) {
+                *lookup = Lookup::Unknown;
+            }
+        }
+        Ok(lookups)
+    }
+
+    /// Returns whether this layer can read what was found. A layer without the keys of an encrypted record must not take
+    /// the encrypted values for values.
+    fn can_read(&self, lookup: &Lookup) -> bool {
+        #[cfg(feature = "encrypted")]
+        let encrypts = self.settings.record_keys.is_some();
+        #[cfg(not(feature = "encrypted"))]
+        let encrypts = false;
+        encrypts || !matches!(lookup, Lookup::Live(record) if record.entries.metadata().is_sealed())
     }
 
     pub(crate) async fn create(&self, key: &RecordKey, write: Write<'_>) -> Result<(), Error> {
@@ -231,6 +251,8 @@ enum Times {
     Twice,
 }
 use Times::{Once, Twice};
+
+const ENCRYPTED: &str = "its values are encrypted, and this layer has no `encrypt_records`";
 
 const PAUSED: &str = ", because the clock of this Tokio runtime is paused (`start_paused`) and goes on at once: let the clock \
                       run, or use `MemoryStore` in this test";

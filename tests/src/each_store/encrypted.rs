@@ -1,7 +1,13 @@
 //! Records with encrypted values, in every kind of store.
 
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use session_axum::{SessionLayer, testing::Client};
+use session_axum::{
+    Session, SessionLayer,
+    testing::{Client, TestSession},
+};
 use session_core::{
     Keys, SessionId,
     store::{EncryptedStore, Lookup, RecordKey, SessionStore, StoreErrorKind, Updated, Write},
@@ -250,5 +256,20 @@ async fn no_two_sealed_values_are_equal() {
             let read = loaded(store.load(&key, NOW).await.unwrap());
             set(&store, &key, &read, "a").await.unwrap();
         }
+    }
+}
+
+/// An instance that does not know the keys yet must not take an encrypted text for the value.
+#[tokio::test]
+async fn a_layer_without_the_keys_takes_no_encrypted_value_for_a_value() {
+    let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+    let plain = SessionLayer::stored(Arc::clone(&store), keys());
+    let encrypting = plain.clone().encrypt_records(keys());
+    let page = |session: Session| async move { format!("{:?} {}", session.get::<String>("user"), session.is_empty()) };
+    let session = TestSession::new(&encrypting).insert("user", "ada").saved().await;
+    for (layer, text) in [(encrypting, "Ok(Some(\"ada\")) false"), (plain, "Ok(None) true")] {
+        let client = Client::new(Router::new().route("/", get(page)).layer(layer));
+        client.enter(&session);
+        assert_eq!(client.get("/").await.text(), text);
     }
 }

@@ -595,3 +595,112 @@ async fn the_record_of_a_former_store_is_gone_and_the_new_one_is_not_listed_twic
     };
     assert_eq!((live(former).await, live(store).await), (0, 1));
 }
+
+#[tokio::test]
+async fn records_become_encrypted_in_the_same_store() {
+    let clock = ManualClock::at(NOW);
+    let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+    let old = SessionLayer::stored(Arc::clone(&store), keys()).clock(clock.clone());
+    let new = old.clone().encrypt_records(former_keys());
+    let layers = Layers::of(old, new, clock, [None, None]);
+    let (ready, new) = (app(&layers.ready), app(&layers.new));
+    let mut jar = Jar::default();
+    jar.get(&app(&layers.old), "/login/alice").await;
+    let mut copy = jar.clone();
+    for app in [&new, &new, &ready, &new] {
+        assert_eq!(jar.get(app, "/me").await, "alice");
+        assert_eq!(jar.names().len(), 1);
+    }
+    assert_eq!(copy.get(&app(&layers.old), "/me").await, "nobody");
+    jar.get(&new, "/logout").await;
+    assert_eq!(jar.get(&new, "/me").await, "nobody");
+}
+
+#[tokio::test]
+async fn several_former_places_are_tried_in_their_order() {
+    let clock = ManualClock::at(NOW);
+    let oldest = SessionLayer::signed(former_keys()).name("oldest").unwrap().clock(clock.clone());
+    let old = SessionLayer::stored(MemoryStore::new(), keys()).name("old").unwrap().clock(clock.clone());
+    let new = SessionLayer::encrypted(keys()).name("new").unwrap().clock(clock.clone());
+    let new = app(&new.migrating_from(old.clone(), at(UNTIL)).migrating_from(oldest.clone(), at(UNTIL)));
+    let (mut first, mut second) = (Jar::default(), Jar::default());
+    first.get(&app(&old), "/login/alice").await;
+    second.get(&app(&oldest), "/login/bob").await;
+    let mut both = second.clone();
+    both.join(&first);
+    for (mut jar, user) in [(first, "alice"), (second, "bob")] {
+        assert_eq!(jar.get(&new, "/me").await, user);
+        assert_eq!(jar.names().len(), 1);
+    }
+    // The first one has moved already, on this instance and a moment ago.
+    assert_eq!(both.get(&new, "/me").await, "alice");
+    assert_eq!(both.names().len(), 1, "{:?}", both.names());
+}
+
+#[tokio::test]
+async fn a_session_saved_or_changed_at_once_during_the_request_moves_too() {
+    each_pair(|layers, case, _| async move {
+        let old = app(&layers.old);
+        let new = Router::new()
+            .route(
+                "/save",
+                get(|session: Session| async move {
+                    session.insert("saved", 1)?;
+                    session.save().await?;
+                    let count = session.update("count", |count: Option<u32>| count.unwrap_or(0) + 1).await?;
+                    Ok::<_, Error>(count.to_string())
+                }),
+            )
+            .layer(layers.new.clone())
+            .merge(app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        jar.get(&new, "/save").await;
+        assert_eq!(jar.names().len(), 1, "{case}");
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
+        let read = app(&layers.new).merge(
+            Router::new()
+                .route(
+                    "/counts",
+                    get(|session: Session| async move {
+                        Ok::<_, Error>(format!("{:?} {:?}", session.get::<u32>("saved")?, session.get::<u32>("count")?))
+                    }),
+                )
+                .layer(layers.new.clone()),
+        );
+        assert_eq!(jar.get(&read, "/counts").await, "Some(1) Some(1)", "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_setting_that_was_taken_away_leaves_no_cookie() {
+    let take_away: [Change; 3] = [
+        |layer| layer.name("sid").unwrap().domain("example.com").unwrap(),
+        |layer| layer.name("sid").unwrap().path("/app").unwrap(),
+        |layer| layer.name("sid").unwrap().partitioned(true),
+    ];
+    let clock = ManualClock::at(NOW);
+    for place in PLACES {
+        for before in take_away {
+            let (layer, backend) = place.layer(&clock).await;
+            let layer = layer.name("sid").unwrap();
+            let layers = Layers::of(before(layer.clone()), layer, clock.clone(), [backend, None]);
+            let (old, new) = (app(&layers.old), app(&layers.new));
+            let mut jar = Jar::default();
+            jar.get(&old, "/login/alice").await;
+            assert_eq!(jar.get(&new, "/me").await, "alice", "{place:?}");
+            let moved = jar.clone();
+            assert_eq!(jar.get(&new, "/me").await, "alice", "{place:?}");
+            assert_eq!(jar.header(), moved.header(), "it is set once, {place:?}");
+            // The former version has set its own cookie again.
+            jar.get(&old, "/set/a/1").await;
+            jar.get(&new, "/me").await;
+            jar.get(&new, "/set/b/2").await;
+            assert_eq!((jar.get(&new, "/get/a").await, jar.get(&new, "/get/b").await), ("1".into(), "2".into()));
+            assert_eq!(jar.names(), ["sid"], "{place:?}");
+            jar.get(&new, "/logout").await;
+            assert_eq!(jar.names(), [""; 0], "{place:?}");
+        }
+    }
+}
