@@ -208,16 +208,7 @@ struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     fn new(bytes: &[u8], origin: &str) -> Result<Self, KeyError> {
-        let refuse = |kind| Err(KeyError::new(kind, origin));
-        if bytes.is_empty() {
-            return refuse(KeyErrorKind::Missing);
-        }
-        if bytes.len() < MIN_SECRET {
-            return refuse(KeyErrorKind::TooShort { length: bytes.len() });
-        }
-        if let Some(weakness) = weakness(bytes) {
-            return refuse(weakness);
-        }
+        check_secret(bytes, origin)?;
         Ok(Self(Zeroizing::new(bytes.to_vec())))
     }
 
@@ -249,6 +240,18 @@ impl Secret {
     fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
+}
+
+/// Checks that a secret is long enough and cannot be guessed.
+pub(crate) fn check_secret(bytes: &[u8], origin: &str) -> Result<(), KeyError> {
+    let refuse = |kind| Err(KeyError::new(kind, origin));
+    if bytes.is_empty() {
+        return refuse(KeyErrorKind::Missing);
+    }
+    if bytes.len() < MIN_SECRET {
+        return refuse(KeyErrorKind::TooShort { length: bytes.len() });
+    }
+    weakness(bytes).map_or(Ok(()), refuse)
 }
 
 /// The error for a secret that cannot be used. Its sentence contains the remedy, and never shows the secret.
@@ -295,7 +298,7 @@ impl KeyError {
         self.kind
     }
 
-    fn new(kind: KeyErrorKind, origin: &str) -> Self {
+    pub(crate) fn new(kind: KeyErrorKind, origin: &str) -> Self {
         Self { kind, origin: origin.to_owned() }
     }
 }
