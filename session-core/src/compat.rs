@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Play`] | Play Framework 2.6 and newer: the session and the flash messages in a JSON Web Token |
 //! | [`PlayLegacy`] | Play Framework 2.0 to 2.5: a signed session, and flash messages without a signature |
+//! | [`Revel`] | Revel: a signed session, and flash messages and form errors without a signature |
 //!
 //! They read and never write. The secret is the one of the former application, unchanged. Each is a
 //! [`FormerSystem`](crate::former::FormerSystem).
@@ -43,10 +44,12 @@ mod flash;
 mod mac;
 mod play;
 mod play_legacy;
+mod revel;
 mod urlencoded;
 
 pub use play::{Play, PlayAlgorithm};
 pub use play_legacy::PlayLegacy;
+pub use revel::Revel;
 
 /// Defines the methods that are the same for all decoders. `$make` is an expression that makes a decoder.
 macro_rules! removal_options {
