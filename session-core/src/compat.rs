@@ -5,6 +5,8 @@
 //! | [`Play`] | Play Framework 2.6 and newer: the session and the flash messages in a JSON Web Token |
 //! | [`PlayLegacy`] | Play Framework 2.0 to 2.5: a signed session, and flash messages without a signature |
 //! | [`Revel`] | Revel: a signed session, and flash messages and form errors without a signature |
+//! | [`Gorilla`] | `gorilla/sessions` and `gorilla/securecookie`: gob or JSON, also encrypted |
+//! | [`Buffalo`] | Buffalo: a session of gorilla that contains the flash messages |
 //!
 //! They read and never write. The secret is the one of the former application, unchanged. Each is a
 //! [`FormerSystem`](crate::former::FormerSystem).
@@ -40,13 +42,18 @@ use crate::{
     metadata::RESERVED_PREFIX,
 };
 
+mod buffalo;
 mod flash;
+mod gob;
+mod gorilla;
 mod mac;
 mod play;
 mod play_legacy;
 mod revel;
 mod urlencoded;
 
+pub use buffalo::Buffalo;
+pub use gorilla::Gorilla;
 pub use play::{Play, PlayAlgorithm};
 pub use play_legacy::PlayLegacy;
 pub use revel::Revel;

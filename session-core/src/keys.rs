@@ -289,6 +289,11 @@ pub enum KeyErrorKind {
     NotForProduction,
     /// Two different secrets have the same key id. A token then does not show which of the two secrets sealed it.
     SameKeyId,
+    /// The key of a cipher does not have 16, 24 or 32 bytes, as AES needs.
+    CipherKeyLength {
+        /// The number of bytes in the key.
+        length: usize,
+    },
 }
 
 impl KeyError {
@@ -331,6 +336,12 @@ impl fmt::Display for KeyError {
             }
             KeyErrorKind::SameKeyId => {
                 write!(f, "{origin} has the same key id as another secret, by chance; {MAKE_A_GOOD_ONE}")
+            }
+            KeyErrorKind::CipherKeyLength { length } => {
+                write!(
+                    f,
+                    "{origin} has {length} bytes, but AES needs 16, 24 or 32; use the block key of the former system"
+                )
             }
             KeyErrorKind::VariableAndFile => write!(f, "{origin} and {origin}_FILE are both set; remove one of them"),
             KeyErrorKind::Unreadable { reason } => {

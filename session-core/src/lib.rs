@@ -55,7 +55,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `compat` | `compat`: decoders for the sessions and flash messages of other frameworks |
+//! | `compat` | `compat`: decoders for the sessions and flash messages of Play, Revel, gorilla and Buffalo |
 //! | `encrypted` | `Protection::Encrypted`: tokens that only the application can read (XChaCha20-Poly1305) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
