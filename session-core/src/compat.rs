@@ -17,8 +17,8 @@
 //!   is decoded. A session that has expired by the rules of its system is none.
 //! - A cookie of more than 4,096 bytes is not read, nor a session with more than 256 values, with a value that nests
 //!   more than 32 levels deep, or with a key that occurs twice. Such a session counts as none.
-//! - If several cookies of one name come, at most 4 are tried. The newest authentic one counts. If the cookies do not
-//!   tell which one is the newest, none counts.
+//! - If several cookies of one name come, at most 4 are tried. The newest one that is authentic and has not expired
+//!   counts. If the times in the cookies do not tell which one that is, none counts.
 //! - Values with keys that begin with `$` are left out: `session-axum` reserves such keys. So are flash messages of
 //!   such kinds.
 //! - Flash messages without a signature can be forged. They are read only after `unsigned_flash`.
@@ -34,6 +34,8 @@
 //! assert_eq!(session.entries.get("hello"), Some("\"world\""));
 //! # Ok::<(), session_core::KeyError>(())
 //! ```
+
+use std::io::{self, Write};
 
 use crate::{
     entries::Entries,
@@ -130,30 +132,36 @@ struct Dated<'a, T> {
     content: T,
 }
 
-/// Returns the newest of the cookies `name` that `open` accepts. Returns `None` if several are accepted and their times
-/// do not tell which one is the newest.
+/// Returns the newest of the cookies `name` that `open` accepts: those that are authentic and have not expired. Returns
+/// `None` if several are accepted and their times do not tell which one is the newest.
+///
+/// The caller decodes the values of the newest one only, so that a request with several cookies takes little memory.
 fn newest<'a, T>(
     cookies: FormerCookies<'a>,
     name: &str,
     mut open: impl FnMut(&'a [u8]) -> Option<(Option<u64>, T)>,
 ) -> Option<Dated<'a, T>> {
-    let mut found: Vec<Dated<'a, T>> = Vec::new();
+    let mut tried: Vec<&[u8]> = Vec::new();
+    let mut newest: Option<Dated<'a, T>> = None;
+    // Two cookies without times, or with the newest time.
+    let (mut has_unknown, mut has_equal) = (false, false);
     for text in cookies.values(name).filter(|text| text.len() <= LONGEST) {
-        if found.iter().all(|known| known.text != text)
-            && let Some((time, content)) = open(text)
-        {
-            found.push(Dated { text, time, content });
+        if tried.contains(&text) {
+            continue;
+        }
+        tried.push(text);
+        let Some((time, content)) = open(text) else { continue };
+        match newest.as_ref().map(|known| known.time.zip(time)) {
+            Some(None) => has_unknown = true,
+            Some(Some((known, time))) if known > time => {}
+            Some(Some((known, time))) if known == time => has_equal = true,
+            _ => {
+                newest = Some(Dated { text, time, content });
+                has_equal = false;
+            }
         }
     }
-    if found.len() > 1 {
-        let newest = found.iter().map(|cookie| cookie.time).max().flatten();
-        let has_all_times = found.iter().all(|cookie| cookie.time.is_some());
-        found.retain(|cookie| has_all_times && cookie.time == newest);
-    }
-    match found.len() {
-        1 => found.pop(),
-        _ => None,
-    }
+    newest.filter(|_| !has_unknown && !has_equal)
 }
 
 /// Returns the entries without reserved keys, or `None` if there are too many.
@@ -167,15 +175,63 @@ fn accepted(entries: Entries) -> Option<Entries> {
     Entries::from_texts(entries.iter()).ok()
 }
 
-/// Returns the entries of texts. Returns `None` if a key occurs twice, or if there are too many.
-fn entries_of(pairs: Vec<(String, String)>) -> Option<Entries> {
-    let texts: Vec<_> = pairs.into_iter().map(|(key, text)| (key, quoted(text))).collect();
-    accepted(Entries::from_texts(texts.iter().map(|(key, text)| (key.as_str(), text))).ok()?)
+/// A value of a former session.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    /// A text, which becomes a JSON string.
+    Text(&'a str),
+    /// The JSON text of a value.
+    Json(&'a str),
+}
+
+/// Returns the entries of keys and values, without reserved keys. Returns `None` if a key occurs twice, if a JSON text
+/// is not one value, or if there are too many.
+fn entries_of<'a>(pairs: impl Iterator<Item = (&'a str, Content<'a>)> + Clone) -> Option<Entries> {
+    let pairs = pairs.filter(|(key, _)| !is_reserved(key));
+    // A control character takes six bytes in JSON. The length is counted first, so that the text never grows.
+    // `Entries` appends the keys that have escapes.
+    let mut length = Length(0);
+    write_pairs(pairs.clone(), &mut length).ok()?;
+    let keys: usize = pairs.clone().map(|(key, _)| key.len()).sum();
+    let mut json = Vec::with_capacity(length.0 + keys);
+    write_pairs(pairs.clone(), &mut json).ok()?;
+    let entries = Entries::parse(json).ok()?;
+    // A JSON text such as `1,"b":2` would add a value of its own.
+    let is_complete = entries.fields().count() == pairs.count();
+    if is_complete { accepted(entries) } else { None }
+}
+
+fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, Content<'a>)>, to: &mut impl Write) -> io::Result<()> {
+    to.write_all(b"{")?;
+    for (position, (key, content)) in pairs.enumerate() {
+        to.write_all(if position == 0 { b"" } else { b"," })?;
+        serde_json::to_writer(&mut *to, key)?;
+        to.write_all(b":")?;
+        match content {
+            Content::Text(text) => serde_json::to_writer(&mut *to, text)?,
+            Content::Json(text) => to.write_all(text.as_bytes())?,
+        }
+    }
+    to.write_all(b"}")
+}
+
+/// A writer that only counts the bytes.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Returns the JSON text of a string.
-fn quoted(text: String) -> String {
-    serde_json::Value::String(text).to_string()
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn is_reserved(key: &str) -> bool {
@@ -248,10 +304,29 @@ mod tests {
         assert_eq!(entries.fields().collect::<Vec<_>>(), [("a", "1")]);
         assert_eq!(entries.metadata().until, None);
 
-        let many = |count: usize| (0..count).map(|n| (format!("k{n}"), String::new())).collect();
+        let keys: Vec<String> = (0..=MOST_VALUES).map(|n| format!("k{n}")).collect();
+        let many = |count: usize| keys[..count].iter().map(|key| (key.as_str(), Content::Text("")));
         assert!(entries_of(many(MOST_VALUES)).is_some());
         assert!(entries_of(many(MOST_VALUES + 1)).is_none());
-        assert!(entries_of(vec![("a".to_owned(), String::new()), ("a".to_owned(), String::new())]).is_none());
+    }
+
+    #[test]
+    fn texts_and_json_become_entries() {
+        let entries = |pairs: &[(&str, Content)]| {
+            Some(
+                entries_of(pairs.iter().copied())?
+                    .iter()
+                    .map(|(key, text)| format!("{key}={text}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+        };
+        let (text, json) = (Content::Text("a\"\0"), Content::Json("[1]"));
+        assert_eq!(entries(&[("t", text), ("j", json), ("$x", text)]).as_deref(), Some(r#"t="a\"\u0000" j=[1]"#));
+        assert_eq!(entries(&[]).as_deref(), Some(""));
+        assert_eq!(entries(&[("a", text), ("a", text)]), None);
+        assert_eq!(entries(&[("a", Content::Json("1,\"b\":2"))]), None);
+        assert_eq!(entries(&[("a", Content::Json(""))]), None);
     }
 
     #[test]

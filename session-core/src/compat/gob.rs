@@ -138,7 +138,7 @@ impl<'a> Gob<'a> {
                 self.put(&text, Form::Other)
             }
             Type::Text => match std::str::from_utf8(self.counted()?) {
-                Ok(text) => self.put(&quoted(text.to_owned()), Form::Text),
+                Ok(text) => self.put(&quoted(text), Form::Text),
                 Err(_) => Ok(Form::Outside),
             },
             Type::Complex => {

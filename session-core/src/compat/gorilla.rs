@@ -251,17 +251,17 @@ impl Gorilla {
 
     pub(super) fn session(&self, cookies: FormerCookies<'_>, now: u64) -> Option<FormerSession> {
         let found = newest(cookies, &self.cookie, |text| {
-            let (time, entries) = self.open(text, now)?;
-            Some((Some(time), entries))
+            let (time, value) = self.open(text, now)?;
+            Some((Some(time), value))
         })?;
-        let mut session = FormerSession::new(found.text, found.content);
+        let mut session = FormerSession::new(found.text, self.entries(&found.content)?);
         session.created_at = found.time.map(|time| time.min(now));
         session.expires_at = found.time.and_then(|time| self.last_second(time));
         Some(session)
     }
 
-    /// Returns the time and the values of a cookie that is authentic and has not expired.
-    fn open(&self, text: &[u8], now: u64) -> Option<(u64, Entries)> {
+    /// Returns the time and the encoded value of a cookie that is authentic and has not expired.
+    fn open(&self, text: &[u8], now: u64) -> Option<(u64, Vec<u8>)> {
         // The signature is inside of the base64, and covers the cookie's name, the time and the value.
         let bytes = from_base64(text)?;
         let time_end = bytes.iter().position(|byte| *byte == b'|')?;
@@ -274,7 +274,12 @@ impl Gorilla {
         if self.last_second(time).is_some_and(|last| now > last) {
             return None;
         }
-        let mut value = from_base64(&signed[time_end + 1..])?;
+        Some((time, signed[time_end + 1..].to_vec()))
+    }
+
+    /// Decodes and decrypts a value, and reads the entries in it.
+    fn entries(&self, value: &[u8]) -> Option<Entries> {
+        let mut value = from_base64(value)?;
         if let Some(key) = &self.block_key {
             key.decrypt(&mut value)?;
         }
@@ -283,7 +288,7 @@ impl Gorilla {
             Serializer::Json => Entries::parse(value).ok()?,
             Serializer::Raw(key) => Entries::from_texts([(key.as_str(), text_of_bytes(&value))]).ok()?,
         };
-        Some((time, accepted(entries)?))
+        accepted(entries)
     }
 
     /// Returns the last second in which a cookie of this time is accepted; `None` if it has no end.
@@ -339,10 +344,10 @@ impl BlockKey {
 
 /// Returns the JSON string of bytes: their text if they are UTF-8, and standard base64 otherwise.
 pub(super) fn text_of_bytes(bytes: &[u8]) -> String {
-    quoted(match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => base64_simd::STANDARD.encode_to_string(bytes),
-    })
+    match std::str::from_utf8(bytes) {
+        Ok(text) => quoted(text),
+        Err(_) => quoted(&base64_simd::STANDARD.encode_to_string(bytes)),
+    }
 }
 
 /// Decodes base64url with padding. Any other spelling of the same bytes is refused.

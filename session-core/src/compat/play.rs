@@ -278,11 +278,11 @@ impl Play {
             let claims = self.claims(text, now)?;
             Some((claims.issued_at, claims))
         });
-        let session = session.map(|found| {
-            let mut session = FormerSession::new(found.text, found.content.data);
+        let session = session.and_then(|found| {
+            let mut session = FormerSession::new(found.text, self.data(&found.content)?);
             session.created_at = found.content.issued_at.map(|time| time.min(now));
             session.expires_at = found.content.last_second;
-            session
+            Some(session)
         });
         let messages = newest(cookies, &self.flash.cookie, |text| {
             // Play tells the two forms apart in this way too: base64url has no `=` here.
@@ -290,7 +290,8 @@ impl Play {
                 return if self.flash.is_read { Some((None, PlainFlash::parse(text)?)) } else { None };
             }
             let claims = self.claims(text, now)?;
-            let texts = claims.data.iter().filter_map(|(kind, text)| Some((kind.to_owned(), decode(text).ok()?)));
+            let data = self.data(&claims)?;
+            let texts = data.iter().filter_map(|(kind, text)| Some((kind.to_owned(), decode(text).ok()?)));
             Some((claims.issued_at, messages(texts)))
         });
         Former { session, ..flash(messages.map(|found| found.content), &self.flash.cookie) }
@@ -315,8 +316,12 @@ impl Play {
         if last_second.is_some_and(|last| now > last) || first_second.is_some_and(|first| now < first) {
             return None;
         }
-        let data = Entries::parse(claims.get(&self.data_claim)?.into()).ok()?;
-        Some(Claims { data: accepted(data)?, issued_at: seconds(&claims, "iat").ok()?, last_second })
+        Some(Claims { issued_at: seconds(&claims, "iat").ok()?, last_second, all: claims })
+    }
+
+    /// Returns the values in the claim for data.
+    fn data(&self, claims: &Claims) -> Option<Entries> {
+        accepted(Entries::parse(claims.all.get(&self.data_claim)?.into()).ok()?)
     }
 
     /// Checks that the header names the configured algorithm. An extension that the header calls critical is unknown
@@ -347,7 +352,7 @@ impl FormerSystem for Play {
 
 /// What an authentic token says.
 struct Claims {
-    data: Entries,
+    all: Entries,
     issued_at: Option<u64>,
     /// The last second in which the token is accepted; `None` if it has no end.
     last_second: Option<u64>,

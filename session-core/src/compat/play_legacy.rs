@@ -2,10 +2,11 @@
 
 use crate::{
     compat::{
-        MOST_VALUES, Scope, entries_of, flash::PlainFlash, mac::Mac, newest, not_empty, removal_options, strong,
-        urlencoded,
+        Content, MOST_VALUES, Scope, entries_of, flash::PlainFlash, mac::Mac, newest, not_empty, removal_options,
+        strong, urlencoded,
     },
     contract::StoreFuture,
+    entries::Entries,
     former::{Former, FormerCookie, FormerCookies, FormerSession, FormerSystem},
     keys::KeyError,
 };
@@ -153,11 +154,8 @@ impl PlayLegacy {
     /// ```
     #[must_use]
     pub fn decode(&self, cookies: FormerCookies<'_>, _now: u64) -> Former {
-        let session = newest(cookies, &self.cookie, |text| {
-            // Play writes a map. A key that occurs twice was not written by it.
-            Some((None, entries_of(urlencoded::pairs(self.mac.payload(text)?, MOST_VALUES)?)?))
-        });
-        let session = session.map(|found| FormerSession::new(found.text, found.content));
+        let found = newest(cookies, &self.cookie, |text| Some((None, self.mac.payload(text)?)));
+        let session = found.and_then(|found| Some(FormerSession::new(found.text, entries(found.content)?)));
         Former { session, ..self.flash.read(cookies) }
     }
 
@@ -177,6 +175,12 @@ impl FormerSystem for PlayLegacy {
     fn read<'a>(&'a self, cookies: FormerCookies<'a>, now: u64) -> StoreFuture<'a, Former> {
         Box::pin(async move { Ok(self.decode(cookies, now)) })
     }
+}
+
+/// Reads the values of a session. Play writes a map: a key that occurs twice was not written by it.
+fn entries(payload: &[u8]) -> Option<Entries> {
+    let pairs = urlencoded::pairs(payload, MOST_VALUES)?;
+    entries_of(pairs.iter().map(|(key, text)| (key.as_str(), Content::Text(text))))
 }
 
 #[cfg(test)]

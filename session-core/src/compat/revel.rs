@@ -2,7 +2,7 @@
 
 use crate::{
     compat::{
-        MOST_VALUES, Scope, accepted, entries_of, is_reserved, mac::Mac, newest, not_empty, removal_options, strong,
+        Content, MOST_VALUES, Scope, accepted, entries_of, mac::Mac, newest, not_empty, removal_options, strong,
         urlencoded,
     },
     contract::StoreFuture,
@@ -144,54 +144,20 @@ impl Revel {
     /// ```
     #[must_use]
     pub fn decode(&self, cookies: FormerCookies<'_>, now: u64) -> Former {
-        let session = newest(cookies, &self.name("SESSION"), |text| {
-            let session = Self::session(self.mac.payload(text)?, now)?;
+        let found = newest(cookies, &self.name("SESSION"), |text| {
+            let content = urlencoded::decoded(self.mac.payload(text)?)?;
             // The end moves with every response, so the session that ends last is the newest.
-            Some((session.last_second, session))
+            let end = Fields::of(&content)?.last_second(now)?;
+            Some((end, content))
         });
-        let session = session.map(|found| {
-            let Session { id, last_second, entries } = found.content;
-            let mut session = FormerSession::new(id.map_or(found.text.to_vec(), String::into_bytes), entries);
-            session.expires_at = last_second;
-            session
+        let session = found.and_then(|found| {
+            let fields = Fields::of(&found.content)?;
+            let identity = fields.id.map_or(found.text, str::as_bytes);
+            let mut session = FormerSession::new(identity, fields.entries()?);
+            session.expires_at = found.time;
+            Some(session)
         });
         Former { session, ..self.flash(cookies) }
-    }
-
-    /// Reads the values of a session that is authentic. Returns `None` if it has expired or has no end at all.
-    fn session(payload: &[u8], now: u64) -> Option<Session> {
-        let text = urlencoded::decoded(payload)?;
-        let pairs = pairs(&text)?;
-        // Revel writes nothing but pairs, and no NUL in a key.
-        let len: usize = pairs.iter().map(|(key, value)| key.len() + value.len() + 3).sum();
-        if len != text.len() || pairs.iter().any(|(key, _)| key.contains('\0')) {
-            return None;
-        }
-        let (mut id, mut end, mut objects, mut texts) = (None, None, None, Vec::new());
-        for (key, value) in pairs {
-            let place = match key {
-                "_ID" => &mut id,
-                "_TS" => &mut end,
-                "_object_" => &mut objects,
-                _ => {
-                    texts.push((key.to_owned(), value.to_owned()));
-                    continue;
-                }
-            };
-            if place.replace(value).is_some() {
-                return None;
-            }
-        }
-        let last_second = match end? {
-            "session" => None,
-            time => Some(time.parse().ok().filter(|last| now <= *last)?),
-        };
-        let texts = entries_of(texts)?;
-        let entries = match objects {
-            None => texts,
-            Some(objects) => with_objects(&texts, objects)?,
-        };
-        Some(Session { id: id.filter(|id| !id.is_empty()).map(str::to_owned), last_second, entries })
     }
 
     /// Reads the flash messages and the form errors.
@@ -239,12 +205,59 @@ impl FormerSystem for Revel {
     }
 }
 
-/// What an authentic session cookie holds.
-struct Session {
-    id: Option<String>,
-    /// The last second of the session; `None` if it ends with the browser.
-    last_second: Option<u64>,
-    entries: Entries,
+/// What the text of a session holds.
+struct Fields<'a> {
+    id: Option<&'a str>,
+    /// The last second of the session, or `session` if it ends with the browser.
+    end: Option<&'a str>,
+    objects: Option<&'a str>,
+    texts: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Fields<'a> {
+    /// Splits the text of a session. Returns `None` if Revel does not write such a text.
+    fn of(text: &'a str) -> Option<Self> {
+        let pairs = pairs(text)?;
+        // Revel writes nothing but pairs, and no NUL in a key.
+        let length: usize = pairs.iter().map(|(key, value)| key.len() + value.len() + 3).sum();
+        if length != text.len() || pairs.iter().any(|(key, _)| key.contains('\0')) {
+            return None;
+        }
+        let mut fields = Fields { id: None, end: None, objects: None, texts: Vec::new() };
+        for (key, value) in pairs {
+            let field = match key {
+                "_ID" => &mut fields.id,
+                "_TS" => &mut fields.end,
+                "_object_" => &mut fields.objects,
+                _ => {
+                    fields.texts.push((key, value));
+                    continue;
+                }
+            };
+            if field.replace(value).is_some() {
+                return None;
+            }
+        }
+        fields.id = fields.id.filter(|id| !id.is_empty());
+        Some(fields)
+    }
+
+    /// Returns the last second of the session, or `Some(None)` if it ends with the browser. Returns `None` if it has
+    /// expired or has no end at all.
+    fn last_second(&self, now: u64) -> Option<Option<u64>> {
+        match self.end? {
+            "session" => Some(None),
+            time => time.parse().ok().filter(|last| now <= *last).map(Some),
+        }
+    }
+
+    fn entries(&self) -> Option<Entries> {
+        let objects = self.objects.map_or(Some(Vec::new()), json_texts)?;
+        let texts = self.texts.iter().map(|(key, text)| (*key, Content::Text(text)));
+        // A text counts before an object with the same key, as in Revel.
+        let objects = objects.iter().filter(|(key, _)| self.texts.iter().all(|(known, _)| known != key));
+        entries_of(texts.chain(objects.map(|(key, json)| (key.as_str(), Content::Json(json)))))
+    }
 }
 
 /// Finds the pairs in a text such as `␀key:value␀␀key:value␀`, as Revel's regular expression `␀([^:]*):([^␀]*)␀` finds
@@ -265,16 +278,10 @@ fn pairs(text: &str) -> Option<Vec<(&str, &str)>> {
     Some(pairs)
 }
 
-/// Adds the values of a JSON object such as `{"n":"1"}`: each is the JSON text of a value. A text of the session with
-/// the same key counts first, as in Revel.
-fn with_objects(texts: &Entries, objects: &str) -> Option<Entries> {
-    let objects = Entries::parse(objects.into()).ok()?;
-    let objects: Option<Vec<(&str, String)>> =
-        objects.iter().map(|(key, text)| Some((key, decode(text).ok()?))).collect();
-    let objects = objects?;
-    let others = objects.iter().filter(|(key, _)| texts.get(key).is_none() && !is_reserved(key));
-    let all = texts.iter().chain(others.map(|(key, text)| (*key, text.as_str())));
-    accepted(Entries::from_texts(all).ok()?)
+/// Returns the keys and texts in a JSON object such as `{"n":"1"}`. Each text is the JSON text of a value.
+fn json_texts(objects: &str) -> Option<Vec<(String, String)>> {
+    let objects = accepted(Entries::parse(objects.into()).ok()?)?;
+    objects.iter().map(|(key, text)| Some((key.to_owned(), decode(text).ok()?))).collect()
 }
 
 #[cfg(test)]
