@@ -143,7 +143,7 @@ fn newest<'a, T>(
 ) -> Option<Dated<'a, T>> {
     let mut tried: Vec<&[u8]> = Vec::new();
     let mut newest: Option<Dated<'a, T>> = None;
-    // Two cookies without times, or with the newest time.
+    // Whether a time is missing although several cookies came, and whether two cookies have the newest time.
     let (mut has_unknown, mut has_equal) = (false, false);
     for text in cookies.values(name).filter(|text| text.len() <= LONGEST) {
         if tried.contains(&text) {

@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("there is no decoder `{name}`").into());
     }
     println!(
-        "| decoder | requests | signed again | sessions | of them damaged | with flash | bytes above the input | longest header | time |"
+        "| decoder | requests | signed again | sessions | of them damaged | with flash | bytes above the input | \
+         longest header | time |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for subject in subjects {
@@ -59,7 +60,7 @@ mod tests {
         let subjects = all().unwrap();
         assert_eq!(
             subjects.iter().map(|subject| subject.name).collect::<Vec<_>>(),
-            ["play", "play-legacy", "revel", "gorilla", "gorilla-json", "gorilla-aes", "buffalo"]
+            ["play", "play-legacy", "revel", "gorilla", "gorilla-frame", "gorilla-json", "gorilla-aes", "buffalo"]
         );
         for subject in &subjects {
             let tally = run(subject, 20_000, 2, |work| heap::most(work));

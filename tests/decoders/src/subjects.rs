@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE};
 use session_core::{
     KeyError,
     compat::{Buffalo, Gorilla, Play, PlayAlgorithm, PlayLegacy, Revel},
@@ -11,7 +12,7 @@ use session_core::{
 use crate::{
     gob::{Value, encoded},
     play, revel, securecookie,
-    signature::sha1_hex,
+    signature::{sha1_hex, sha256},
 };
 
 /// A decoder under test.
@@ -54,6 +55,7 @@ pub fn all() -> Result<Vec<Subject>, KeyError> {
     let revel = Revel::new(SECRET)?.unsigned_flash();
     let gob = Gorilla::new(SECRET)?;
     let json = Gorilla::new(SECRET)?.json();
+    let frame = json.clone();
     let aes = Gorilla::new(SECRET)?.block_key(BLOCK_KEY)?;
     let buffalo = Buffalo::new(SECRET)?;
     let subject =
@@ -61,7 +63,7 @@ pub fn all() -> Result<Vec<Subject>, KeyError> {
     Ok(vec![
         Subject {
             flash: vec![
-                ("PLAY_FLASH", sealed_play(br#"{"data":{"success":"Saved"},"iat":1700000000}"#)),
+                ("PLAY_FLASH", sealed_play(&play_content(r#"{"data":{"success":"Saved"},"iat":1700000000}"#))),
                 ("PLAY_FLASH", b"success=The+item+has+been+created&a=b%26c%3Dd".to_vec()),
             ],
             ..subject("play", "PLAY_SESSION", play_payloads(), sealed_play, Box::new(move |all| play.decode(all, NOW)))
@@ -90,6 +92,7 @@ pub fn all() -> Result<Vec<Subject>, KeyError> {
             )
         },
         subject("gorilla", "session", gobs(), sealed_gorilla, Box::new(move |all| gob.decode(all, NOW))),
+        subject("gorilla-frame", "session", frames(), sealed_frame, Box::new(move |all| frame.decode(all, NOW))),
         subject("gorilla-json", "session", jsons(), sealed_gorilla, Box::new(move |all| json.decode(all, NOW))),
         subject(
             "gorilla-aes",
@@ -108,9 +111,16 @@ pub fn all() -> Result<Vec<Subject>, KeyError> {
     ])
 }
 
-fn sealed_play(payload: &[u8]) -> Vec<u8> {
-    let algorithm = PlayAlgorithm::Hs256;
-    play::token(algorithm, SECRET, play::header(algorithm).as_bytes(), payload).into_bytes()
+/// Signs a header and a payload with a dot in between.
+fn sealed_play(content: &[u8]) -> Vec<u8> {
+    let dot = content.iter().position(|byte| *byte == b'.').unwrap_or(content.len());
+    let payload = content.get(dot + 1..).unwrap_or_default();
+    play::token(PlayAlgorithm::Hs256, SECRET, &content[..dot], payload).into_bytes()
+}
+
+/// Returns a header and a payload of Play.
+fn play_content(payload: &str) -> Vec<u8> {
+    format!("{}.{payload}", play::header(PlayAlgorithm::Hs256)).into_bytes()
 }
 
 fn sealed_gorilla(content: &[u8]) -> Vec<u8> {
@@ -119,13 +129,13 @@ fn sealed_gorilla(content: &[u8]) -> Vec<u8> {
 
 fn play_payloads() -> Vec<Vec<u8>> {
     [
-        r#"{"data":{"connected":"user@gmail.com","saidHello":"yes"},"exp":1700003600,"nbf":1700000000,"iat":1700000000}"#,
+        r#"{"data":{"connected":"user@gmail.com"},"exp":1700003600,"nbf":1700000000,"iat":1700000000}"#,
         r#"{"data":{},"nbf":1700000000,"iat":1700000000}"#,
-        r#"{"data":{"csrfToken":"x-1-y","a":"Zo\u00eb \u2603 \"q\" \\","n":[1,2.5e3,{"b":null,"c":true}]},"iat":1700000000}"#,
+        r#"{"data":{"csrfToken":"x-1-y","a":"Zo\u00eb \u2603 \"q\" \\","n":[1,2.5e3,{"b":null}]},"iat":1700000000}"#,
         r#"{"data":{"$":{"until":7},"k":"v","l":[[[[[[[[1]]]]]]]]},"exp":1800000000}"#,
         &format!(r#"{{"data":{}}}"#, many_keys(250)),
     ]
-    .map(|text| text.as_bytes().to_vec())
+    .map(play_content)
     .into()
 }
 
@@ -156,6 +166,17 @@ fn revel_payloads() -> Vec<Vec<u8>> {
     // Control characters take three bytes in the cookie and six in JSON.
     let heavy = revel::raw([("_TS", "session"), ("a", &"\u{1}".repeat(1_300))]).into_bytes();
     pairs.map(|pairs| revel::raw(pairs.iter().copied()).into_bytes()).into_iter().chain([heavy]).collect()
+}
+
+/// Signs a time and an encoded value, whatever they are.
+fn sealed_frame(frame: &[u8]) -> Vec<u8> {
+    let tag = sha256(SECRET, &[b"session|", frame].concat());
+    BASE64_URL_SAFE.encode([frame, b"|", &tag].concat()).into_bytes()
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    let frame = |json: &[u8]| format!("{NOW}|{}", BASE64_URL_SAFE.encode(json)).into_bytes();
+    jsons().iter().map(|json| frame(json)).collect()
 }
 
 fn jsons() -> Vec<Vec<u8>> {
