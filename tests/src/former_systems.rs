@@ -165,7 +165,7 @@ impl Vector {
                 .flash
                 .messages
                 .iter()
-                .map(|(kind, list)| (kind, list.iter().map(|message| message.text()).collect()))
+                .map(|(kind, list)| (kind, list.iter().map(Message::text).collect()))
                 .collect();
             found.insert("_flash_".to_owned(), serde_json::to_string(&lists).unwrap().into());
         }

@@ -1,4 +1,4 @@
-//! Cookies as former systems make them, for tests of the decoders, and a machine that damages them.
+//! Cookies as former systems make them, for tests of the decoders, and code that damages them.
 
 pub mod gob;
 pub mod hostile;
