@@ -227,16 +227,7 @@ struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     fn new(bytes: &[u8], origin: &str) -> Result<Self, KeyError> {
-        let refuse = |kind| Err(KeyError::new(kind, origin));
-        if bytes.is_empty() {
-            return refuse(KeyErrorKind::Missing);
-        }
-        if bytes.len() < MIN_SECRET {
-            return refuse(KeyErrorKind::TooShort { length: bytes.len() });
-        }
-        if let Some(weakness) = weakness(bytes) {
-            return refuse(weakness);
-        }
+        check_secret(bytes, origin)?;
         Ok(Self(Zeroizing::new(bytes.to_vec())))
     }
 
@@ -268,6 +259,18 @@ impl Secret {
     fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
+}
+
+/// Checks that a secret is long enough and cannot be guessed.
+pub(crate) fn check_secret(bytes: &[u8], origin: &str) -> Result<(), KeyError> {
+    let refuse = |kind| Err(KeyError::new(kind, origin));
+    if bytes.is_empty() {
+        return refuse(KeyErrorKind::Missing);
+    }
+    if bytes.len() < MIN_SECRET {
+        return refuse(KeyErrorKind::TooShort { length: bytes.len() });
+    }
+    weakness(bytes).map_or(Ok(()), refuse)
 }
 
 /// The error for a secret that cannot be used. Its sentence contains the remedy, and never shows the secret.
@@ -305,6 +308,11 @@ pub enum KeyErrorKind {
     NotForProduction,
     /// Two different secrets have the same key id. A token then does not show which of the two secrets sealed it.
     SameKeyId,
+    /// The key of a cipher does not have 16, 24 or 32 bytes, as AES needs.
+    CipherKeyLength {
+        /// The number of bytes in the key.
+        length: usize,
+    },
 }
 
 impl KeyError {
@@ -314,7 +322,7 @@ impl KeyError {
         self.kind
     }
 
-    fn new(kind: KeyErrorKind, origin: &str) -> Self {
+    pub(crate) fn new(kind: KeyErrorKind, origin: &str) -> Self {
         Self { kind, origin: origin.to_owned() }
     }
 }
@@ -347,6 +355,12 @@ impl fmt::Display for KeyError {
             }
             KeyErrorKind::SameKeyId => {
                 write!(f, "{origin} has the same key id as another secret, by chance; {MAKE_A_GOOD_ONE}")
+            }
+            KeyErrorKind::CipherKeyLength { length } => {
+                write!(
+                    f,
+                    "{origin} has {length} bytes, but AES needs 16, 24 or 32; use the block key of the former system"
+                )
             }
             KeyErrorKind::VariableAndFile => write!(f, "{origin} and {origin}_FILE are both set; remove one of them"),
             KeyErrorKind::Unreadable { reason } => {

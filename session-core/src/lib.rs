@@ -55,6 +55,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `compat` | `compat`: decoders for the sessions and flash messages of Play, Revel, gorilla and Buffalo |
 //! | `encrypted` | `Protection::Encrypted`: tokens that only the application can read (XChaCha20-Poly1305) |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -80,6 +81,8 @@ pub mod __private;
 mod base64url;
 mod changes;
 mod clock;
+#[cfg(feature = "compat")]
+pub mod compat;
 mod contract;
 pub mod cookie;
 #[cfg(feature = "encrypted")]

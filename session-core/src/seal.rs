@@ -1,4 +1,4 @@
-//! Sealing and opening tokens. No other file uses HMAC or an AEAD cipher.
+//! Sealing and opening tokens. No other file uses an AEAD cipher, and HMAC only `compat/mac.rs`, for former systems.
 
 use std::fmt;
 

@@ -27,6 +27,8 @@ mod every_engine;
 #[cfg(test)]
 mod flash;
 #[cfg(test)]
+mod former_systems;
+#[cfg(test)]
 mod forms;
 #[cfg(test)]
 mod golden;
