@@ -140,13 +140,13 @@ pub use response::SessionResponseExt;
 pub use session::Untyped;
 pub use session::{Destroyed, Session};
 pub use session_config::{CookieEngine, SessionConfig};
+#[doc(hidden)]
+pub use session_core::__private;
 #[cfg(feature = "compat")]
 #[doc(inline)]
 pub use session_core::compat;
 #[doc(inline)]
 pub use session_core::former;
-#[doc(hidden)]
-pub use session_core::__private;
 pub use session_core::{Clock, KeyError, Keys, Sealer, SessionData, SessionId, SystemClock, cookie::SettingsError};
 pub use session_macros::{SessionData, TicketData};
 pub use state::loaded::Ended;

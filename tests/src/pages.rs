@@ -12,6 +12,15 @@ struct Configuration;
 #[doc = include_str!("../../docs/forms.md")]
 struct Forms;
 
+#[doc = include_str!("../../docs/from-buffalo.md")]
+struct FromBuffalo;
+
+#[doc = include_str!("../../docs/from-play.md")]
+struct FromPlay;
+
+#[doc = include_str!("../../docs/from-revel.md")]
+struct FromRevel;
+
 #[doc = include_str!("../../docs/migrating.md")]
 struct Migrating;
 
