@@ -211,6 +211,9 @@ impl Migration {
                 Source::System(_) => {
                     let Some((_, former)) = systems.iter().find(|(system, _)| *system == place) else { continue };
                     let Some(session) = &former.session else { continue };
+                    if session.entries.is_empty() && session.flash.is_empty() {
+                        continue;
+                    }
                     let arrival = Arrival::of_entries(&session.entries, session.created_at, now);
                     let (identity, flash) = (session.identity.clone(), session.flash.clone());
                     let forgotten_after = Some(session.expires_at.unwrap_or(0));
@@ -409,7 +412,7 @@ impl RuleHere {
                     && !former.session_cookie.find(cookies, now, Some).into_vec().is_empty()
             }
             Source::Layer(former) => former.session_cookie.count(cookies) > 0,
-            Source::System(system) => system.cookies().iter().any(|cookie| cookies.has_name(cookie.name())),
+            Source::System(system) => system.cookies().first().is_some_and(|session| cookies.has_name(session.name())),
         }
     }
 
@@ -495,13 +498,14 @@ impl RuleHere {
                 }
             }
             Source::System(system) => {
-                let keeps = |name: &str| match content {
+                // Messages that can be read wait. Beside a session of ours, only the session was looked at.
+                let keeps = |place: usize, name: &str| match content {
                     Some(Content::System(former)) => former.flash_cookies.iter().any(|flash| flash == name),
-                    _ => false,
+                    _ => place > 0,
                 };
-                let cookies = system.cookies().into_iter();
-                let cookies = cookies.filter(|cookie| came.has_name(cookie.name()) && !keeps(cookie.name()));
-                set.extend(cookies.map(|cookie| cookie.clear()));
+                let cookies = system.cookies().into_iter().enumerate();
+                let cookies = cookies.filter(|(at, cookie)| came.has_name(cookie.name()) && !keeps(*at, cookie.name()));
+                set.extend(cookies.map(|(_, cookie)| cookie.clear()));
             }
         }
     }

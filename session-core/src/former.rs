@@ -58,8 +58,8 @@ use crate::{contract::StoreFuture, cookie::pairs, entries::Entries, messages::Ba
 /// # }
 /// ```
 pub trait FormerSystem: Send + Sync + 'static {
-    /// Returns the cookies that the system has set in browsers. The first one is the session's. They are removed after
-    /// they were read.
+    /// Returns the cookies that the system has set in browsers. The first one is the session's. When a session has moved,
+    /// they are removed, except for those with messages that no page has shown yet.
     fn cookies(&self) -> Vec<FormerCookie>;
 
     /// Reads what the request brought. `now` is in seconds since 1970. A cookie that is not authentic, has expired or

@@ -2,3 +2,5 @@
 
 mod between_layers;
 mod from_a_system;
+mod from_frameworks;
+mod guides;
