@@ -252,8 +252,8 @@ impl Secret {
             info.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             info.extend_from_slice(part);
         }
-        let expanded = Hkdf::<Sha256>::new(Some(SALT), &self.0).expand(&info, output);
-        debug_assert!(expanded.is_ok(), "HKDF-SHA256 returns up to 8160 bytes, and no key needs more than 32");
+        let is_derived = hkdf_sha256(SALT, &self.0, &info, output);
+        debug_assert!(is_derived, "HKDF-SHA256 returns up to 8160 bytes, and no key needs more than 48");
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -271,6 +271,11 @@ pub(crate) fn check_secret(bytes: &[u8], origin: &str) -> Result<(), KeyError> {
         return refuse(KeyErrorKind::TooShort { length: bytes.len() });
     }
     weakness(bytes).map_or(Ok(()), refuse)
+}
+
+/// Derives bytes with HKDF-SHA256 (RFC 5869). Returns whether it can derive so many.
+pub(crate) fn hkdf_sha256(salt: &[u8], secret: &[u8], info: &[u8], output: &mut [u8]) -> bool {
+    Hkdf::<Sha256>::new(Some(salt), secret).expand(info, output).is_ok()
 }
 
 /// The error for a secret that cannot be used. Its sentence contains the remedy, and never shows the secret.

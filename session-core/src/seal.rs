@@ -412,6 +412,9 @@ fn tag(mac: &Hmac<Sha256>, text: &[u8]) -> [u8; MAC] {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
