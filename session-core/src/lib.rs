@@ -163,4 +163,5 @@ pub use {
     json::{Malformed, write_object},
     lifetime::{Limits, MAX_COOKIE_AGE},
     metadata::RESERVED_PREFIX,
+    seal::equal as tags_are_equal,
 };

@@ -369,7 +369,8 @@ fn verify(mac: &Hmac<Sha256>, token: &Token<'_>) -> Option<Vec<u8>> {
 }
 
 /// Returns whether two tags are equal, in constant time: the loop has no branch, and takes as long for every tag.
-fn equal(expected: &[u8; MAC], given: &[u8]) -> bool {
+#[must_use]
+pub fn equal(expected: &[u8; MAC], given: &[u8]) -> bool {
     let Ok(given) = <&[u8; MAC]>::try_from(given) else { return false };
     let pairs = expected.iter().zip(given);
     pairs.fold(0, |difference, (one, other)| difference | (one ^ other)).ct_eq(&0).into()

@@ -14,7 +14,7 @@ use session_core::{
     flash::{Lists, Message, MessageLists},
     former::{Former, FormerCookies, FormerSession, FormerSystem},
 };
-use session_decoders::{
+use session_hostile::{
     gob::{self, Value},
     play, revel, securecookie,
 };

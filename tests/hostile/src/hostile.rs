@@ -100,7 +100,11 @@ fn header(random: &mut Random, subject: &Subject, value: &[u8], sealed: &[Vec<u8
 }
 
 /// Changes bytes in one to four places. `others` are texts to take parts from.
-fn damage(random: &mut Random, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
+///
+/// # Panics
+///
+/// Panics if there are no others.
+pub fn damage(random: &mut Random, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
     for _ in 0..=random.below(4) {
         let at = random.below(bytes.len() + 1);
         match random.below(10) {

@@ -1,4 +1,4 @@
-//! Cookies as former systems make them, for tests of the decoders, and code that damages them.
+//! Hostile input by the million: damaged tokens, damaged cookies of former systems, and the time of a comparison.
 
 pub mod gob;
 pub mod hostile;
@@ -9,3 +9,5 @@ pub mod securecookie;
 pub mod signature;
 pub mod subjects;
 pub mod text;
+pub mod timing;
+pub mod tokens;
