@@ -1,6 +1,6 @@
 //! `Sessions`: lists the sessions of a user, and ends one or all of them.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{cmp::Reverse, sync::Arc, time::SystemTime};
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
@@ -81,7 +81,15 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn of(&self, owner: impl AsRef<str>) -> Result<Vec<LiveSession>, Error> {
-        let sessions = self.store()?.list(owner.as_ref(), self.settings.now(), LISTED).await?;
+        let (owner, now) = (owner.as_ref(), self.settings.now());
+        let mut sessions = self.store()?.list(owner, now, LISTED).await?;
+        for former in self.former() {
+            if let Some(store) = former.settings.engine().records() {
+                sessions.extend(store.list(owner, now, LISTED).await?);
+            }
+        }
+        sessions.sort_by_key(|info| Reverse(info.seen_at));
+        sessions.truncate(usize::try_from(LISTED).unwrap_or(usize::MAX));
         Ok(sessions.into_iter().map(LiveSession::from).collect())
     }
 
@@ -102,7 +110,14 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn count(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
-        self.store()?.count(owner.as_ref(), self.settings.now()).await
+        let (owner, now) = (owner.as_ref(), self.settings.now());
+        let mut count = self.store()?.count(owner, now).await?;
+        for former in self.former() {
+            if let Some(store) = former.settings.engine().records() {
+                count += store.count(owner, now).await?;
+            }
+        }
+        Ok(count)
     }
 
     /// Changes the value under `key` in every live session of `owner`, and returns in how many. For example, a new role
@@ -139,10 +154,25 @@ impl Sessions {
             let old = old.map(decode).transpose().map_err(|error| Error::decode(key, error))?;
             encode(&change(old)).map_err(|error| Error::encode(key, error))
         };
-        let store = self.store()?;
+        let mut changed = self.update_here(self.store()?, owner.as_ref(), key, &mut change).await?;
+        for former in self.former() {
+            if let Some(store) = former.settings.engine().records() {
+                changed += self.update_here(store, owner.as_ref(), key, &mut change).await?;
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn update_here(
+        &self,
+        store: &StoreClient,
+        owner: &str,
+        key: &str,
+        change: &mut impl FnMut(Option<&str>) -> Result<String, Error>,
+    ) -> Result<u64, Error> {
         let mut changed = 0;
-        for info in store.list(owner.as_ref(), self.settings.now(), u64::MAX).await? {
-            changed += u64::from(self.update_one(store, &info.key, key, &mut change).await?);
+        for info in store.list(owner, self.settings.now(), u64::MAX).await? {
+            changed += u64::from(self.update_one(store, &info.key, key, change).await?);
         }
         Ok(changed)
     }
@@ -196,7 +226,14 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
-        self.store()?.delete_by_id(id, self.settings.now()).await
+        let now = self.settings.now();
+        let mut was_there = false;
+        for former in self.former() {
+            if let Some(store) = former.settings.engine().records() {
+                was_there |= store.delete_by_id(id, now).await?;
+            }
+        }
+        Ok(self.store()?.delete_by_id(id, now).await? || was_there)
     }
 
     /// Ends all sessions of `owner`, including the session of this request.
@@ -222,7 +259,7 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy_all(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
-        self.destroy_but(owner.as_ref(), None).await
+        self.destroy_but(owner.as_ref(), None, None).await
     }
 
     /// Ends all sessions of the owner of `session`, except `session` itself: "log out all other devices".
@@ -246,9 +283,9 @@ impl Sessions {
     /// }
     /// ```
     pub async fn destroy_others(&self, session: &Session) -> Result<u64, Error> {
-        let (owner, id) = session.owner_and_stored_id();
+        let (owner, id, former_id) = session.owner_and_ids();
         let Some(owner) = owner else { return Ok(0) };
-        self.destroy_but(&owner, id).await
+        self.destroy_but(&owner, id, former_id).await
     }
 
     /// Ends all sessions of this application, of all owners and of visitors without an owner. Everyone has to log in
@@ -273,6 +310,14 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy_every(&self) -> Result<u64, Error> {
+        let mut ended = 0;
+        for former in self.former() {
+            ended += former.destroy_every_here().await?;
+        }
+        Ok(self.destroy_every_here().await? + ended)
+    }
+
+    async fn destroy_every_here(&self) -> Result<u64, Error> {
         let now = self.settings.now();
         if let Some(revocations) = self.settings.engine().revocations() {
             return revocations.end_everything(now).await.map(|()| 0);
@@ -280,12 +325,34 @@ impl Sessions {
         self.store()?.delete_by_application(now).await
     }
 
-    async fn destroy_but(&self, owner: &str, spared: Option<SessionId>) -> Result<u64, Error> {
+    /// Ends the sessions of an owner here and in the former places, except for one with two ids.
+    async fn destroy_but(
+        &self,
+        owner: &str,
+        spared: Option<SessionId>,
+        former_spared: Option<SessionId>,
+    ) -> Result<u64, Error> {
+        // The former places come first: a session that moves between the two steps is found here by the second one.
+        let mut ended = 0;
+        for former in self.former() {
+            ended += former.destroy_here(owner, former_spared).await?;
+        }
+        Ok(self.destroy_here(owner, spared).await? + ended)
+    }
+
+    async fn destroy_here(&self, owner: &str, spared: Option<SessionId>) -> Result<u64, Error> {
         let now = self.settings.now();
         if let Some(revocations) = self.settings.engine().revocations() {
             return revocations.end_owner(owner, spared, now).await.map(|()| 0);
         }
         self.store()?.delete_by_owner(owner, Spared { id: spared, newest: 0 }, now).await
+    }
+
+    /// Iterates over the former layers with owners from which sessions still move here.
+    fn former(&self) -> impl Iterator<Item = Self> {
+        let now = self.settings.now();
+        let layers = self.settings.migration.iter().flat_map(move |migration| migration.layers(now));
+        layers.filter(|former| former.engine().keeps_owners()).map(|former| Self::new(Arc::clone(former)))
     }
 
     fn store(&self) -> Result<&StoreClient, Error> {

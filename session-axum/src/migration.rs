@@ -122,6 +122,14 @@ pub(crate) struct Moving {
 }
 
 impl Moving {
+    /// Returns the id of the session in a former layer.
+    pub(crate) fn former_id(&self) -> Option<SessionId> {
+        match &self.from.as_ref()?.content {
+            Content::Layer(before) => before.session().map(|live| live.frame.id),
+            Content::System(_) | Content::Gone => None,
+        }
+    }
+
     const fn of_leftovers(removes: bool) -> Self {
         Self { from: None, flash: Batch::NOTHING, removes }
     }
@@ -153,6 +161,14 @@ impl Migration {
 
     fn active(&self, now: u64) -> impl Iterator<Item = (usize, &RuleHere)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| now <= rule.rule.until)
+    }
+
+    /// Iterates over the former layers.
+    pub(crate) fn layers(&self, now: u64) -> impl Iterator<Item = &Arc<Settings>> {
+        self.active(now).filter_map(|(_, here)| match &here.rule.source {
+            Source::Layer(former) => Some(former),
+            Source::System(_) => None,
+        })
     }
 
     /// Reads the sessions and messages that the request brought from other systems.

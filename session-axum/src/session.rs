@@ -1016,10 +1016,11 @@ impl Session {
     }
 
     /// Returns the owner after the changes so far, and the id that the session has in the store or in its cookie now.
-    pub(crate) fn owner_and_stored_id(&self) -> (Option<String>, Option<SessionId>) {
-        self.request.with(|SessionState { loaded, staged, .. }| {
+    pub(crate) fn owner_and_ids(&self) -> (Option<String>, Option<SessionId>, Option<SessionId>) {
+        self.request.with(|SessionState { loaded, staged, moving, .. }| {
             let owner = staged.changes.owner_after(loaded.base()).map(str::to_owned);
-            (owner, loaded.session().map(|live| live.frame.id))
+            let former_id = moving.as_ref().and_then(|moving| moving.former_id());
+            (owner, loaded.session().map(|live| live.frame.id), former_id)
         })
     }
 

@@ -13,7 +13,8 @@ use axum::{
     routing::get,
 };
 use session_axum::{
-    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt as _, store::SessionStore, testing::ManualClock,
+    Error, Flash, Keys, Session, SessionLayer, SessionResponseExt as _, Sessions, store::SessionStore,
+    testing::ManualClock,
 };
 use session_core::store::RecordKey;
 use session_stores::MemoryStore;
@@ -701,6 +702,60 @@ async fn a_setting_that_was_taken_away_leaves_no_cookie() {
             assert_eq!(jar.names(), ["sid"], "{place:?}");
             jar.get(&new, "/logout").await;
             assert_eq!(jar.names(), [""; 0], "{place:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_everywhere_reaches_sessions_that_have_not_moved() {
+    for from in [Revocable, Memory, Sqlite, Redis] {
+        for to in [Revocable, Memory, Sqlite, Redis] {
+            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap().application("shop")).await;
+            let case = format!("{from:?} to {to:?}");
+            let devices = |layer: &SessionLayer| {
+                Router::new()
+                    .route(
+                        "/login",
+                        get(|session: Session| async move {
+                            session.renew();
+                            session.set_owner("ada")?;
+                            session.insert("user", "ada")
+                        }),
+                    )
+                    .route("/me", get(me))
+                    .route(
+                        "/others",
+                        get(|session: Session, sessions: Sessions| async move {
+                            sessions.destroy_others(&session).await.map(|count| count.to_string())
+                        }),
+                    )
+                    .layer(layer.clone())
+            };
+            let (old, new) = (devices(&layers.old), devices(&layers.new));
+            let mut jars: Vec<_> = (0..4).map(|_| Jar::default()).collect();
+            for jar in &mut jars {
+                jar.get(&old, "/login").await;
+            }
+            let sessions = layers.new.sessions();
+            if to != Revocable && from != Revocable {
+                assert_eq!(sessions.count("ada").await.unwrap(), 4, "{case}");
+                assert_eq!(sessions.of("ada").await.unwrap().len(), 4, "{case}");
+            }
+            // One device has moved, and the next one moves with the request that logs out the others.
+            jars[0].get(&new, "/me").await;
+            layers.clock.advance(Duration::from_secs(5));
+            jars[1].get(&new, "/others").await;
+            for (number, expected) in ["nobody", "ada", "nobody", "nobody"].into_iter().enumerate() {
+                assert_eq!(jars[number].get(&new, "/me").await, expected, "{number}, {case}");
+            }
+            let mut late = Jar::default();
+            layers.clock.advance(Duration::from_secs(5));
+            late.get(&old, "/login").await;
+            layers.clock.advance(Duration::from_secs(5));
+            sessions.destroy_all("ada").await.unwrap();
+            for jar in [&mut late, &mut jars[1]] {
+                assert_eq!(jar.get(&new, "/me").await, "nobody", "{case}");
+            }
         }
     }
 }
