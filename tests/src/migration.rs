@@ -4,3 +4,4 @@ mod between_layers;
 mod from_a_system;
 mod from_frameworks;
 mod guides;
+mod from_tower_sessions;
