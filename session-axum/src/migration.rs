@@ -209,10 +209,13 @@ impl Migration {
                 Source::Layer(former) => {
                     let before = former.engine().load(former.context(cookies, now)).await?;
                     let Some(live) = before.session() else {
-                        if let Some(found) = here.find_moved(settings, former, &before, cookies, now).await? {
+                        let is_expired = before.over == Some(Ended::Expired);
+                        let ids = former.engine().ids(former.context(cookies, now)).into_iter();
+                        let identities: Vec<_> = ids.map(|(id, key)| identity_of(former, key, id)).collect();
+                        if !is_expired && let Some(found) = find_moved(settings, &identities, cookies, now).await? {
                             return Ok(found);
                         }
-                        if let Some(found) = self.find_just_moved(place, settings, former, cookies, now).await? {
+                        if let Some(found) = self.find_just_moved(place, settings, &identities, cookies, now).await? {
                             return Ok(found);
                         }
                         over = over.or_else(|| before.cookie_came.then_some(before));
@@ -226,7 +229,16 @@ impl Migration {
                 }
                 Source::System(_) => {
                     let Some((_, former)) = systems.iter().find(|(system, _)| *system == place) else { continue };
-                    let Some(session) = &former.session else { continue };
+                    let Some(session) = &former.session else {
+                        if let Some(found) = find_moved(settings, &former.unknown, cookies, now).await? {
+                            return Ok(found);
+                        }
+                        let unknown = &former.unknown;
+                        if let Some(found) = self.find_just_moved(place, settings, unknown, cookies, now).await? {
+                            return Ok(found);
+                        }
+                        continue;
+                    };
                     if session.entries.is_empty() && session.flash.is_empty() {
                         continue;
                     }
@@ -257,12 +269,12 @@ impl Migration {
         &self,
         rule: usize,
         settings: &Settings,
-        former: &Settings,
+        identities: &[Vec<u8>],
         cookies: &RequestCookies,
         now: u64,
     ) -> Result<Option<Arrived>, Error> {
-        for (id, key) in former.engine().ids(former.context(cookies, now)) {
-            let Some(identities) = Identity::new(settings, &identity_of(former, key, id)) else { continue };
+        for identity in identities {
+            let Some(identities) = Identity::new(settings, identity) else { continue };
             let Some(arrival) = self.just_moved.find(identities.former, now) else { continue };
             let destination = Destination { former: None, ..identities.destination(None) };
             let context = settings.context(cookies, now);
@@ -432,31 +444,6 @@ impl RuleHere {
         }
     }
 
-    /// Looks in this layer for a session that the former place has no longer: it may have moved before.
-    async fn find_moved(
-        &self,
-        settings: &Settings,
-        former: &Settings,
-        before: &Loaded,
-        cookies: &RequestCookies,
-        now: u64,
-    ) -> Result<Option<Arrived>, Error> {
-        let is_expired = before.over == Some(Ended::Expired);
-        if settings.engine().records().is_none() || is_expired {
-            return Ok(None);
-        }
-        for (id, key) in former.engine().ids(former.context(cookies, now)) {
-            let Some(identities) = Identity::new(settings, &identity_of(former, key, id)) else { continue };
-            let destination = identities.destination(None);
-            let found = settings.engine().receive(None, destination, settings.context(cookies, now)).await?;
-            if found.cookie_came {
-                let moving = found.session().is_some().then(|| Arc::new(Moving::of_leftovers(true)));
-                return Ok(Some(Arrived { loaded: found, moving, place: None }));
-            }
-        }
-        Ok(None)
-    }
-
     /// Ends a session in its former place. Returns whether it was alive until then.
     async fn end(&self, settings: &Settings, content: &Content, end: End, now: u64) -> Result<bool, Error> {
         match (&self.rule.source, content) {
@@ -525,6 +512,28 @@ impl RuleHere {
             }
         }
     }
+}
+
+/// Looks in this layer's store for a session that the former place has no longer: it may have moved before.
+async fn find_moved(
+    settings: &Settings,
+    identities: &[Vec<u8>],
+    cookies: &RequestCookies,
+    now: u64,
+) -> Result<Option<Arrived>, Error> {
+    if settings.engine().records().is_none() {
+        return Ok(None);
+    }
+    for identity in identities {
+        let Some(identities) = Identity::new(settings, identity) else { continue };
+        let destination = identities.destination(None);
+        let found = settings.engine().receive(None, destination, settings.context(cookies, now)).await?;
+        if found.cookie_came {
+            let moving = found.session().is_some().then(|| Arc::new(Moving::of_leftovers(true)));
+            return Ok(Some(Arrived { loaded: found, moving, place: None }));
+        }
+    }
+    Ok(None)
 }
 
 /// The sessions that this process has moved into cookies in the last minute. Requests of the same page come at once: all

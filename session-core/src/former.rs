@@ -206,6 +206,10 @@ impl FormerCookie {
 pub struct Former {
     /// The session; `None` if none came, or if it is over.
     pub session: Option<FormerSession>,
+    /// The identities that authentic session cookies name and that the system has no session for. Requests of one page
+    /// come at once: the first one moves the session and ends it here, and the others find it by its identity. A system
+    /// that keeps its sessions in cookies has none.
+    pub unknown: Vec<Vec<u8>>,
     /// The flash messages that came in a cookie of their own.
     pub flash: Batch,
     /// The names of the cookies of `flash`. They are removed when the messages are.
@@ -214,7 +218,8 @@ pub struct Former {
 
 impl Former {
     /// Neither a session nor messages.
-    pub const NOTHING: Self = Self { session: None, flash: Batch::NOTHING, flash_cookies: Vec::new() };
+    pub const NOTHING: Self =
+        Self { session: None, unknown: Vec::new(), flash: Batch::NOTHING, flash_cookies: Vec::new() };
 
     /// Creates the result for a session without messages.
     #[must_use]

@@ -58,10 +58,13 @@
 //! | `redis` | `RedisStore`, and `redis`, the driver |
 //! | `redis-cluster`, `redis-sentinel` | `RedisStore::cluster`, `RedisStore::sentinel` |
 //! | `tls` | encrypted connections to Postgres, MariaDB and Redis |
+//! | `compat` | the module `compat`: the sessions of tower-sessions, for a migration. It needs the feature of a store, too |
 //! | `conformance` | `conformance!` and the module `conformance`: the test suite, and races that count lost updates |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(feature = "compat", any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite")))]
+pub mod compat;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "memory")]

@@ -28,8 +28,9 @@ use session_core::{
 
 use tokio::sync::{Mutex, MutexGuard};
 
+pub(crate) use self::connection::Connection;
 use self::{
-    connection::{Connection, Node},
+    connection::Node,
     indexes::Unreadable,
     schema::{Names, OwnerText, Packed, digits, hex, lookup, whole_tombstone},
     scripts::{Answer, CONVERT, CREATE, Call, NOTE, TOUCH, UPDATE, bytes_of, unexpected},

@@ -3,6 +3,8 @@
 mod connections;
 mod dialect;
 mod error;
+#[cfg(feature = "compat")]
+mod former;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -23,6 +25,8 @@ use session_core::{
 };
 use tokio::time::{Instant, sleep};
 
+#[cfg(feature = "compat")]
+pub(crate) use self::former::FormerTable;
 #[cfg(feature = "mysql")]
 pub use self::mysql::MySqlStore;
 #[cfg(feature = "postgres")]

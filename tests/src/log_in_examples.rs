@@ -6,7 +6,12 @@ use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
-use session_axum::testing::{Client, TestResponse, TestSession};
+use session_axum::{
+    SessionLayer,
+    testing::{Client, TestResponse, TestSession},
+};
+use session_stores::MemoryStore;
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 
 use crate::support::{
     app::{client, keys, layer, timed_layer},
@@ -22,6 +27,9 @@ mod login;
 #[expect(dead_code, reason = "`main` is not called")]
 #[path = "../../examples/oauth.rs"]
 mod oauth;
+#[expect(dead_code, reason = "`main` is not called")]
+#[path = "../../examples/users.rs"]
+mod users;
 
 async fn post(client: &Client, path: &str, fields: &[(&str, &str)]) -> TestResponse {
     let response = client.post_form(path, fields).await;
@@ -181,4 +189,63 @@ async fn a_callback_from_the_provider_passes_and_no_other_path() {
     assert_eq!(answer("/welcome").await, StatusCode::FORBIDDEN);
     assert_eq!(answer("/callback").await, StatusCode::SEE_OTHER);
     assert_eq!(answer("/callback").await, StatusCode::BAD_REQUEST);
+}
+
+/// Two browsers at the example with users, and its database.
+async fn at_the_users() -> (Client, Client, SqlitePool) {
+    let db = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    users::set_up(&db).await.unwrap();
+    let app = users::app(db.clone(), SessionLayer::stored(MemoryStore::new(), keys()));
+    (client(app.clone()), client(app), db)
+}
+
+async fn location(client: &Client, path: &str) -> String {
+    client.get(path).await.headers()["location"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_user_logs_in_and_comes_back_to_the_page_and_permissions_decide() {
+    let (ada, bob, _) = at_the_users().await;
+    for client in [&ada, &bob] {
+        assert_eq!(location(client, "/publish?draft=7").await, "/login");
+        assert!(client.get("/login").await.text().starts_with("Please log in first. <form"));
+    }
+    for (name, password) in [("ada", "wrong"), ("eve", "correct"), ("", "")] {
+        let refused = post(&ada, "/login", &[("name", name), ("password", password)]).await;
+        assert_eq!(refused.headers()["location"], "/login");
+        assert!(ada.get("/login").await.text().starts_with("That log-in did not work."));
+    }
+    for (client, name) in [(&ada, "ada"), (&bob, "bob")] {
+        let logged_in = post(client, "/login", &[("name", name), ("password", "correct")]).await;
+        assert_eq!(logged_in.headers()["location"], "/publish?draft=7");
+        assert_eq!(client.get("/account").await.text(), format!(" <h1>{name}</h1>"));
+    }
+    assert_eq!(ada.get("/publish").await.text(), "<h1>ada publishes</h1>");
+    assert_eq!(bob.get("/publish").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(post(&ada, "/logout", &[]).await.headers()["location"], "/login");
+    assert_eq!(location(&ada, "/account").await, "/login");
+    assert_eq!(bob.get("/account").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_the_other_sessions_of_the_user() {
+    let (laptop, phone, db) = at_the_users().await;
+    for client in [&laptop, &phone] {
+        post(client, "/login", &[("name", "ada"), ("password", "correct")]).await;
+    }
+    post(&laptop, "/password", &[("old", "wrong"), ("new", "battery")]).await;
+    assert_eq!(laptop.get("/account").await.text(), "That was not the password. <h1>ada</h1>");
+    assert_eq!(phone.get("/account").await.status(), StatusCode::OK);
+    post(&laptop, "/password", &[("old", "correct"), ("new", "battery")]).await;
+    assert_eq!(laptop.get("/account").await.text(), "The password is changed. <h1>ada</h1>");
+    assert_eq!(location(&phone, "/account").await, "/login");
+    post(&phone, "/login", &[("name", "ada"), ("password", "battery")]).await;
+    assert_eq!(phone.get("/account").await.status(), StatusCode::OK);
+
+    // Without a call of `destroy_others`, the hash in the session ends it.
+    sqlx::query("UPDATE users SET password_hash = 'changed elsewhere'").execute(&db).await.unwrap();
+    for client in [&laptop, &phone] {
+        assert_eq!(location(client, "/account").await, "/login");
+        assert_eq!(client.cookie_names().iter().filter(|name| name.contains("session")).count(), 0);
+    }
 }

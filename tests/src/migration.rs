@@ -3,4 +3,5 @@
 mod between_layers;
 mod from_a_system;
 mod from_frameworks;
+mod from_tower_sessions;
 mod guides;

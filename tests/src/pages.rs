@@ -21,6 +21,9 @@ struct FromPlay;
 #[doc = include_str!("../../docs/from-revel.md")]
 struct FromRevel;
 
+#[doc = include_str!("../../docs/from-tower-sessions.md")]
+struct FromTowerSessions;
+
 #[doc = include_str!("../../docs/migrating.md")]
 struct Migrating;
 

@@ -35,7 +35,7 @@ use super::{
 };
 
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     link: Link,
     /// The address for error texts, without user and password.
     place: Arc<str>,
@@ -126,7 +126,7 @@ impl Connection {
 
     /// Wraps a connection that the application made. The `redis` crate does not reveal the address of such a
     /// connection.
-    pub(super) fn of_application(manager: ConnectionManager) -> Self {
+    pub(crate) fn of_application(manager: ConnectionManager) -> Self {
         Self { link: Link::Server(Arc::new(Primary::of_application(manager))), place: "Redis".into() }
     }
 
@@ -160,7 +160,7 @@ impl Connection {
         }
     }
 
-    pub(super) async fn value(&self, command: &Cmd) -> Result<Value, StoreError> {
+    pub(crate) async fn value(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.ask(command).await.map_err(|error| self.store_error(&error))
     }
 

@@ -347,6 +347,13 @@ impl<D: Dialect> Lease<'_, D> {
         Ok(self.checked(number)?.unwrap_or_default().try_into().unwrap_or_default())
     }
 
+    /// Runs a statement on the table of a former system. Returns the bytes in the first column of the first row.
+    #[cfg(feature = "compat")]
+    pub(super) async fn former(&mut self, statement: String, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let bytes = D::former(self.connection()?, statement, id).await;
+        self.checked(bytes)
+    }
+
     /// Runs several statements without values, in an open transaction.
     pub(super) async fn run(&mut self, script: &'static str) -> Result<(), StoreError> {
         let result = D::run(self.connection()?, script).await;

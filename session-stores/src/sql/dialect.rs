@@ -41,6 +41,12 @@ pub(super) trait Dialect: Database {
     const DELETE_TOMBSTONES: &'static str;
     /// The statement that moves a record and leaves a tombstone. `None` if that takes two statements in a transaction.
     const RENAME: Option<&'static str>;
+    /// The quotes around the name of a table.
+    #[cfg(feature = "compat")]
+    const NAME_QUOTE: char = '"';
+    /// The placeholder of the first value.
+    #[cfg(feature = "compat")]
+    const FIRST_VALUE: &'static str = "$1";
     /// Whether the database takes one writer at a time. Other writers then wait in this process's own queue.
     const ONE_WRITER: bool;
     /// Whether a connection can be used again after the future of a statement was dropped.
@@ -75,6 +81,14 @@ pub(super) trait Dialect: Database {
         values: &[Value<'_>],
         persistence: Persistence,
     ) -> impl Future<Output = Result<Vec<Self::Row>, Error>> + Send;
+
+    /// Runs a statement on the table of a former system. Returns the bytes in the first column of the first row.
+    #[cfg(feature = "compat")]
+    fn former(
+        connection: &mut Self::Connection,
+        statement: String,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
 
     /// Runs several statements without values.
     fn run(connection: &mut Self::Connection, script: &'static str) -> impl Future<Output = Result<(), Error>> + Send;
@@ -150,6 +164,17 @@ macro_rules! dialect {
                 persistence: Persistence,
             ) -> Result<Vec<Self::Row>, Error> {
                 Self::query(statement, values).persistent(persistence == Persistence::Kept).fetch_all(connection).await
+            }
+
+            #[cfg(feature = "compat")]
+            async fn former(
+                connection: &mut Self::Connection,
+                statement: String,
+                id: &str,
+            ) -> Result<Option<Vec<u8>>, Error> {
+                let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id);
+                let row = query.fetch_optional(connection).await?;
+                row.map(|row| sqlx::Row::try_get_unchecked(&row, 0)).transpose()
             }
 
             async fn run(connection: &mut Self::Connection, script: &'static str) -> Result<(), Error> {
@@ -274,6 +299,10 @@ dialect! {
     const DELETE_EXPIRED: &'static str = statements::DELETE_EXPIRED_IN_ORDER;
     const DELETE_TOMBSTONES: &'static str = statements::DELETE_TOMBSTONES_IN_ORDER;
     const RENAME: Option<&'static str> = None;
+    #[cfg(feature = "compat")]
+    const NAME_QUOTE: char = '`';
+    #[cfg(feature = "compat")]
+    const FIRST_VALUE: &'static str = "?";
     const ONE_WRITER: bool = false;
     // sqlx may take the rest of the former answer for the next one. https://github.com/transact-rs/sqlx/issues/563
     const OUTLIVES_DROPS: bool = false;

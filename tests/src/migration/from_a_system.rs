@@ -63,6 +63,7 @@ impl FormerSystem for Users {
                 }
                 former.session = Some(session);
             }
+            former.unknown.extend(id.filter(|_| former.session.is_none()).map(|id| id.as_bytes().to_vec()));
             if let Some(text) = cookies.values("notice").next() {
                 (former.flash, former.flash_cookies) = (message(text), vec!["notice".to_owned()]);
             }
@@ -129,6 +130,21 @@ async fn a_session_moves_and_its_former_one_ends() {
         assert_eq!(jar.get(&app, "/me").await, "nobody");
         assert_eq!(copy.clone().get(&app, "/me").await, "nobody");
         assert_eq!(jar.names(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_just_after_the_move_finds_the_session() {
+    for layer in layers() {
+        let app = app(layer, &Users::with("1", "ada"));
+        let mut jar = jar(&[SESSION]);
+        let mut other_tab = jar.clone();
+        assert_eq!(jar.get(&app, "/me").await, "ada");
+        assert_eq!(other_tab.get(&app, "/me").await, "ada", "its cookie is that of before the move");
+        assert_eq!(other_tab.names(), ["__Host-session"]);
+        jar.join(&other_tab);
+        jar.get(&app, "/logout").await;
+        assert_eq!(other_tab.get(&app, "/me").await, "nobody");
     }
 }
 
