@@ -309,7 +309,9 @@ impl Attempt {
                 request.has_record(record);
                 return match (&settings.migration, moving) {
                     (Some(migration), Some(moving)) => {
-                        migration.finish(moving, settings, plan, cookies, &request.cookies).await
+                        migration
+                            .finish(moving, settings, plan, cookies, &request.cookies, request.known_systems())
+                            .await
                     }
                     _ => Ok(cookies),
                 };

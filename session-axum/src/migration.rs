@@ -11,16 +11,16 @@ use session_core::{
     SessionId,
     flash::Batch,
     former::{Former, FormerCookies, FormerSystem},
-    store::{End, RecordKey, StoreError, StoreErrorKind},
-    token::Token,
+    store::{End, Entries, RecordKey, StoreError, StoreErrorKind},
+    token::IdSecret,
     unix_seconds,
 };
 use tokio::time::timeout;
 
 use crate::{
     config::Settings,
-    engine::{Arrival, Destination, Engine, rotated_to},
-    error::Error,
+    engine::{Arrival, Context, Destination, Engine, FormerId, rotated_to},
+    error::{Chain, Error},
     layer::SessionLayer,
     state::{
         loaded::{Ended, Loaded},
@@ -117,7 +117,8 @@ pub(crate) struct Moving {
     from: Option<Origin>,
     /// The messages that the former system kept in the session.
     pub(crate) flash: Batch,
-    /// Whether the former cookies are removed.
+    /// Whether the former cookies are removed, and the sessions of those that came beside ours are ended. Otherwise only
+    /// a log-out does so.
     removes: bool,
 }
 
@@ -139,8 +140,9 @@ struct Origin {
     rule: usize,
     content: Content,
     successor: SessionId,
-    /// Stands for the session in the memory of this process.
-    former: SessionId,
+    identity: Identity,
+    /// The last second in which a mark is needed.
+    marked_until: Option<u64>,
     arrival: Arrival,
 }
 
@@ -200,19 +202,27 @@ impl Migration {
         if cookies.is_empty() || self.active(now).next().is_none() {
             return Ok(loaded.into());
         }
-        if loaded.cookie_came && !is_unknown_here(&loaded, settings) {
+        if loaded.cookie_came && !is_unknown_here(&loaded, settings, settings.context(cookies, now)) {
             return self.beside(settings, loaded, cookies, now).await;
         }
+        let is_only_unknown = loaded.cookie_came;
         let mut over = None;
         for (place, here) in self.active(now) {
-            let (content, arrival, identity, forgotten_after, flash) = match &here.rule.source {
+            // A token of ours that is unknown here may be known in a former store with the same keys, and nowhere else.
+            if is_only_unknown && !here.has_our_keys {
+                continue;
+            }
+            let (content, arrival, identity, forgotten_after, has_just_moved, flash) = match &here.rule.source {
                 Source::Layer(former) => {
                     let before = former.engine().load(former.context(cookies, now)).await?;
                     let Some(live) = before.session() else {
-                        let is_expired = before.over == Some(Ended::Expired);
-                        let ids = former.engine().ids(former.context(cookies, now)).into_iter();
-                        let identities: Vec<_> = ids.map(|(id, key)| identity_of(former, key, id)).collect();
-                        if !is_expired && let Some(found) = find_moved(settings, &identities, cookies, now).await? {
+                        let ids = former.engine().former_ids(former.context(cookies, now));
+                        let identities: Vec<_> =
+                            ids.iter().filter_map(|id| Identity::of_layer(settings, former, id)).collect();
+                        // A session that was logged out or has expired there has not moved.
+                        if !before.has_own_end()
+                            && let Some(found) = find_moved(settings, &identities, cookies, now).await?
+                        {
                             return Ok(found);
                         }
                         if let Some(found) = self.find_just_moved(place, settings, &identities, cookies, now).await? {
@@ -221,20 +231,25 @@ impl Migration {
                         over = over.or_else(|| before.cookie_came.then_some(before));
                         continue;
                     };
-                    let identity = identity_of(former, live.stored().map(|stored| stored.record.key), live.frame.id);
-                    let arrival = Arrival::of_live(live);
+                    let Some(identity) = Identity::of_layer(settings, former, &FormerId::of_live(live)) else {
+                        return Ok(loaded.into());
+                    };
+                    // A session that is late because it has moved here is not late.
+                    let has_just_moved = live.is_late && live.successor.is_some_and(|id| identity.becomes(id));
+                    let arrival = Arrival::of_live(live, live.is_late && !has_just_moved);
                     let last = former.limits().last_second(live.frame.times(), live.base().entries.metadata());
                     let forgotten_after = (!former.engine().remembers_ends()).then_some(last);
-                    (Content::Layer(before), arrival, identity, forgotten_after, Batch::NOTHING)
+                    (Content::Layer(before), arrival, identity, forgotten_after, has_just_moved, Batch::NOTHING)
                 }
-                Source::System(_) => {
+                Source::System(system) => {
                     let Some((_, former)) = systems.iter().find(|(system, _)| *system == place) else { continue };
+                    let of_system = |identity: &Vec<u8>| Identity::of_system(settings, &**system, identity);
                     let Some(session) = &former.session else {
-                        if let Some(found) = find_moved(settings, &former.unknown, cookies, now).await? {
+                        let unknown: Vec<_> = former.unknown.iter().filter_map(of_system).collect();
+                        if let Some(found) = find_moved(settings, &unknown, cookies, now).await? {
                             return Ok(found);
                         }
-                        let unknown = &former.unknown;
-                        if let Some(found) = self.find_just_moved(place, settings, unknown, cookies, now).await? {
+                        if let Some(found) = self.find_just_moved(place, settings, &unknown, cookies, now).await? {
                             return Ok(found);
                         }
                         continue;
@@ -243,24 +258,27 @@ impl Migration {
                         continue;
                     }
                     let arrival = Arrival::of_entries(&session.entries, session.created_at, now);
-                    let (identity, flash) = (session.identity.clone(), session.flash.clone());
+                    let Some(identity) = of_system(&session.identity) else { return Ok(loaded.into()) };
                     let forgotten_after = Some(session.expires_at.unwrap_or(0));
-                    (Content::System(Box::new(former.clone())), arrival, identity, forgotten_after, flash)
+                    let content = Content::System(Box::new(former.clone()));
+                    (content, arrival, identity, forgotten_after, false, session.flash.clone())
                 }
             };
-            let Some(identities) = Identity::new(settings, &identity) else { return Ok(loaded.into()) };
-            let mark = forgotten_after.map(|last| (identities.mark, last.max(here.rule.until)));
-            let destination = identities.destination(mark);
+            let marked_until = forgotten_after.map(|last| last.max(here.rule.until));
+            let destination = Destination { has_just_moved, ..identity.destination(marked_until) };
             let context = settings.context(cookies, now);
             let received = settings.engine().receive(Some(&arrival), destination, context).await?;
             let Some(successor) = received.session().map(|live| live.frame.id) else {
                 return Ok(received.into());
             };
-            let from = Origin { rule: place, content, successor, former: identities.former, arrival };
+            let from = Origin { rule: place, content, successor, identity, marked_until, arrival };
             let moving = Moving { from: Some(from), flash, removes: true };
             return Ok(Arrived { loaded: received, moving: Some(Arc::new(moving)), place: None });
         }
-        Ok(over.map_or(loaded, |before| gone(&before)).into())
+        let Some(before) = over else { return Ok(loaded.into()) };
+        // A log-out ends several sessions of former cookies, although the request gets none of them.
+        let moving = (!before.rivals().is_empty()).then(|| Arc::new(Moving::of_leftovers(false)));
+        Ok(Arrived { loaded: gone(&before), moving, place: None })
     }
 
     /// Looks for a session that another response has just moved out of a former store. Its data is in a cookie now,
@@ -269,19 +287,18 @@ impl Migration {
         &self,
         rule: usize,
         settings: &Settings,
-        identities: &[Vec<u8>],
+        identities: &[Identity],
         cookies: &RequestCookies,
         now: u64,
     ) -> Result<Option<Arrived>, Error> {
         for identity in identities {
-            let Some(identities) = Identity::new(settings, identity) else { continue };
-            let Some(arrival) = self.just_moved.find(identities.former, now) else { continue };
-            let destination = Destination { former: None, ..identities.destination(None) };
+            let Some(arrival) = self.just_moved.find(identity.mark.id(), now) else { continue };
+            let destination = Destination { has_just_moved: true, ..identity.destination(None) };
             let context = settings.context(cookies, now);
             let loaded = settings.engine().receive(Some(&arrival), destination, context).await?;
             let Some(successor) = loaded.session().map(|live| live.frame.id) else { return Ok(Some(loaded.into())) };
-            let (content, former) = (Content::Gone, identities.former);
-            let from = Origin { rule, content, successor, former, arrival };
+            let (content, identity) = (Content::Gone, identity.clone());
+            let from = Origin { rule, content, successor, identity, marked_until: None, arrival };
             let moving = Moving { from: Some(from), flash: Batch::NOTHING, removes: true };
             return Ok(Some(Arrived { loaded, moving: Some(Arc::new(moving)), place: None }));
         }
@@ -340,41 +357,78 @@ impl Migration {
         plan: Plan<'_>,
         cookies: Vec<String>,
         came: &RequestCookies,
+        systems: &[(usize, Former)],
     ) -> Result<Vec<String>, Error> {
         let (destroys, now) = (plan.changes.destroys(), plan.now);
-        let has_moved = moving.from.is_some() && (!cookies.is_empty() || destroys);
-        if moving.from.is_some() && !has_moved {
+        let has_ended = destroys || plan.outcome == Outcome::Removed;
+        if moving.from.is_some() && cookies.is_empty() && !has_ended {
             return Ok(cookies);
         }
         let mut set = Vec::new();
         if let Some(from) = &moving.from {
-            let end = if destroys { End::Deleted } else { rotated_to(from.successor) };
-            let was_alive = self.rules[from.rule].end(settings, &from.content, end, now).await?;
-            self.rules[from.rule].remove(Some(&from.content), came, &mut set);
-            if !was_alive && !destroys && plan.outcome != Outcome::Replaced {
-                settings.engine().undo_move(plan.loaded, now).await?;
-                tracing::info!("a session ended in its former place while it was moved, and is over");
-                return Ok(set);
-            }
-            settings.engine().note_move(from.former, from.successor, now);
-            let goes_on = plan.continued().is_some() && !plan.changes.needs_new_id();
-            if goes_on && settings.engine().records().is_none() {
-                self.just_moved.note(from.former, from.arrival.changed_by(plan), now);
-            } else {
-                self.just_moved.forget(from.former);
+            match self.finish_move(from, settings, plan, has_ended).await {
+                Ok(true) => self.rules[from.rule].remove(systems, came, &mut set),
+                Ok(false) => {
+                    self.rules[from.rule].remove(systems, came, &mut set);
+                    return Ok(set);
+                }
+                Err(error) if has_ended => return Err(error),
+                // The session is here now, and its cookie must reach the browser. The former one ends when it comes
+                // beside ours.
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "a session has moved, and its former one cannot be ended yet");
+                }
             }
         }
         for (place, here) in self.active(now) {
             if moving.from.as_ref().is_some_and(|from| from.rule == place) {
                 continue;
             }
-            here.end_beside(settings, plan, came).await?;
-            if moving.removes || destroys {
-                here.remove(None, came, &mut set);
+            match here.end_beside(settings, plan, came, moving.removes || has_ended).await {
+                Err(error) if has_ended => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "a former cookie came beside a session, and cannot be looked up");
+                    continue;
+                }
+                Ok(()) => {}
+            }
+            if moving.removes || has_ended {
+                here.remove(systems, came, &mut set);
             }
         }
         set.extend(cookies);
         Ok(set)
+    }
+
+    /// Ends a session in its former place after it has moved. Returns whether it goes on here, or has ended on purpose.
+    async fn finish_move(
+        &self,
+        from: &Origin,
+        settings: &Settings,
+        plan: Plan<'_>,
+        has_ended: bool,
+    ) -> Result<bool, Error> {
+        let now = plan.now;
+        let end = if has_ended { End::Deleted } else { rotated_to(from.successor) };
+        let goes_on = plan.continued().is_some() && !plan.changes.needs_new_id();
+        if goes_on && settings.engine().records().is_none() {
+            // Before the former place forgets it, so that no request in between finds neither.
+            self.just_moved.note(from.identity.mark.id(), from.arrival.changed_by(plan), now);
+        }
+        let was_alive = self.rules[from.rule].end(settings, &from.content, end, now).await?;
+        if has_ended || (!was_alive && plan.outcome != Outcome::Replaced) {
+            settings.engine().end_arrived(plan.loaded, now).await?;
+        }
+        let destination = from.identity.destination(from.marked_until);
+        settings.engine().note_move(destination, from.successor, has_ended, now).await?;
+        if !goes_on || !was_alive {
+            self.just_moved.forget(from.identity.mark.id());
+        }
+        if was_alive || has_ended || plan.outcome == Outcome::Replaced {
+            return Ok(true);
+        }
+        tracing::info!("a session ended in its former place while it was moved, and is over");
+        Ok(false)
     }
 
     /// Reads the flash messages that former layers and systems have set in cookies of their own.
@@ -385,6 +439,7 @@ impl Migration {
         now: u64,
         known: &mut Vec<ReceivedBatch>,
     ) {
+        let mut read_names: Vec<&str> = Vec::new();
         for (place, here) in self.active(now) {
             match &here.rule.source {
                 Source::Layer(former) => {
@@ -403,9 +458,12 @@ impl Migration {
                 }
                 Source::System(system) => {
                     let Some((_, former)) = systems.iter().find(|(read, _)| *read == place) else { continue };
-                    if former.flash.is_empty() {
+                    // Another system may have read the same cookie.
+                    let is_known = former.flash_cookies.iter().any(|name| read_names.contains(&name.as_str()));
+                    if former.flash.is_empty() || is_known {
                         continue;
                     }
+                    read_names.extend(former.flash_cookies.iter().map(String::as_str));
                     let is_read = |name: &str| former.flash_cookies.iter().any(|read| read == name);
                     let cookies = system.cookies().into_iter().filter(|cookie| is_read(cookie.name()));
                     let removals = cookies.map(|cookie| cookie.clear()).collect();
@@ -423,11 +481,8 @@ impl RuleHere {
             let (ours, theirs) = (&settings.session_cookie, &former.session_cookie);
             has_our_name = ours.spec.name() == theirs.spec.name();
             has_other_place = ours.spec.place() != theirs.spec.place();
-            let sample = theirs.ring.as_ref().and_then(|ring| ring.seal(&[0; 32]).ok()).unwrap_or_default();
-            has_our_keys = has_our_name
-                && ours.ring.as_ref().is_some_and(|ring| {
-                    Token::parse(sample.as_bytes(), ring.protection()).is_some_and(|token| ring.open(&token).is_some())
-                });
+            let rings = ours.ring.as_ref().zip(theirs.ring.as_ref());
+            has_our_keys = has_our_name && rings.is_some_and(|(ours, theirs)| ours.opens_tokens_of(theirs));
         }
         Self { rule, has_our_name, has_our_keys, has_other_place }
     }
@@ -435,11 +490,7 @@ impl RuleHere {
     /// Returns whether the request brought a cookie of the former place.
     fn came(&self, cookies: &RequestCookies, now: u64) -> bool {
         match &self.rule.source {
-            Source::Layer(former) if self.has_our_name => {
-                former.session_cookie.ring.is_some()
-                    && !former.session_cookie.find(cookies, now, Some).into_vec().is_empty()
-            }
-            Source::Layer(former) => former.session_cookie.count(cookies) > 0,
+            Source::Layer(former) => !former.session_cookie.find(cookies, now, Some).into_vec().is_empty(),
             Source::System(system) => system.cookies().first().is_some_and(|session| cookies.has_name(session.name())),
         }
     }
@@ -459,16 +510,23 @@ impl RuleHere {
     }
 
     /// Ends what a former cookie beside a session of this layer leads to.
-    async fn end_beside(&self, settings: &Settings, plan: Plan<'_>, came: &RequestCookies) -> Result<(), Error> {
+    async fn end_beside(
+        &self,
+        settings: &Settings,
+        plan: Plan<'_>,
+        came: &RequestCookies,
+        ends: bool,
+    ) -> Result<(), Error> {
         let (now, ours) = (plan.now, plan.loaded.session());
         match &self.rule.source {
             Source::Layer(former) if self.has_our_keys && former.engine().data_travels() => {
-                let ends = plan.outcome == Outcome::Replaced || plan.changes.destroys();
-                if let (Some(live), true, Some(list)) = (ours, ends, former.engine().revocations()) {
+                let has_ended = plan.outcome == Outcome::Replaced || plan.changes.destroys();
+                if let (Some(live), true, Some(list)) = (ours, has_ended, former.engine().revocations()) {
                     let end = if plan.changes.destroys() { End::Deleted } else { End::Renewed };
                     list.end_moved(live.frame.id, end, now).await?;
                 }
             }
+            _ if !ends => {}
             Source::Layer(former) if self.has_our_keys || self.came(came, now) => {
                 let before = former.engine().load(former.context(came, now)).await?;
                 let is_ours = |id: SessionId| ours.is_some_and(|live| live.frame.id == id);
@@ -493,7 +551,7 @@ impl RuleHere {
 
     /// Adds the `Set-Cookie` values that remove the former session's cookies. They come before those that set this
     /// layer's, so that a cookie of the same name and place is set after all.
-    fn remove(&self, content: Option<&Content>, came: &RequestCookies, set: &mut Vec<String>) {
+    fn remove(&self, systems: &[(usize, Former)], came: &RequestCookies, set: &mut Vec<String>) {
         match &self.rule.source {
             Source::Layer(former) => {
                 if !self.has_our_name || self.has_other_place || !self.has_our_keys {
@@ -501,11 +559,12 @@ impl RuleHere {
                 }
             }
             Source::System(system) => {
-                // Messages that can be read wait. Beside a session of ours, only the session was looked at.
-                let keeps = |place: usize, name: &str| match content {
-                    Some(Content::System(former)) => former.flash_cookies.iter().any(|flash| flash == name),
-                    _ => place > 0,
+                // Messages that can be read wait. If no system was asked, the request has a session of ours, and only the
+                // former session's cookie is known.
+                let is_read = |name: &str| {
+                    systems.iter().any(|(_, former)| former.flash_cookies.iter().any(|flash| flash == name))
                 };
+                let keeps = |at: usize, name: &str| if systems.is_empty() { at > 0 } else { is_read(name) };
                 let cookies = system.cookies().into_iter().enumerate();
                 let cookies = cookies.filter(|(at, cookie)| came.has_name(cookie.name()) && !keeps(*at, cookie.name()));
                 set.extend(cookies.map(|(_, cookie)| cookie.clear()));
@@ -517,7 +576,7 @@ impl RuleHere {
 /// Looks in this layer's store for a session that the former place has no longer: it may have moved before.
 async fn find_moved(
     settings: &Settings,
-    identities: &[Vec<u8>],
+    identities: &[Identity],
     cookies: &RequestCookies,
     now: u64,
 ) -> Result<Option<Arrived>, Error> {
@@ -525,8 +584,7 @@ async fn find_moved(
         return Ok(None);
     }
     for identity in identities {
-        let Some(identities) = Identity::new(settings, identity) else { continue };
-        let destination = identities.destination(None);
+        let destination = identity.destination(None);
         let found = settings.engine().receive(None, destination, settings.context(cookies, now)).await?;
         if found.cookie_came {
             let moving = found.session().is_some().then(|| Arc::new(Moving::of_leftovers(true)));
@@ -570,42 +628,70 @@ impl JustMoved {
 const MOST_JUST_MOVED: usize = 1_024;
 
 /// What a former session becomes here: its ids and secrets, and the keys of what is noted about it.
+#[derive(Clone)]
 struct Identity {
-    successors: Vec<(SessionId, session_core::token::IdSecret)>,
+    successors: Vec<(SessionId, IdSecret)>,
     mark: RecordKey,
-    former: SessionId,
+    content: RecordKey,
 }
 
 impl Identity {
-    fn new(settings: &Settings, identity: &[u8]) -> Option<Self> {
-        let successors = settings.successors(identity)?;
-        let mark = RecordKey::of_moved(&settings.config.application, identity);
-        Some(Self { successors, mark, former: mark.id() })
+    /// Creates the identity of a session of a former layer. Where the data is in the cookie, an older cookie of the same
+    /// session becomes another session: otherwise the cookie from before a log-in would open what the log-in has made.
+    fn of_layer(settings: &Settings, former: &Settings, id: &FormerId) -> Option<Self> {
+        let mut identity = tagged(b"layer", former.session_cookie.spec.name());
+        identity.extend_from_slice(id.id.as_bytes());
+        identity.extend(id.key.iter().flat_map(|key| *key.hash()));
+        let mark = identity.clone();
+        for (key, text) in id.content.iter().flat_map(Entries::fields) {
+            for part in [key, text] {
+                identity.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                identity.extend_from_slice(part.as_bytes());
+            }
+        }
+        Self::new(settings, &mark, &identity)
     }
 
-    /// `mark` comes with the last second in which it is needed.
-    fn destination(&self, mark: Option<(RecordKey, u64)>) -> Destination<'_> {
-        Destination { successors: &self.successors, mark, former: Some(self.former) }
+    /// Creates the identity of a session of another system.
+    fn of_system(settings: &Settings, system: &dyn FormerSystem, identity: &[u8]) -> Option<Self> {
+        let cookies = system.cookies();
+        let mut all = tagged(b"system", cookies.first().map_or("", |cookie| cookie.name()));
+        all.extend_from_slice(identity);
+        Self::new(settings, &all, &all)
+    }
+
+    fn new(settings: &Settings, mark: &[u8], identity: &[u8]) -> Option<Self> {
+        let successors = settings.successors(identity)?;
+        let key = |identity: &[u8]| RecordKey::of_moved(&settings.config.application, identity);
+        Some(Self { successors, mark: key(mark), content: key(identity) })
+    }
+
+    fn destination(&self, marked_until: Option<u64>) -> Destination<'_> {
+        let Self { successors, mark, content } = self;
+        Destination { successors, mark: *mark, marked_until, content: *content, has_just_moved: false }
+    }
+
+    /// Returns whether this is an id that the session can get here.
+    fn becomes(&self, id: SessionId) -> bool {
+        self.successors.iter().any(|(successor, _)| *successor == id)
     }
 }
 
-/// Returns what tells a session of a former layer from all others.
-fn identity_of(former: &Settings, key: Option<RecordKey>, id: SessionId) -> Vec<u8> {
-    let mut identity = former.session_cookie.spec.name().as_bytes().to_vec();
-    identity.extend_from_slice(id.as_bytes());
-    if let Some(key) = key {
-        identity.extend_from_slice(key.hash());
-    }
+/// Begins an identity with the kind of the former place and the name of its cookie.
+fn tagged(kind: &[u8], name: &str) -> Vec<u8> {
+    let mut identity = kind.to_vec();
+    identity.extend_from_slice(&(name.len() as u64).to_be_bytes());
+    identity.extend_from_slice(name.as_bytes());
     identity
 }
 
-/// Returns whether an authentic cookie of ours came, but the store knows nothing of its session. A former store with
-/// the same keys may have it.
-fn is_unknown_here(loaded: &Loaded, settings: &Settings) -> bool {
+/// Returns whether a token of ours came, but the store knows nothing of its session.
+fn is_unknown_here(loaded: &Loaded, settings: &Settings, context: Context<'_>) -> bool {
     matches!(settings.engine(), Engine::Store(_))
         && loaded.session().is_none()
         && loaded.rivals().is_empty()
         && loaded.over.is_none()
+        && !settings.engine().former_ids(context).is_empty()
 }
 
 /// Returns what this layer says of a session that was over in its former place.

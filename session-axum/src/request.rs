@@ -253,6 +253,11 @@ impl Request {
         Ok(self.former.get_or_init(|| Box::new(read)))
     }
 
+    /// Returns what former systems have read for this request.
+    pub(crate) fn known_systems(&self) -> &[(usize, Former)] {
+        self.former.get().map(|former| former.as_slice()).unwrap_or_default()
+    }
+
     /// Asks the former systems for messages before they are read. If they are in a session, the session moves with
     /// them.
     pub(crate) async fn prepare_flash(self: &Arc<Self>) {
@@ -276,8 +281,7 @@ impl Request {
         let Self { settings, cookies, .. } = self;
         let mut incoming = settings.flash_cookie.read(cookies, now);
         if let Some(migration) = &settings.migration {
-            let systems = self.former.get().map(|former| former.as_slice()).unwrap_or_default();
-            migration.flash(cookies, systems, now, &mut incoming.batches);
+            migration.flash(cookies, self.known_systems(), now, &mut incoming.batches);
             let in_session = in_session.cloned();
             incoming
                 .batches

@@ -140,6 +140,17 @@ impl Ring {
         self.keys.iter().any(|key| key.kid == token.kid)
     }
 
+    /// Returns whether another ring can make tokens that this ring opens.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn opens_tokens_of(&self, other: &Self) -> bool {
+        other.keys.iter().any(|key| {
+            let mut sample = String::new();
+            key.seal_onto(&mut sample, &[0; FRAME]).is_ok()
+                && Token::parse(sample.as_bytes(), self.protection).is_some_and(|token| self.open(&token).is_some())
+        })
+    }
+
     /// Checks and decodes a token. Returns `None` unless one of this ring's keys sealed it.
     ///
     /// The key id in the token chooses the key, and no other key is tried. The times are not checked:

@@ -1,16 +1,23 @@
 //! The arrival of sessions that move here from a former layer or system.
 
 use session_core::{
-    RESERVED_PREFIX, SessionId,
-    store::{Changes, End, Entries, Lookup, Metadata, RecordKey, StoreErrorKind, Visit, Write},
-    token::{CLOCK_SKEW, Frame, IdSecret, Times},
+    RESERVED_PREFIX, SessionId, base64url,
+    store::{End, Entries, Lookup, Metadata, RecordKey},
+    token::{Frame, IdSecret, Times},
 };
 
-use super::{Engine, StoreClient, context::Context, cookie, ends::Ends, revocations::Revocations, stored};
+use super::{
+    Engine, StoreClient,
+    context::Context,
+    cookie,
+    ends::{Ends, rotated_to},
+    revocations::Revocations,
+    stored,
+};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     state::{
-        loaded::{Ended, Live, Loaded},
+        loaded::{Arriving, Ended, Live, Loaded},
         outcome::Plan,
     },
 };
@@ -30,8 +37,9 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Takes the content of a session of another layer.
-    pub(crate) fn of_live(live: &Live) -> Self {
+    /// Takes the content of a session of another layer. `is_late` tells whether the request came with the id from
+    /// before a rotation.
+    pub(crate) fn of_live(live: &Live, is_late: bool) -> Self {
         let base = live.base();
         let metadata = base.entries.metadata();
         Self {
@@ -40,7 +48,7 @@ impl Arrival {
             owned_since: metadata.owned_since(),
             label: base.label.map(str::to_owned),
             times: live.frame.times(),
-            is_late: live.is_late,
+            is_late,
         }
     }
 
@@ -64,20 +72,8 @@ impl Arrival {
         Self { entries, is_late: false, ..self.clone() }
     }
 
-    fn changes(&self) -> Changes {
-        let mut changes = Changes::default();
-        self.entries.iter().for_each(|(key, text)| changes.insert(key, text.to_owned()));
-        changes.set_metadata(self.entries.metadata().clone());
-        if let Some(owner) = &self.owner {
-            changes.set_owner(owner.clone());
-        }
-        if let Some(label) = &self.label {
-            changes.set_label(label.clone());
-        }
-        changes
-    }
-
-    /// Returns the entries for a cookie, with the owner if the engine keeps owners.
+    /// Returns the entries for a cookie. The owner is in the metadata. An engine without owners keeps it there, for the
+    /// case that the session moves on.
     fn entries_with_owner(&self) -> Entries {
         let mut metadata = self.entries.metadata().clone();
         metadata.set_owner(self.owner.as_deref(), self.owned_since.unwrap_or(self.times.created_at));
@@ -99,16 +95,44 @@ fn entries_of(entries: &Entries, metadata: &Metadata) -> Entries {
 pub(crate) struct Destination<'a> {
     /// The ids and secrets that the session can have here: one for each of the layer's secrets, the newest first.
     pub(crate) successors: &'a [(SessionId, IdSecret)],
-    /// The key of the entry that says that the session has moved, and the last second in which it is needed. `None` if
-    /// the former place remembers the end itself.
-    pub(crate) mark: Option<(RecordKey, u64)>,
-    /// A key by which this process knows that a response has moved the session; `None` if the session moves again.
-    pub(crate) former: Option<SessionId>,
+    /// The key under which it is noted that the session has moved, whatever its content was.
+    pub(crate) mark: RecordKey,
+    /// The last second in which a mark is needed; `None` if the former place remembers the end itself.
+    pub(crate) marked_until: Option<u64>,
+    /// Stands for the content of the session.
+    pub(crate) content: RecordKey,
+    /// Whether another response has moved the session a moment ago, so that this one sets the cookie only for a change.
+    pub(crate) has_just_moved: bool,
+}
+
+impl Destination<'_> {
+    fn store_mark(&self) -> Option<(RecordKey, u64)> {
+        Some((self.mark, self.marked_until?))
+    }
+
+    fn content(&self) -> String {
+        base64url(self.content.hash())
+    }
+}
+
+/// A session in its former place: its id there, the key of its record, and the content if that is in the cookie.
+pub(crate) struct FormerId {
+    pub(crate) id: SessionId,
+    pub(crate) key: Option<RecordKey>,
+    pub(crate) content: Option<Entries>,
+}
+
+impl FormerId {
+    pub(crate) fn of_live(live: &Live) -> Self {
+        let key = live.stored().map(|stored| stored.record.key);
+        let content = key.is_none().then(|| live.base().entries.clone());
+        Self { id: live.frame.id, key, content }
+    }
 }
 
 impl Engine {
-    /// Returns the session as it is here, and moves it in if it did not come yet. `arrival` is `None` if its former
-    /// place has it no longer.
+    /// Returns the session as it is here, or as it will be when the response has moved it in. `arrival` is `None` if
+    /// its former place has it no longer.
     pub(crate) async fn receive(
         &self,
         arrival: Option<&Arrival>,
@@ -125,21 +149,37 @@ impl Engine {
         }
     }
 
-    /// Notes that a response has moved a session here.
-    pub(crate) fn note_move(&self, former: SessionId, successor: SessionId, now: u64) {
-        if let Self::Cookie(ends) = self {
-            ends.note(former, super::ends::rotated_to(successor), now);
+    /// Notes that a response has moved a session here, or has ended it with the move.
+    pub(crate) async fn note_move(
+        &self,
+        destination: Destination<'_>,
+        successor: SessionId,
+        has_ended: bool,
+        now: u64,
+    ) -> Result<(), Error> {
+        match (self, destination.store_mark()) {
+            (Self::Cookie(ends), _) => ends.note(destination.mark.id(), rotated_to(successor), now),
+            (Self::RevocableCookie(revocations), Some((mark, until))) => {
+                revocations.note_move(&mark, until, successor, &destination.content(), now).await?;
+            }
+            // Otherwise the mark was written together with the record.
+            (Self::Store(store), Some(mark)) if has_ended => stored::note_move(store, mark, now).await?,
+            _ => {}
         }
+        Ok(())
     }
 
-    /// Ends a session that has just moved here, because it had ended in its former place meanwhile.
-    pub(crate) async fn undo_move(&self, loaded: &Loaded, now: u64) -> Result<(), Error> {
+    /// Ends a session that moves here with the response: it was cleared, or it had ended in its former place meanwhile.
+    pub(crate) async fn end_arrived(&self, loaded: &Loaded, now: u64) -> Result<(), Error> {
         let Some(live) = loaded.session() else { return Ok(()) };
         match self {
-            Self::Store(store) => match live.stored() {
-                Some(stored) => store.delete(&stored.record.key, End::Deleted, now).await.map(drop),
-                None => Ok(()),
-            },
+            Self::Store(store) => {
+                let stored = live.stored().map(|stored| stored.record.key);
+                match stored.or(live.arriving().map(|arriving| arriving.key)) {
+                    Some(key) => store.delete(&key, End::Deleted, now).await.map(drop),
+                    None => Ok(()),
+                }
+            }
             Self::Cookie(ends) => {
                 ends.note(live.frame.id, End::Deleted, now);
                 Ok(())
@@ -171,14 +211,16 @@ impl Engine {
         Ok(was_alive)
     }
 
-    /// Returns the ids of the sessions to which the request's cookies lead, also of those that have ended, and the keys
-    /// of their records.
-    pub(crate) fn ids(&self, context: Context<'_>) -> Vec<(SessionId, Option<RecordKey>)> {
+    /// Returns the sessions to which the request's cookies lead, also those that have ended.
+    pub(crate) fn former_ids(&self, context: Context<'_>) -> Vec<FormerId> {
         match self {
             Self::Null => Vec::new(),
-            Self::Store(_) => stored::keys(context).into_iter().map(|key| (key.id(), Some(key))).collect(),
+            Self::Store(_) => {
+                let of_key = |key: RecordKey| FormerId { id: key.id(), key: Some(key), content: None };
+                stored::keys(context).into_iter().map(of_key).collect()
+            }
             Self::Cookie(_) | Self::RevocableCookie(_) => {
-                cookie::find(context).came.into_vec().into_iter().map(|live| (live.frame.id, None)).collect()
+                cookie::find(context).came.into_vec().iter().map(FormerId::of_live).collect()
             }
         }
     }
@@ -197,23 +239,22 @@ async fn end_record(store: &StoreClient, key: &RecordKey, end: End, now: u64) ->
     Ok(matches!(store.load(key, now).await?, Lookup::Ended(known) if known == end))
 }
 
-/// Finds the session in the store under the key that it gets when it moves, or creates it there.
+/// Finds the session in the store under the key that it gets when it moves, or prepares the move.
 async fn into_store(
     store: &StoreClient,
     arrival: Option<&Arrival>,
     destination: Destination<'_>,
     context: Context<'_>,
 ) -> Result<Loaded, Error> {
-    let Destination { successors, mark, former: _ } = destination;
+    let (successors, mark) = (destination.successors, destination.store_mark());
     let keys: Vec<_> = successors.iter().map(|(id, secret)| RecordKey::of_secret(*id, secret.as_bytes())).collect();
     let questions: Vec<_> = keys.iter().copied().chain(mark.map(|(key, _)| key)).collect();
     let lookups = store.look_up(&questions, context.now).await?;
     let has_moved = mark.is_some() && matches!(lookups.last(), Some(Lookup::Live(_)));
     for ((lookup, key), (_, secret)) in lookups.into_iter().zip(&keys).zip(successors) {
-        let found = stored::found(store, lookup, *key, secret.clone(), context).await?;
-        if let Some(found) = found {
+        if let Some(found) = stored::found(store, lookup, *key, secret.clone(), context).await? {
             if let (Some(mark), false) = (mark, has_moved) {
-                note(store, mark, context.now).await?;
+                stored::note_move(store, mark, context.now).await?;
             }
             return Ok(found);
         }
@@ -221,50 +262,32 @@ async fn into_store(
     if has_moved {
         return Ok(Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere)));
     }
-    let (Some(arrival), Some(key), Some((_, secret))) = (arrival, keys.first(), successors.first()) else {
+    let (Some(arrival), Some(key), Some((id, secret))) = (arrival, keys.first(), successors.first()) else {
         return Ok(Loaded::nothing());
     };
-    if arrival.is_late {
-        return Ok(Loaded::ended());
-    }
-    let (metadata, times) = (arrival.entries.metadata(), arrival.times);
-    if context.limits.is_over(times, metadata, context.now) {
-        return Ok(Loaded::nothing_behind_a_cookie(Some(Ended::Expired)));
-    }
-    let changes = arrival.changes();
-    let visit = Visit { now: times.issued_at, expires_at: context.limits.last_second(times, metadata) };
-    let write = Write { created_at: times.created_at, ..Write::new(&changes, visit) };
-    match store.create(key, write).await {
-        // Another request has moved and ended it since the question above.
-        Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Refused) => return Ok(Loaded::ended()),
-        created => created?,
-    }
-    if let Some(mark) = mark {
-        note(store, mark, context.now).await?;
-    }
-    let lookup = store.load(key, context.now).await?;
-    let found = stored::found(store, lookup, *key, secret.clone(), context).await?;
-    Ok(found.unwrap_or_else(Loaded::ended))
-}
-
-/// Writes the entry that says that a session has moved. It belongs to no application, so that a log-out of all sessions
-/// of the application leaves it.
-async fn note(store: &StoreClient, (key, until): (RecordKey, u64), now: u64) -> Result<(), Error> {
-    let mut changes = Changes::default();
-    changes.ask_id();
-    let visit = Visit { now, expires_at: until.saturating_add(CLOCK_SKEW) };
-    let marks = store.for_application(&format!("{}{MARKS}", store.application));
-    marks.create(&key, Write::new(&changes, visit)).await
+    let Arrival { entries, owner, label, times, .. } = arrival.clone();
+    let frame = Frame { id: *id, created_at: times.created_at, issued_at: times.issued_at };
+    let arriving = Arriving { entries, owner, label, secret: secret.clone(), key: *key, mark };
+    Ok(loaded(Live::arriving_in_store(frame, arriving), true, arrival.is_late, context))
 }
 
 fn into_cookie(ends: &Ends, arrival: &Arrival, destination: Destination<'_>, context: Context<'_>) -> Loaded {
-    let has_moved = destination.former.is_some_and(|former| ends.find(former, context.now).is_some());
-    let has_ended =
-        |(id, _): &(SessionId, IdSecret)| matches!(ends.find(*id, context.now), Some(End::Deleted | End::Renewed));
-    if destination.successors.iter().any(has_ended) {
+    let ends_of = |(id, _): &(SessionId, IdSecret)| ends.find(*id, context.now);
+    let (mut has_ended, mut is_late) = (false, arrival.is_late);
+    for end in destination.successors.iter().filter_map(ends_of) {
+        match end {
+            End::Deleted | End::Renewed => has_ended = true,
+            End::Rotated { .. } => is_late = true,
+        }
+    }
+    // If it moved with another content a moment ago, this cookie is an older one.
+    let moved_to = ends.successors(destination.mark.id(), context.now);
+    let is_ours = |moved: &SessionId| destination.successors.iter().any(|(id, _)| id == moved);
+    if has_ended || !moved_to.first().is_none_or(is_ours) {
         return Loaded::ended();
     }
-    live(arrival, arrival.entries.clone(), has_moved, destination, context)
+    let has_moved = destination.has_just_moved || !moved_to.is_empty();
+    live(arrival, None, has_moved, is_late, destination, context)
 }
 
 async fn into_revocable_cookie(
@@ -273,34 +296,50 @@ async fn into_revocable_cookie(
     destination: Destination<'_>,
     context: Context<'_>,
 ) -> Result<Loaded, Error> {
-    let loaded = live(arrival, arrival.entries_with_owner(), false, destination, context);
-    match loaded.session() {
-        Some(found) if revocations.has_ended(found, context.now).await? => Ok(Loaded::ended()),
-        _ => Ok(loaded),
-    }
+    let moved = match destination.store_mark() {
+        Some((mark, _)) => revocations.moved(&mark, context.now).await?,
+        None => None,
+    };
+    let (id, has_moved) = match moved {
+        Some((_, content)) if content != destination.content() => return Ok(Loaded::ended()),
+        Some((id, _)) => (Some(id), true),
+        None => (None, destination.has_just_moved),
+    };
+    let loaded = live(arrival, id, has_moved, arrival.is_late, destination, context);
+    let Some(id) = loaded.session().map(|live| live.frame.id) else { return Ok(loaded) };
+    let Times { created_at, issued_at } = arrival.times;
+    let probe = Live::in_cookie(Frame { id, created_at, issued_at }, arrival.entries_with_owner(), false);
+    Ok(match revocations.unless_ended(probe, context.now).await? {
+        Some(late) if late.is_late => Loaded::live(late),
+        Some(_) => loaded,
+        None => Loaded::ended(),
+    })
 }
 
 /// Returns the session for an engine that keeps the data in the cookie. The response sets the cookie, as if an old key
-/// had sealed it. If another response has done so in the last minute, this one does it only for a change.
+/// had sealed it. With `has_moved`, another response has done so, and this one does it only for a change.
 fn live(
     arrival: &Arrival,
-    entries: Entries,
+    id: Option<SessionId>,
     has_moved: bool,
+    is_late: bool,
     destination: Destination<'_>,
     context: Context<'_>,
 ) -> Loaded {
-    let Some((id, _)) = destination.successors.first() else { return Loaded::nothing() };
+    let Some(id) = id.or(destination.successors.first().map(|(id, _)| *id)) else { return Loaded::nothing() };
     let Times { created_at, issued_at } = arrival.times;
-    let frame = Frame { id: *id, created_at, issued_at };
-    let Some(mut live) = Live::in_cookie(frame, entries, !has_moved).unless_over(context.limits, context.now) else {
-        return Loaded::nothing_behind_a_cookie(Some(Ended::Expired));
-    };
-    if arrival.is_late {
-        live.make_late(None);
-    }
-    live.is_due &= !has_moved;
-    Loaded::live(live)
+    let live = Live::in_cookie(Frame { id, created_at, issued_at }, arrival.entries_with_owner(), !has_moved);
+    loaded(live, !has_moved, is_late, context)
 }
 
-/// What follows the name of the application in the entries that say that a session has moved.
-const MARKS: &str = "\u{1f}moved";
+/// Checks the limits of a session that arrives. Only one that `may_extend` is extended by this visit.
+fn loaded(live: Live, may_extend: bool, is_late: bool, context: Context<'_>) -> Loaded {
+    let Some(mut live) = live.unless_over(context.limits, context.now) else {
+        return Loaded::nothing_behind_a_cookie(Some(Ended::Expired));
+    };
+    live.is_due &= may_extend;
+    if is_late {
+        live.make_late(None);
+    }
+    Loaded::live(live)
+}

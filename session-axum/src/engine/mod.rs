@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-pub(crate) use arrival::{Arrival, Destination};
+pub(crate) use arrival::{Arrival, Destination, FormerId};
 pub(crate) use context::{CarriedOut, Context, Done, Saved};
 pub(crate) use ends::{Ends, MOST_ROTATIONS, rotated_to};
 pub(crate) use revocations::Revocations;

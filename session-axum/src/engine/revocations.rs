@@ -51,18 +51,13 @@ impl Revocations {
             return Ok(nothing);
         }
         let mut verdicts = self.verdicts(&lives, context.now).await?.into_iter();
-        let mut ended_now = false;
+        let (mut ended_now, mut has_unknown_successor) = (false, false);
         lives.retain_mut(|live| match verdicts.next() {
             None | Some(Verdict::Alive) => true,
             Some(Verdict::Ended(end, ended_at)) => {
-                let is_known = End::is_known(ended_at, context.now);
-                ended_now |= is_known;
-                if let End::Rotated { successor } = end
-                    && is_known
-                {
-                    live.make_late(Some(successor.id()));
-                }
-                live.is_late
+                ended_now |= End::is_known(ended_at, context.now);
+                has_unknown_successor |= matches!(end, End::Rotated { .. });
+                is_late(live, end, ended_at, context.now)
             }
         });
         // A cookie of a session that was ended does not count beside one of a live session.
@@ -70,13 +65,42 @@ impl Revocations {
             return Ok(cookie::newest(lives, context));
         }
         tracing::info!("a request brought a session that was ended");
-        Ok(if ended_now { Loaded::ended() } else { Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere)) })
+        let over = Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere));
+        let loaded = if ended_now { Loaded::ended() } else { over };
+        Ok(loaded.with_unknown_successor(has_unknown_successor))
     }
 
-    /// Returns whether the list says that a session has ended.
-    pub(super) async fn has_ended(&self, live: &Live, now: u64) -> Result<bool, Error> {
-        let verdicts = self.verdicts(std::slice::from_ref(live), now).await?;
-        Ok(verdicts.iter().any(|verdict| matches!(verdict, Verdict::Ended(End::Deleted | End::Renewed, _))))
+    /// Returns the session, unless the list says that it has ended.
+    pub(super) async fn unless_ended(&self, mut live: Live, now: u64) -> Result<Option<Live>, Error> {
+        let verdict = self.verdicts(std::slice::from_ref(&live), now).await?.into_iter().next();
+        let counts = match verdict {
+            None | Some(Verdict::Alive) => true,
+            Some(Verdict::Ended(end, ended_at)) => is_late(&mut live, end, ended_at, now),
+        };
+        Ok(counts.then_some(live))
+    }
+
+    /// Returns to which session the former one with this mark has moved, and with which content.
+    pub(super) async fn moved(&self, mark: &RecordKey, now: u64) -> Result<Option<(SessionId, String)>, Error> {
+        let Some(record) = self.list.load(mark, now).await?.live() else { return Ok(None) };
+        let text = |key: &str| record.entries.get(key).map(|text| text.trim_matches('"').to_owned());
+        Ok(text(MOVED_TO).and_then(|id| id.parse().ok()).zip(text(MOVED_CONTENT)))
+    }
+
+    /// Notes that a former session has moved. The list keeps the first entry.
+    pub(super) async fn note_move(
+        &self,
+        mark: &RecordKey,
+        until: u64,
+        successor: SessionId,
+        content: &str,
+        now: u64,
+    ) -> Result<(), Error> {
+        let mut changes = Changes::default();
+        changes.insert(MOVED_TO, format!("\"{successor}\""));
+        changes.insert(MOVED_CONTENT, format!("\"{content}\""));
+        let expires_at = until.saturating_add(CLOCK_SKEW);
+        self.list.create(mark, Write { visit: Visit { now, expires_at }, ..entry(&mut changes, now) }).await
     }
 
     /// Notes that a session has moved away or was logged out. Returns whether the list knew of no other end.
@@ -254,6 +278,16 @@ impl Revocations {
     }
 }
 
+/// Marks a session as late if it was rotated a moment ago. Returns whether it is late, so that the request may read it.
+fn is_late(live: &mut Live, end: End, ended_at: u64, now: u64) -> bool {
+    if let End::Rotated { successor } = end
+        && End::is_known(ended_at, now)
+    {
+        live.make_late(Some(successor.id()));
+    }
+    live.is_late
+}
+
 /// Returns `now`, or a second after the latest of these entries if that is later.
 fn later_than(entries: Vec<Lookup>, now: u64) -> u64 {
     entries.into_iter().filter_map(Lookup::live).map(|record| record.seen_at + 1).fold(now, u64::max)
@@ -296,5 +330,8 @@ const RENEWED: &str = "\"renewed\"";
 const CLEARED: &str = "\"cleared\"";
 /// A time at which nothing ended a moment ago.
 const LONG_AGO: u64 = 0;
+/// The keys of an entry that says to which session a former one has moved, and with which content.
+const MOVED_TO: &str = "to";
+const MOVED_CONTENT: &str = "of";
 /// The key of an entry that says which session a log-out everywhere spares.
 const EXCEPT: &str = "except";

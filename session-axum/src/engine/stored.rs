@@ -4,7 +4,7 @@
 use std::{borrow::Cow, cell::Cell};
 
 use session_core::{
-    store::{End, Lookup, Record, RecordKey, Spared, StoreErrorKind, Updated, Visit, Write},
+    store::{Changes, End, Entries, Lookup, Record, RecordKey, Spared, StoreErrorKind, Updated, Visit, Write},
     token::{CLOCK_SKEW, Frame, IdSecret, Verified},
 };
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Chain, Error, ErrorKind},
     state::{
-        loaded::{Ended, Live, Loaded, Stored},
+        loaded::{Arriving, Ended, Live, Loaded, Stored},
         outcome::{CookieChange, Outcome, Plan},
         staged::NextId,
     },
@@ -33,7 +33,7 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
         (found, _) => found.into_vec(),
     };
     let lookups = look_up(store, &candidates, context.now).await?;
-    let (mut lives, mut has_ended, mut over) = (Vec::new(), false, None);
+    let (mut lives, mut has_ended, mut has_unknown_successor, mut over) = (Vec::new(), false, false, None);
     for (candidate, lookup) in candidates.into_iter().zip(lookups) {
         match follow(store, lookup, context.now).await? {
             (Lookup::Live(record), is_late) => match candidate.live(record, is_late, context) {
@@ -41,14 +41,15 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
                 None => over = Some(Ended::Expired),
             },
             (Lookup::Ended(_), _) => has_ended = true,
+            (Lookup::Unknown, true) => (has_ended, has_unknown_successor) = (true, true),
             (Lookup::Expired, _) => over = Some(Ended::Expired),
-            (Lookup::Unknown, _) => {}
+            (Lookup::Unknown, false) => {}
         }
     }
     // A cookie without a live record does not count beside one that has one.
     Ok(match (lives.is_empty(), has_ended) {
         (false, _) => cookie::newest(lives, context),
-        (true, true) => Loaded::ended(),
+        (true, true) => Loaded::ended().with_unknown_successor(has_unknown_successor),
         (true, false) => Loaded::nothing_behind_a_cookie(over),
     })
 }
@@ -120,7 +121,7 @@ pub(super) async fn found(
     let candidate = Candidate { key, secret, sealed_by_old_key: false };
     Ok(Some(match follow(store, lookup, context.now).await? {
         (Lookup::Live(record), is_late) => match candidate.live(record, is_late, context) {
-            Some(live) => Loaded::live(live).with_cookie(true, !is_late),
+            Some(live) => Loaded::live(live).with_cookie(true, !is_late).found_by_former(),
             None => Loaded::nothing_behind_a_cookie(Some(Ended::Expired)),
         },
         (Lookup::Ended(_), _) => Loaded::ended(),
@@ -152,6 +153,15 @@ pub(super) async fn carry_out(
     next_id: &mut NextId,
     context: Context<'_>,
 ) -> Result<CarriedOut, Error> {
+    let moved_in;
+    let plan = match move_in(store, plan).await? {
+        MovedIn::No => plan,
+        MovedIn::Yes(loaded) => {
+            moved_in = loaded;
+            Plan { loaded: &moved_in, ..plan }
+        }
+        MovedIn::HasEnded => return Ok(CarriedOut::EndedElsewhere(End::Deleted)),
+    };
     let committed = match commit(store, plan, next_id).await? {
         Committed::EndedElsewhere(end) => return Ok(CarriedOut::EndedElsewhere(end)),
         committed => committed,
@@ -165,7 +175,14 @@ pub(super) async fn carry_out(
             let (frame, secret) = match &committed {
                 Committed::Written(next) => (next.frame, &next.secret),
                 _ => match (plan.loaded.session(), plan.loaded.stored()) {
-                    (Some(live), Some(stored)) => (live.frame, &stored.secret),
+                    (Some(live), Some(stored)) => {
+                        // Nothing was written, so nothing has shown that the session is still alive.
+                        let is_doubtful = plan.loaded.is_found_by_former || plan.loaded.has_old_seal();
+                        if is_doubtful && store.load(&stored.record.key, plan.now).await?.live().is_none() {
+                            return Ok(CarriedOut::EndedElsewhere(End::Deleted));
+                        }
+                        (live.frame, &stored.secret)
+                    }
                     _ => return Ok(CarriedOut::Done(Done { cookies: Vec::new(), record })),
                 },
             };
@@ -176,6 +193,85 @@ pub(super) async fn carry_out(
     Ok(CarriedOut::Done(Done { cookies, record }))
 }
 
+/// The result of the move of a session into the store.
+enum MovedIn {
+    /// No session moves with this plan.
+    No,
+    Yes(Loaded),
+    /// Another request has moved and ended it.
+    HasEnded,
+}
+
+/// Moves a session into the store as it was in its former place. Then the plan is carried out as if it had always been
+/// here.
+async fn move_in(store: &StoreClient, plan: Plan<'_>) -> Result<MovedIn, Error> {
+    let (Some(live), Some(arriving)) = (plan.loaded.session(), plan.loaded.arriving()) else {
+        return Ok(MovedIn::No);
+    };
+    let writes = matches!(plan.outcome, Outcome::Extended | Outcome::Saved | Outcome::Replaced | Outcome::Removed);
+    if !writes || plan.changes.destroys() {
+        return Ok(MovedIn::No);
+    }
+    let Arriving { entries, owner, label, secret, key, mark } = arriving;
+    let questions: Vec<_> = [Some(*key), mark.map(|(mark, _)| mark)].into_iter().flatten().collect();
+    let mut found = store.look_up(&questions, plan.now).await?.into_iter();
+    match (found.next(), found.next()) {
+        (Some(Lookup::Unknown), None | Some(Lookup::Unknown)) => {
+            let changes = of_content(entries, owner.as_deref(), label.as_deref());
+            let (times, metadata) = (live.frame.times(), entries.metadata());
+            let visit = Visit { now: times.issued_at, expires_at: plan.rules.limits.last_second(times, metadata) };
+            let write = Write { created_at: times.created_at, ..Write::new(&changes, visit) };
+            match store.create(key, write).await {
+                Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Refused) => {
+                    return Ok(MovedIn::HasEnded);
+                }
+                created => created?,
+            }
+        }
+        (Some(Lookup::Live(_)), _) => {}
+        _ => return Ok(MovedIn::HasEnded),
+    }
+    if let Some(mark) = mark {
+        note_move(store, *mark, plan.now).await?;
+    }
+    if let (Some(owner), Some(most)) = (owner, store.settings.sessions_per_owner()) {
+        store.delete_by_owner(owner, Spared { id: None, newest: most }, plan.now).await?;
+    }
+    let Some(record) = store.load(key, plan.now).await?.live() else { return Ok(MovedIn::HasEnded) };
+    let stored = Stored { secret: secret.clone(), record, is_current: true };
+    let mut moved = Live::in_store(stored, false);
+    moved.is_due = live.is_due;
+    Ok(MovedIn::Yes(Loaded::live(moved).with_cookie(true, true)))
+}
+
+/// Returns the changes that make an empty record one with this content.
+fn of_content(entries: &Entries, owner: Option<&str>, label: Option<&str>) -> Changes {
+    let mut changes = Changes::default();
+    entries.iter().for_each(|(key, text)| changes.insert(key, text.to_owned()));
+    changes.set_metadata(entries.metadata().clone());
+    if let Some(owner) = owner {
+        changes.set_owner(owner.to_owned());
+    }
+    if let Some(label) = label {
+        changes.set_label(label.to_owned());
+    }
+    changes
+}
+
+/// Writes the entry that says that a session has moved. It belongs to no application, so that a log-out of all sessions
+/// of the application leaves it. Its creation a second ago keeps a store that has no room from taking it for a visitor
+/// who never came back.
+pub(super) async fn note_move(store: &StoreClient, (key, until): (RecordKey, u64), now: u64) -> Result<(), Error> {
+    let mut changes = Changes::default();
+    changes.ask_id();
+    let write = Write::new(&changes, Visit { now, expires_at: until.saturating_add(CLOCK_SKEW) });
+    let marks = store.for_application(&format!("{}{MARKS}", store.application));
+    marks.create(&key, Write { created_at: now.saturating_sub(1), ..write }).await
+}
+
+/// What follows the name of the application in the entries that say that a session has moved.
+const MARKS: &str = "\u{1f}moved";
+
 /// Returns the body of the token that leads to a record.
 pub(crate) fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
     let mut body = frame.begin_body(PAYLOAD);
@@ -185,6 +281,15 @@ pub(crate) fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
 
 /// Writes the plan while the request runs.
 pub(super) async fn save(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Saved, Error> {
+    let moved_in;
+    let plan = match move_in(store, plan).await? {
+        MovedIn::No => plan,
+        MovedIn::Yes(loaded) => {
+            moved_in = loaded;
+            Plan { loaded: &moved_in, ..plan }
+        }
+        MovedIn::HasEnded => return Ok(Saved::Ended),
+    };
     let committed = commit(store, plan, next_id).await?;
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
     Ok(match committed {
@@ -317,6 +422,11 @@ async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Re
         for rival in plan.loaded.rivals().iter().filter_map(Live::stored) {
             end(store, rival.record.key, End::Deleted, plan.now).await?;
         }
+    }
+    if let (true, Some(arriving)) = (plan.changes.destroys(), plan.loaded.arriving()) {
+        // Another request may have moved it before.
+        let is_log_out = plan.outcome == Outcome::Removed;
+        end(store, arriving.key, if is_log_out { End::Deleted } else { End::Renewed }, plan.now).await?;
     }
     let plan = make_room(store, plan).await?;
     let committed = match (plan.outcome, plan.loaded.stored()) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use session_core::{
     Limits, SessionId,
-    store::{Base, Entries, Metadata, Record},
+    store::{Base, Entries, Metadata, Record, RecordKey},
     token::{Frame, IdSecret},
 };
 
@@ -19,6 +19,10 @@ pub(crate) struct Loaded {
     pub(crate) cookie_came: bool,
     /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
     pub(crate) cookie_is_stale: bool,
+    /// Whether the session was rotated, or has moved to another place, and its successor is unknown here.
+    has_unknown_successor: bool,
+    /// Whether the session was found by another cookie than its own. It is looked up again before its cookie is set.
+    pub(crate) is_found_by_former: bool,
     /// Why the session that came with the request is over.
     pub(crate) over: Option<Ended>,
 }
@@ -87,6 +91,20 @@ pub(crate) struct Live {
 enum Content {
     Cookie(Entries),
     Store(Box<Stored>),
+    Arriving(Box<Arriving>),
+}
+
+/// A session that moves into a store with the response.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    pub(crate) entries: Entries,
+    pub(crate) owner: Option<String>,
+    pub(crate) label: Option<String>,
+    /// The secret that the cookie will carry, and the key of the record.
+    pub(crate) secret: IdSecret,
+    pub(crate) key: RecordKey,
+    /// The key of the entry that says that the session has moved, and the last second in which it is needed.
+    pub(crate) mark: Option<(RecordKey, u64)>,
 }
 
 /// A session's place in a store.
@@ -101,7 +119,15 @@ pub(crate) struct Stored {
 impl Loaded {
     /// Creates the answer of an engine that found no session and no cookie of ours.
     pub(crate) const fn nothing() -> Self {
-        Self { found: Found::Nothing, rivals: None, cookie_came: false, cookie_is_stale: false, over: None }
+        Self {
+            found: Found::Nothing,
+            rivals: None,
+            cookie_came: false,
+            cookie_is_stale: false,
+            has_unknown_successor: false,
+            is_found_by_former: false,
+            over: None,
+        }
     }
 
     /// Creates the answer for a session that ended a moment ago.
@@ -116,8 +142,8 @@ impl Loaded {
 
     /// Creates the answer for an authentic cookie of ours without a live session. `over` is why the session is over, if
     /// the engine knows it.
-    pub(crate) const fn nothing_behind_a_cookie(over: Option<Ended>) -> Self {
-        Self { found: Found::Nothing, rivals: None, cookie_came: true, cookie_is_stale: false, over }
+    pub(crate) fn nothing_behind_a_cookie(over: Option<Ended>) -> Self {
+        Self { cookie_came: true, over, ..Self::nothing() }
     }
 
     /// Creates the answer for the sessions of several cookies. If all cookies belong to one session, the newest cookie
@@ -160,6 +186,28 @@ impl Loaded {
     pub(crate) fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
         (self.cookie_came, self.cookie_is_stale) = (came, is_stale);
         self
+    }
+
+    /// Notes that the session was rotated, or has moved, and that its successor is unknown here.
+    pub(crate) fn with_unknown_successor(mut self, is_unknown: bool) -> Self {
+        self.has_unknown_successor = is_unknown;
+        self
+    }
+
+    /// Notes that the session was found by another cookie than its own.
+    pub(crate) fn found_by_former(mut self) -> Self {
+        self.is_found_by_former = true;
+        self
+    }
+
+    /// Returns whether it is known that the session ended by a log-out, a renewal or its limits, and not by a rotation.
+    pub(crate) const fn has_own_end(&self) -> bool {
+        self.over.is_some() && !self.has_unknown_successor
+    }
+
+    /// Returns the session that moves into a store with the response, if it does.
+    pub(crate) fn arriving(&self) -> Option<&Arriving> {
+        self.session().and_then(Live::arriving)
     }
 
     pub(crate) fn session(&self) -> Option<&Live> {
@@ -216,6 +264,11 @@ impl Live {
         }
     }
 
+    /// Creates a session that moves into a store with the response.
+    pub(crate) fn arriving_in_store(frame: Frame, arriving: Arriving) -> Self {
+        Self { content: Content::Arriving(Box::new(arriving)), ..Self::in_cookie(frame, Entries::NONE, true) }
+    }
+
     /// Creates a session from its record in a store.
     pub(crate) fn in_store(stored: Stored, sealed_by_old_key: bool) -> Self {
         let Record { key, created_at, seen_at, .. } = stored.record;
@@ -257,12 +310,23 @@ impl Live {
         match &self.content {
             Content::Cookie(entries) => Base { entries, owner: entries.metadata().owner(), label: None },
             Content::Store(stored) => stored.record.base(),
+            Content::Arriving(arriving) => {
+                let Arriving { entries, owner, label, .. } = &**arriving;
+                Base { entries, owner: owner.as_deref(), label: label.as_deref() }
+            }
+        }
+    }
+
+    pub(crate) fn arriving(&self) -> Option<&Arriving> {
+        match &self.content {
+            Content::Arriving(arriving) => Some(arriving),
+            Content::Cookie(_) | Content::Store(_) => None,
         }
     }
 
     pub(crate) fn stored(&self) -> Option<&Stored> {
         match &self.content {
-            Content::Cookie(_) => None,
+            Content::Cookie(_) | Content::Arriving(_) => None,
             Content::Store(stored) => Some(stored),
         }
     }

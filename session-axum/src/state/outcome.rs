@@ -73,7 +73,8 @@ fn decide_live(live: &Live, changes: &Changes, rules: &Rules, now: u64) -> Outco
     if live.is_late && differs && !changes.begins_anew() {
         return Outcome::Ended;
     }
-    let is_due = rules.saves && ((live.is_due && rules.is_visit) || (live.sealed_by_old_key && rules.data_travels));
+    let is_sealed_anew = rules.data_travels || live.arriving().is_some();
+    let is_due = rules.saves && ((live.is_due && rules.is_visit) || (live.sealed_by_old_key && is_sealed_anew));
     if !differs && !is_due {
         return Outcome::Unchanged;
     }

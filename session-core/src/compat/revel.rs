@@ -19,7 +19,7 @@ use crate::{
 /// become values of their own.
 ///
 /// `_TS` is the last second of the session, and no value of the new one. If it is `session`, the session lasts until
-/// the browser forgets it. `_ID` is the identity of the session, where Revel has set it.
+/// the browser forgets it. `_ID` is no value of the application.
 ///
 /// # Examples
 ///
@@ -152,8 +152,8 @@ impl Revel {
         });
         let session = found.and_then(|found| {
             let fields = Fields::of(&found.content)?;
-            let identity = fields.id.map_or(found.text, str::as_bytes);
-            let mut session = FormerSession::new(identity, fields.entries()?);
+            // Revel keeps `_ID` over a log-in, so a cookie from before the log-in has the same. The text tells them apart.
+            let mut session = FormerSession::new(found.text, fields.entries()?);
             session.expires_at = found.time;
             Some(session)
         });

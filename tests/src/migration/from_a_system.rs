@@ -141,8 +141,8 @@ async fn a_request_that_comes_just_after_the_move_finds_the_session() {
         let mut other_tab = jar.clone();
         assert_eq!(jar.get(&app, "/me").await, "ada");
         assert_eq!(other_tab.get(&app, "/me").await, "ada", "its cookie is that of before the move");
-        assert_eq!(other_tab.names(), ["__Host-session"]);
         jar.join(&other_tab);
+        assert_eq!(jar.get(&app, "/me").await, "ada");
         jar.get(&app, "/logout").await;
         assert_eq!(other_tab.get(&app, "/me").await, "nobody");
     }
