@@ -18,10 +18,10 @@ use axum::{
     routing::get,
 };
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use session_axum::{
-    Error, Flash, Session, SessionLayer, SessionResponseExt as _, flash::ShownMessage, testing::Client,
+    Error, Flash, Session, SessionData, SessionLayer, SessionResponseExt as _, flash::ShownMessage, testing::Client,
 };
 use session_core::{
     former::{FormerCookies, FormerSystem as _},
@@ -98,14 +98,24 @@ impl Theirs {
 }
 
 /// What axum-login keeps in the session.
-#[derive(Deserialize)]
-struct FormerLogin {
-    user_id: Option<String>,
+#[derive(Deserialize, Serialize)]
+struct Login {
+    user_id: String,
+    auth_hash: Vec<u8>,
 }
 
-async fn me(session: Session) -> Result<String, Error> {
-    let login = session.get::<FormerLogin>("axum-login.data")?;
-    Ok(login.and_then(|login| login.user_id).unwrap_or_else(|| "stranger".to_owned()))
+#[derive(SessionData)]
+struct Member {
+    #[session(alias = "axum-login.data")]
+    login: Login,
+}
+
+async fn me(member: Option<Session<Member>>) -> String {
+    match member {
+        Some(member) if member.login.auth_hash == b"the hash of a password" => member.login.user_id.clone(),
+        Some(_) => "another hash".to_owned(),
+        None => "stranger".to_owned(),
+    }
 }
 
 async fn values(session: Session) -> Result<String, Error> {
