@@ -520,9 +520,10 @@ impl RuleHere {
         let (now, ours) = (plan.now, plan.loaded.session());
         match &self.rule.source {
             Source::Layer(former) if self.has_our_keys && former.engine().data_travels() => {
-                let has_ended = plan.outcome == Outcome::Replaced || plan.changes.destroys();
+                let has_ended = matches!(plan.outcome, Outcome::Replaced | Outcome::Removed) || plan.changes.destroys();
                 if let (Some(live), true, Some(list)) = (ours, has_ended, former.engine().revocations()) {
-                    let end = if plan.changes.destroys() { End::Deleted } else { End::Renewed };
+                    let is_renewed = plan.outcome == Outcome::Replaced && !plan.changes.destroys();
+                    let end = if is_renewed { End::Renewed } else { End::Deleted };
                     list.end_moved(live.frame.id, end, now).await?;
                 }
             }
