@@ -1047,7 +1047,7 @@ impl SessionLayer {
     /// A request without a session cookie of this layer is read by the former rule. Its session is the ordinary
     /// [`Session`](crate::Session), is written as a session of this layer, keeps its creation time, its own limits and
     /// its owner, and gets a new id. The response sets the new cookie, ends the former session and removes its cookie. A
-    /// flash message moves when it is read. If this layer's store is down or the session of this layer is over, the
+    /// flash message moves when it is read. After a server error, the session stays in its former place. If this layer's store is down or the session of this layer is over, the
     /// former rule is not asked. If a former store is down, the response is an error.
     ///
     /// With several calls, the rules are tried in their order. After `until`, which is included, a rule does nothing.

@@ -238,7 +238,6 @@ impl<'a> Fields<'a> {
                 return None;
             }
         }
-        fields.id = fields.id.filter(|id| !id.is_empty());
         Some(fields)
     }
 
@@ -330,10 +329,10 @@ mod tests {
     }
 
     #[test]
-    fn the_id_is_the_identity_and_no_value() {
+    fn the_text_is_the_identity_and_the_id_no_value() {
         let header = signed("\0_ID:4f3a\0\0_TS:session\0\0a:b\0");
         let session = decode(&header).session.unwrap();
-        assert_eq!(session.identity, b"4f3a");
+        assert_eq!(session.identity, header.split_once('=').unwrap().1.as_bytes());
         assert_eq!(session.entries.iter().collect::<Vec<_>>(), [("a", "\"b\"")]);
 
         let header = signed("\0_TS:session\0");
