@@ -431,7 +431,7 @@ fn data_after(write: &Write<'_>, entries: &Entries) -> String {
 }
 
 /// The longest wait for other processes that create the table in the same file.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 /// The number of expired records that one statement deletes.
 const BATCH: u64 = 1_000;

@@ -169,7 +169,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends a session that moves here with the response: it was cleared, or it had ended in its former place meanwhile.
+    /// Ends a session that moves here with the response: it was cleared, or has ended in its former place.
     pub(crate) async fn end_arrived(&self, loaded: &Loaded, now: u64) -> Result<(), Error> {
         let Some(live) = loaded.session() else { return Ok(()) };
         match self {
