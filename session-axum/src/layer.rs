@@ -1065,7 +1065,7 @@ impl SessionLayer {
     /// # let forged = TestSession::new(&former).insert("user", "ada");
     /// let in_a_month = SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60);
     /// let layer = SessionLayer::encrypted(keys).migrating_from(former, in_a_month);
-    /// # let page = |session: Session| async move { session.get("user").unwrap_or_default().unwrap_or("nobody".to_owned()) };
+    /// # let page = |session: Session| async move { session.get::<String>("user").unwrap().unwrap_or_default() };
     /// # let client = Client::new(Router::new().route("/", get(page)).layer(layer));
     /// # client.enter(&forged);
     /// # assert_eq!(client.get("/").await.text(), "ada");

@@ -1,18 +1,13 @@
 //! The migration of sessions and flash messages from a former layer or another system.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use http::HeaderValue;
 use session_core::{
     SessionId,
     flash::Batch,
     former::{Former, FormerCookies, FormerSystem},
-    store::{End, Entries, RecordKey, StoreError, StoreErrorKind},
-    token::IdSecret,
+    store::{End, StoreError, StoreErrorKind},
     unix_seconds,
 };
 use tokio::time::timeout;
@@ -31,6 +26,12 @@ use crate::{
         request_cookies::RequestCookies,
     },
 };
+
+mod identity;
+mod just_moved;
+
+use identity::Identity;
+use just_moved::JustMoved;
 
 /// The sessions that [`SessionLayer::migrating_from`] reads: those of another [`SessionLayer`], or of a
 /// [`FormerSystem`].
@@ -154,6 +155,31 @@ enum Content {
     Gone,
 }
 
+/// What a former place says of a request.
+enum Read {
+    /// No session, and none that is over.
+    Nothing,
+    /// The session is there, and moves with the response.
+    There(Box<Leaving>),
+    /// It has moved here before.
+    Here(Arrived),
+    /// It is over there.
+    Over(Loaded),
+}
+
+/// A session that was read in its former place.
+struct Leaving {
+    content: Content,
+    arrival: Arrival,
+    identity: Identity,
+    /// The last second in which the former place could find the session again after the move; `None` if it remembers
+    /// that the session has ended.
+    forgotten_after: Option<u64>,
+    /// Whether another response has moved it a moment ago.
+    has_just_moved: bool,
+    flash: Batch,
+}
+
 impl Migration {
     /// Compares the rules with the layer. Returns `None` if there are none.
     pub(crate) fn new(rules: &[Rule], settings: &Settings) -> Option<Arc<Self>> {
@@ -212,73 +238,119 @@ impl Migration {
             if is_only_unknown && !here.has_our_keys {
                 continue;
             }
-            let (content, arrival, identity, forgotten_after, has_just_moved, flash) = match &here.rule.source {
-                Source::Layer(former) => {
-                    let before = former.engine().load(former.context(cookies, now)).await?;
-                    let Some(live) = before.session() else {
-                        let ids = former.engine().former_ids(former.context(cookies, now));
-                        let identities: Vec<_> =
-                            ids.iter().filter_map(|id| Identity::of_layer(settings, former, id)).collect();
-                        // A session that was logged out or has expired there has not moved.
-                        if !before.has_own_end()
-                            && let Some(found) = find_moved(settings, &identities, cookies, now).await?
-                        {
-                            return Ok(found);
-                        }
-                        if let Some(found) = self.find_just_moved(place, settings, &identities, cookies, now).await? {
-                            return Ok(found);
-                        }
-                        over = over.or_else(|| before.cookie_came.then_some(before));
-                        continue;
-                    };
-                    let Some(identity) = Identity::of_layer(settings, former, &FormerId::of_live(live)) else {
-                        return Ok(loaded.into());
-                    };
-                    // A session that is late because it has moved here is not late.
-                    let has_just_moved = live.is_late && live.successor.is_some_and(|id| identity.becomes(id));
-                    let arrival = Arrival::of_live(live, live.is_late && !has_just_moved);
-                    let last = former.limits().last_second(live.frame.times(), live.base().entries.metadata());
-                    let forgotten_after = (!former.engine().remembers_ends()).then_some(last);
-                    (Content::Layer(before), arrival, identity, forgotten_after, has_just_moved, Batch::NOTHING)
-                }
+            let read = match &here.rule.source {
+                Source::Layer(former) => self.read_layer(place, settings, former, cookies, now).await?,
                 Source::System(system) => {
-                    let Some((_, former)) = systems.iter().find(|(system, _)| *system == place) else { continue };
-                    let of_system = |identity: &Vec<u8>| Identity::of_system(settings, &**system, identity);
-                    let Some(session) = &former.session else {
-                        let unknown: Vec<_> = former.unknown.iter().filter_map(of_system).collect();
-                        if let Some(found) = find_moved(settings, &unknown, cookies, now).await? {
-                            return Ok(found);
-                        }
-                        if let Some(found) = self.find_just_moved(place, settings, &unknown, cookies, now).await? {
-                            return Ok(found);
-                        }
-                        continue;
-                    };
-                    if session.entries.is_empty() && session.flash.is_empty() {
-                        continue;
-                    }
-                    let arrival = Arrival::of_entries(&session.entries, session.created_at, now);
-                    let Some(identity) = of_system(&session.identity) else { return Ok(loaded.into()) };
-                    let forgotten_after = Some(session.expires_at.unwrap_or(0));
-                    let content = Content::System(Box::new(former.clone()));
-                    (content, arrival, identity, forgotten_after, false, session.flash.clone())
+                    let Some((_, former)) = systems.iter().find(|(read, _)| *read == place) else { continue };
+                    self.read_system(place, settings, &**system, former, cookies, now).await?
                 }
             };
-            let marked_until = forgotten_after.map(|last| last.max(here.rule.until));
-            let destination = Destination { has_just_moved, ..identity.destination(marked_until) };
-            let context = settings.context(cookies, now);
-            let received = settings.engine().receive(Some(&arrival), destination, context).await?;
-            let Some(successor) = received.session().map(|live| live.frame.id) else {
-                return Ok(received.into());
-            };
-            let from = Origin { rule: place, content, successor, identity, marked_until, arrival };
-            let moving = Moving { from: Some(from), flash, removes: true };
-            return Ok(Arrived { loaded: received, moving: Some(Arc::new(moving)), place: None });
+            match read {
+                Read::Nothing => {}
+                Read::Over(before) => over = over.or(Some(before)),
+                Read::Here(arrived) => return Ok(arrived),
+                Read::There(leaving) => return self.receive(place, settings, *leaving, cookies, now).await,
+            }
         }
         let Some(before) = over else { return Ok(loaded.into()) };
         // A log-out ends several sessions of former cookies, although the request gets none of them.
         let moving = (!before.rivals().is_empty()).then(|| Arc::new(Moving::of_leftovers(false)));
         Ok(Arrived { loaded: gone(&before), moving, place: None })
+    }
+
+    /// Reads the session that a request brought from a former layer.
+    async fn read_layer(
+        &self,
+        place: usize,
+        settings: &Settings,
+        former: &Settings,
+        cookies: &RequestCookies,
+        now: u64,
+    ) -> Result<Read, Error> {
+        let before = former.engine().load(former.context(cookies, now)).await?;
+        let Some(live) = before.session() else {
+            let ids = former.engine().former_ids(former.context(cookies, now));
+            let identities: Vec<_> = ids.iter().filter_map(|id| Identity::of_layer(settings, former, id)).collect();
+            // A session that was logged out or has expired there has not moved.
+            if !before.has_own_end()
+                && let Some(found) = find_moved(settings, &identities, cookies, now).await?
+            {
+                return Ok(Read::Here(found));
+            }
+            if let Some(found) = self.find_just_moved(place, settings, &identities, cookies, now).await? {
+                return Ok(Read::Here(found));
+            }
+            return Ok(if before.cookie_came { Read::Over(before) } else { Read::Nothing });
+        };
+        let Some(identity) = Identity::of_layer(settings, former, &FormerId::of_live(live)) else {
+            return Ok(Read::Nothing);
+        };
+        // A session that is late because it has moved here is not late.
+        let has_just_moved = live.is_late && live.successor.is_some_and(|id| identity.becomes(id));
+        let arrival = Arrival::of_live(live, live.is_late && !has_just_moved);
+        let last = former.limits().last_second(live.frame.times(), live.base().entries.metadata());
+        let forgotten_after = (!former.engine().remembers_ends()).then_some(last);
+        let content = Content::Layer(before);
+        let flash = Batch::NOTHING;
+        Ok(Read::There(Box::new(Leaving { content, arrival, identity, forgotten_after, has_just_moved, flash })))
+    }
+
+    /// Looks at the session that a request brought from another system.
+    async fn read_system(
+        &self,
+        place: usize,
+        settings: &Settings,
+        system: &dyn FormerSystem,
+        former: &Former,
+        cookies: &RequestCookies,
+        now: u64,
+    ) -> Result<Read, Error> {
+        let Some(session) = &former.session else {
+            let unknown = former.unknown.iter();
+            let unknown: Vec<_> = unknown.filter_map(|it| Identity::of_system(settings, system, it)).collect();
+            let found = match find_moved(settings, &unknown, cookies, now).await? {
+                Some(found) => Some(found),
+                None => self.find_just_moved(place, settings, &unknown, cookies, now).await?,
+            };
+            return Ok(found.map_or(Read::Nothing, Read::Here));
+        };
+        if session.entries.is_empty() && session.flash.is_empty() {
+            return Ok(Read::Nothing);
+        }
+        let Some(identity) = Identity::of_system(settings, system, &session.identity) else {
+            return Ok(Read::Nothing);
+        };
+        Ok(Read::There(Box::new(Leaving {
+            content: Content::System(Box::new(former.clone())),
+            arrival: Arrival::of_entries(&session.entries, session.created_at, now),
+            identity,
+            forgotten_after: Some(session.expires_at.unwrap_or(0)),
+            has_just_moved: false,
+            flash: session.flash.clone(),
+        })))
+    }
+
+    /// Prepares the move of a session, or finds it here if another request has moved it.
+    async fn receive(
+        &self,
+        rule: usize,
+        settings: &Settings,
+        leaving: Leaving,
+        cookies: &RequestCookies,
+        now: u64,
+    ) -> Result<Arrived, Error> {
+        let Leaving { content, arrival, identity, forgotten_after, has_just_moved, flash } = leaving;
+        let here = &self.rules[rule];
+        let marked_until = forgotten_after.map(|last| last.max(here.rule.until));
+        let destination = Destination { has_just_moved, ..identity.destination(marked_until) };
+        let context = settings.context(cookies, now);
+        let loaded = settings.engine().receive(Some(&arrival), destination, context).await?;
+        let Some(live) = loaded.session() else { return Ok(loaded.into()) };
+        let (successor, sets_cookie) = (live.frame.id, !live.is_late && !has_just_moved);
+        let place =
+            (sets_cookie && here.may_be_ours_elsewhere()).then(|| settings.session_cookie.spec.place().to_owned());
+        let from = Some(Origin { rule, content, successor, identity, marked_until, arrival });
+        Ok(Arrived { loaded, moving: Some(Arc::new(Moving { from, flash, removes: true })), place })
     }
 
     /// Looks for a session that another response has just moved out of a former store. Its data is in a cookie now,
@@ -293,14 +365,15 @@ impl Migration {
     ) -> Result<Option<Arrived>, Error> {
         for identity in identities {
             let Some(arrival) = self.just_moved.find(identity.mark.id(), now) else { continue };
-            let destination = Destination { has_just_moved: true, ..identity.destination(None) };
-            let context = settings.context(cookies, now);
-            let loaded = settings.engine().receive(Some(&arrival), destination, context).await?;
-            let Some(successor) = loaded.session().map(|live| live.frame.id) else { return Ok(Some(loaded.into())) };
-            let (content, identity) = (Content::Gone, identity.clone());
-            let from = Origin { rule, content, successor, identity, marked_until: None, arrival };
-            let moving = Moving { from: Some(from), flash: Batch::NOTHING, removes: true };
-            return Ok(Some(Arrived { loaded, moving: Some(Arc::new(moving)), place: None }));
+            let leaving = Leaving {
+                content: Content::Gone,
+                arrival,
+                identity: identity.clone(),
+                forgotten_after: None,
+                has_just_moved: true,
+                flash: Batch::NOTHING,
+            };
+            return self.receive(rule, settings, leaving, cookies, now).await.map(Some);
         }
         Ok(None)
     }
@@ -327,7 +400,7 @@ impl Migration {
                 has_list = true;
             }
             let Some(live) = loaded.session().filter(|live| !live.is_late) else { continue };
-            if here.has_our_keys && here.has_other_place {
+            if here.may_be_ours_elsewhere() {
                 let ours = settings.session_cookie.spec.place();
                 if live.base().entries.metadata().cookie() != Some(ours) {
                     place = Some(ours.to_owned());
@@ -341,7 +414,7 @@ impl Migration {
             }
         }
         if sets_again {
-            let (came, _) = (loaded.cookie_came, loaded.cookie_is_stale);
+            let came = loaded.cookie_came;
             loaded = loaded.with_cookie(came, true);
         }
         let moving = (leftover || has_list).then(|| Arc::new(Moving::of_leftovers(leftover)));
@@ -487,6 +560,12 @@ impl RuleHere {
         Self { rule, has_our_name, has_our_keys, has_other_place }
     }
 
+    /// Returns whether a cookie of the former place may be authentic here, and lies where this layer's does not. Only
+    /// what the session has noted tells the two apart.
+    const fn may_be_ours_elsewhere(&self) -> bool {
+        self.has_our_keys && self.has_other_place
+    }
+
     /// Returns whether the request brought a cookie of the former place.
     fn came(&self, cookies: &RequestCookies, now: u64) -> bool {
         match &self.rule.source {
@@ -593,97 +672,6 @@ async fn find_moved(
         }
     }
     Ok(None)
-}
-
-/// The sessions that this process has moved into cookies in the last minute. Requests of the same page come at once: all
-/// but the first bring a former cookie to which the former store knows no session any more.
-#[derive(Default)]
-struct JustMoved(Mutex<VecDeque<(SessionId, Arrival, u64)>>);
-
-impl JustMoved {
-    fn note(&self, former: SessionId, arrival: Arrival, now: u64) {
-        let mut known = self.known();
-        known.retain(|(id, _, moved_at)| *id != former && End::is_known(*moved_at, now));
-        known.push_back((former, arrival, now));
-        if known.len() > MOST_JUST_MOVED {
-            known.pop_front();
-        }
-    }
-
-    fn find(&self, former: SessionId, now: u64) -> Option<Arrival> {
-        let known = self.known();
-        let (_, arrival, moved_at) = known.iter().find(|(id, ..)| *id == former)?;
-        End::is_known(*moved_at, now).then(|| arrival.clone())
-    }
-
-    fn forget(&self, former: SessionId) {
-        self.known().retain(|(id, ..)| *id != former);
-    }
-
-    fn known(&self) -> MutexGuard<'_, VecDeque<(SessionId, Arrival, u64)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How many sessions are remembered that have just moved: a few MB.
-const MOST_JUST_MOVED: usize = 1_024;
-
-/// What a former session becomes here: its ids and secrets, and the keys of what is noted about it.
-#[derive(Clone)]
-struct Identity {
-    successors: Vec<(SessionId, IdSecret)>,
-    mark: RecordKey,
-    content: RecordKey,
-}
-
-impl Identity {
-    /// Creates the identity of a session of a former layer. Where the data is in the cookie, an older cookie of the same
-    /// session becomes another session: otherwise the cookie from before a log-in would open what the log-in has made.
-    fn of_layer(settings: &Settings, former: &Settings, id: &FormerId) -> Option<Self> {
-        let mut identity = tagged(b"layer", former.session_cookie.spec.name());
-        identity.extend_from_slice(id.id.as_bytes());
-        identity.extend(id.key.iter().flat_map(|key| *key.hash()));
-        let mark = identity.clone();
-        for (key, text) in id.content.iter().flat_map(Entries::fields) {
-            for part in [key, text] {
-                identity.extend_from_slice(&(part.len() as u64).to_be_bytes());
-                identity.extend_from_slice(part.as_bytes());
-            }
-        }
-        Self::new(settings, &mark, &identity)
-    }
-
-    /// Creates the identity of a session of another system.
-    fn of_system(settings: &Settings, system: &dyn FormerSystem, identity: &[u8]) -> Option<Self> {
-        let cookies = system.cookies();
-        let mut all = tagged(b"system", cookies.first().map_or("", |cookie| cookie.name()));
-        all.extend_from_slice(identity);
-        Self::new(settings, &all, &all)
-    }
-
-    fn new(settings: &Settings, mark: &[u8], identity: &[u8]) -> Option<Self> {
-        let successors = settings.successors(identity)?;
-        let key = |identity: &[u8]| RecordKey::of_moved(&settings.config.application, identity);
-        Some(Self { successors, mark: key(mark), content: key(identity) })
-    }
-
-    fn destination(&self, marked_until: Option<u64>) -> Destination<'_> {
-        let Self { successors, mark, content } = self;
-        Destination { successors, mark: *mark, marked_until, content: *content, has_just_moved: false }
-    }
-
-    /// Returns whether this is an id that the session can get here.
-    fn becomes(&self, id: SessionId) -> bool {
-        self.successors.iter().any(|(successor, _)| *successor == id)
-    }
-}
-
-/// Begins an identity with the kind of the former place and the name of its cookie.
-fn tagged(kind: &[u8], name: &str) -> Vec<u8> {
-    let mut identity = kind.to_vec();
-    identity.extend_from_slice(&(name.len() as u64).to_be_bytes());
-    identity.extend_from_slice(name.as_bytes());
-    identity
 }
 
 /// Returns whether a token of ours came, but the store knows nothing of its session.

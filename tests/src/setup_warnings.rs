@@ -1,6 +1,6 @@
 //! Set-up that cannot work says so, with the cause and the remedy.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::{
     Router,
@@ -309,6 +309,7 @@ async fn a_setting_without_effect_is_an_error_once() {
         ("encrypt_records", layer().encrypt_records(Keys::generate())),
         ("encrypt_records", revocable().encrypt_records(Keys::generate())),
         ("insecure_trust_when_unavailable", layer().insecure_trust_when_unavailable()),
+        ("migrating_from", SessionLayer::null().migrating_from(layer(), SystemTime::now() + second)),
         ("partitioned", layer().insecure_over_http().partitioned(true)),
     ] {
         let (logs, _guard) = Logs::capture();

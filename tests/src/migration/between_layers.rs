@@ -1017,3 +1017,70 @@ async fn a_change_after_a_lost_response_is_kept() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_owner_has_no_more_sessions_after_a_move_than_allowed() {
+    let log_in = |session: Session| async move {
+        session.renew();
+        session.set_owner("ada")?;
+        session.insert("user", "ada")
+    };
+    for to in [Memory, Sqlite, Redis] {
+        let layers = Layers::between(Memory, to, |layer| {
+            layer.name("sid").unwrap().application("limited").sessions_per_owner(2)
+        })
+        .await;
+        let old = Router::new().route("/login", get(log_in)).layer(layers.old.clone());
+        let new = app(&layers.new);
+        let mut jars: Vec<_> = (0..4).map(|_| Jar::default()).collect();
+        for jar in &mut jars {
+            jar.get(&old, "/login").await;
+            layers.clock.advance(Duration::from_secs(5));
+        }
+        for jar in &mut jars {
+            jar.get(&new, "/me").await;
+        }
+        assert_eq!(layers.new.sessions().count("ada").await.unwrap(), 2, "{to:?}");
+        for (jar, expected) in jars.iter_mut().zip(["nobody", "nobody", "ada", "ada"]) {
+            assert_eq!(jar.get(&new, "/me").await, expected, "{to:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_owner_comes_through_an_engine_without_owners() {
+    let log_in = |session: Session| async move {
+        session.set_owner("ada")?;
+        session.insert("user", "ada")
+    };
+    for between in [Signed, Encrypted] {
+        let layers = Layers::between(Memory, between, |layer| layer.name("sid").unwrap()).await;
+        let old = Router::new().route("/login", get(log_in)).layer(layers.old.clone());
+        let (ready, new) = (app(&layers.ready), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login").await;
+        assert_eq!(jar.get(&new, "/me").await, "ada");
+        assert_eq!(jar.get(&ready, "/me").await, "ada", "it has moved back");
+        assert_eq!(layers.ready.sessions().destroy_all("ada").await.unwrap(), 1, "{between:?}");
+        assert_eq!(jar.get(&ready, "/me").await, "nobody");
+    }
+}
+
+/// The newest secrets differ, and an older one is shared: the same cookie is authentic in both versions.
+#[tokio::test]
+async fn secrets_that_overlap_settle_after_one_response() {
+    let clock = ManualClock::at(NOW);
+    let both = || Keys::new(OLD_SECRET).unwrap().with_fallback(SECRET).unwrap();
+    let old = SessionLayer::signed(both()).name("sid").unwrap().domain("example.com").unwrap().clock(clock.clone());
+    let new = SessionLayer::signed(keys()).name("sid").unwrap().clock(clock.clone());
+    let layers = Layers::of(old, new, clock);
+    let (ready, new) = (app(&layers.ready), app(&layers.new));
+    let mut jar = Jar::default();
+    jar.get(&new, "/login/alice").await;
+    for app in [&ready, &new] {
+        assert_eq!(jar.get(app, "/me").await, "alice");
+        assert_eq!(jar.names(), ["sid"]);
+        let (text, set) = send(app, "/me", &jar.header()).await;
+        assert_eq!((text.as_str(), set.len()), ("alice", 0));
+    }
+}

@@ -25,6 +25,8 @@ use crate::support::{
 struct Users {
     by_id: Arc<Mutex<HashMap<String, String>>>,
     is_down: Arc<Mutex<bool>>,
+    /// The name of the session's cookie, if it is another one.
+    cookie: Option<&'static str>,
     flash_is_in_the_session: bool,
 }
 
@@ -44,7 +46,8 @@ fn message(text: &[u8]) -> Batch {
 
 impl FormerSystem for Users {
     fn cookies(&self) -> Vec<FormerCookie> {
-        vec![FormerCookie::new("JSESSIONID").path("/shop"), FormerCookie::new("notice")]
+        let session = self.cookie.unwrap_or("JSESSIONID");
+        vec![FormerCookie::new(session).path("/shop"), FormerCookie::new("notice")]
     }
 
     fn read<'a>(&'a self, cookies: FormerCookies<'a>, _now: u64) -> StoreFuture<'a, Former> {
@@ -54,7 +57,7 @@ impl FormerSystem for Users {
             }
             let users = self.by_id.lock().unwrap();
             let mut former = Former::NOTHING;
-            let id = cookies.values("JSESSIONID").find_map(|id| std::str::from_utf8(id).ok());
+            let id = cookies.values(self.cookie.unwrap_or("JSESSIONID")).find_map(|id| std::str::from_utf8(id).ok());
             if let Some((id, user)) = id.and_then(|id| Some((id, users.get(id)?))) {
                 let entries = Entries::from_texts([("user", format!("{user:?}")), ("$", "{\"until\":1}".to_owned())]);
                 let mut session = FormerSession::new(id, entries.unwrap());
@@ -214,5 +217,34 @@ async fn an_unknown_id_is_no_session_and_sets_nothing() {
         let app = app(layer, &Users::with("1", "ada"));
         let (text, set) = send(&app, "/me", "JSESSIONID=2").await;
         assert_eq!((text.as_str(), set.len()), ("nobody", 0));
+    }
+}
+
+#[tokio::test]
+async fn two_systems_with_the_same_id_are_two_visitors() {
+    let until = SystemTime::now() + Duration::from_secs(3_600);
+    for layer in layers() {
+        let (shop, forum) = (Users::with("1", "ada"), Users { cookie: Some("forum"), ..Users::with("1", "bob") });
+        let app = app(layer.migrating_from(forum, until), &shop);
+        let (mut ada, mut bob) = (jar(&[SESSION]), jar(&["forum=1; Path=/shop"]));
+        assert_eq!(ada.get(&app, "/me").await, "ada");
+        assert_eq!(bob.get(&app, "/me").await, "bob");
+        ada.get(&app, "/logout").await;
+        assert_eq!(bob.get(&app, "/me").await, "bob");
+    }
+}
+
+#[tokio::test]
+async fn a_system_that_is_down_costs_no_session_of_ours() {
+    for layer in layers() {
+        let users = Users::with("1", "ada");
+        let app = app(layer, &users);
+        let mut ours = jar(&[SESSION]);
+        ours.get(&app, "/me").await;
+        // A cookie that cannot be removed, because it has another path.
+        ours.join(&jar(&["JSESSIONID=junk; Path=/elsewhere"]));
+        *users.is_down.lock().unwrap() = true;
+        assert_eq!(ours.get(&app, "/me").await, "ada");
+        assert_eq!(ours.get(&app, "/me").await, "ada");
     }
 }

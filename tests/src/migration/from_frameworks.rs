@@ -190,3 +190,27 @@ async fn an_empty_session_of_a_former_system_begins_none_here() {
         assert!(!site.jar.names().contains(&OURS[0]), "{:?}", site.jar.names());
     }
 }
+
+/// Both decoders of Play read the flash cookie, whichever of them has read the session.
+#[tokio::test]
+async fn a_message_of_play_waits_and_is_shown_once_with_two_decoders() {
+    let until = at(TIME + 100_000);
+    for flash in ["play-flash-jwt-1", "play-flash-legacy-1"] {
+        let clock = ManualClock::at(TIME);
+        let layer = SessionLayer::signed(keys())
+            .clock(clock)
+            .migrating_from(Play::with_weak_secret(SECRET).unwrap().unsigned_flash(), until)
+            .migrating_from(PlayLegacy::with_weak_secret(SECRET).unwrap().unsigned_flash(), until);
+        let app = Router::new().route("/get/{key}", get(read)).route("/flash", get(messages)).layer(layer);
+        let mut jar = Jar::default();
+        jar.apply(&[
+            format!("PLAY_SESSION={}; Path=/; HttpOnly", cookie("play-legacy-5")),
+            format!("PLAY_FLASH={}; Path=/; HttpOnly", cookie(flash)),
+        ]);
+        assert_eq!(jar.get(&app, "/get/csrfToken").await, "\"x-1-y\"");
+        assert_eq!(jar.names(), ["PLAY_FLASH", OURS[0]]);
+        assert_eq!(jar.get(&app, "/flash").await, "success: The item has been created");
+        assert_eq!(jar.get(&app, "/flash").await, "");
+        assert_eq!(jar.names(), OURS);
+    }
+}
