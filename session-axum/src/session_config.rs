@@ -286,11 +286,7 @@ pub enum CookieEngine {
 
 impl CookieEngine {
     const fn is_of(self, sealing: &Sealing) -> bool {
-        match sealing.protection {
-            session_core::token::Protection::Signed => matches!(self, Self::Signed),
-            #[cfg(feature = "encrypted")]
-            session_core::token::Protection::Encrypted => matches!(self, Self::Encrypted),
-        }
+        matches!(self, Self::Signed) == matches!(sealing.protection, session_core::token::Protection::Signed)
     }
 }
 
