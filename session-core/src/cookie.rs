@@ -697,7 +697,7 @@ impl fmt::Display for SettingsError {
             SettingsErrorKind::Path => write!(
                 f,
                 "the path of the cookie {name:?} is not valid: begin with `/`, and use at most 1024 printable ASCII \
-                 characters without `;`"
+                 characters without spaces and `;`"
             ),
         }
     }
@@ -824,9 +824,7 @@ fn is_domain(domain: &str) -> bool {
 }
 
 fn is_path(path: &str) -> bool {
-    path.starts_with('/')
-        && path.len() <= 1024
-        && path.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+    path.starts_with('/') && path.len() <= 1024 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';')
 }
 
 const MAX_AGE: &str = "; Max-Age=";
@@ -943,7 +941,7 @@ mod tests {
         for domain in ["", "a b", "https://example.com", "example.com:80", "a..b", "-a.b", "a\r\n.b", "a;b"] {
             assert_eq!(kind(settings().domain(domain)), SettingsErrorKind::Domain, "{domain:?}");
         }
-        for path in ["", "app", "/a;b", "/a\r\nb", "/é"] {
+        for path in ["", "app", "/a;b", "/a\r\nb", "/é", "/ ", "/a b"] {
             assert_eq!(kind(settings().path(path)), SettingsErrorKind::Path, "{path:?}");
         }
     }

@@ -165,3 +165,5 @@ pub use {
     metadata::RESERVED_PREFIX,
     seal::equal as tags_are_equal,
 };
+#[cfg(fuzzing)]
+pub use seal::fuzzing;

@@ -175,6 +175,8 @@ impl Ring {
     pub fn open(&self, token: &Token<'_>) -> Option<Verified> {
         // One key, never all in turn: a forged token costs one MAC, however many secrets there are.
         let position = self.keys.iter().position(|key| key.kid == token.kid)?;
+        #[cfg(fuzzing)]
+        fuzzing::count();
         // The MAC or the tag is checked in here, before the body is decoded: no parser sees a byte that an attacker
         // wrote.
         let body = self.keys.get(position)?.open(token)?;
@@ -421,6 +423,23 @@ fn tag(mac: &Hmac<Sha256>, text: &[u8]) -> [u8; MAC] {
     let written = base64_simd::URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes(), tag.as_mut_slice().as_out());
     debug_assert_eq!(written.len(), MAC);
     tag
+}
+
+/// Counts the checks of a thread, for the budget of a request.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use std::cell::Cell;
+
+    thread_local!(static CHECKS: Cell<u32> = const { Cell::new(0) });
+
+    pub(super) fn count() {
+        CHECKS.set(CHECKS.get() + 1);
+    }
+
+    /// Returns how many MACs and tags were checked since the last call.
+    pub fn take_checks() -> u32 {
+        CHECKS.take()
+    }
 }
 
 #[cfg(test)]

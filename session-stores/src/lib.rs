@@ -76,6 +76,8 @@ mod sql;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(all(fuzzing, feature = "redis"))]
+pub use redis_store::fuzzing;
 #[cfg(feature = "mysql")]
 pub use sql::MySqlStore;
 #[cfg(feature = "postgres")]

@@ -29,6 +29,8 @@ use session_core::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::connection::Connection;
+#[cfg(fuzzing)]
+pub use self::schema::fuzzing;
 use self::{
     connection::Node,
     indexes::Unreadable,

@@ -119,6 +119,32 @@ impl Packed {
     }
 }
 
+/// The text of a record, for the fuzzer.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use session_core::store::{Changes, Visit};
+
+    use super::*;
+
+    /// Reads what is under the key of a session.
+    pub fn lookup_of(id: SessionId, bytes: &[u8], now: u64) -> Result<Lookup, StoreError> {
+        let hash = Head::of(bytes)?.hash().try_into().map_err(|_| unreadable())?;
+        lookup(&RecordKey::from_parts(id, hash), bytes, now)
+    }
+
+    /// Returns the text of a record after a write that changes nothing.
+    pub fn text_of(record: &Record) -> Vec<u8> {
+        let changes = Changes::default();
+        let write = Write {
+            base: Some(record),
+            created_at: record.created_at,
+            application: record.application.as_deref().unwrap_or_default(),
+            ..Write::new(&changes, Visit { now: record.seen_at, expires_at: record.expires_at })
+        };
+        Packed::new(&record.key, record, &write, &[]).beginning(&write)
+    }
+}
+
 /// Returns the state of a tombstone, and what follows the hash in it: the last second in which the end is known, as
 /// often as in a record, and the successor.
 pub(super) fn tombstone(end: End, now: u64) -> (u8, Vec<u8>) {
