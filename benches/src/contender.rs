@@ -2,7 +2,7 @@
 
 use std::{io, net::TcpListener};
 
-use guard::{Scenario, Variant, encrypted, plain, signed, typed};
+use guard::{Scenario, Variant, by_hand, encrypted, plain, signed, typed};
 
 use crate::{
     ours,
@@ -38,6 +38,7 @@ pub fn rows() -> Vec<Row> {
         axum(peers::identity),
         axum(peers::as_layer).on_sockets(),
         axum(peers::as_extractor),
+        axum(by_hand).on_sockets(),
         axum(peers::tower_cookies).on_sockets(),
         axum(peers::signed_jar).on_sockets(),
         axum(peers::private_jar),

@@ -5,16 +5,19 @@
 mod check;
 mod drive;
 pub mod growth;
+mod hand;
 #[expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 pub mod heap;
 pub mod instructions;
 mod ours;
 mod plain;
 mod scenario;
+pub mod times;
 mod variant;
 
 pub use check::{check_answers, check_session};
 pub use drive::drive;
+pub use hand::by_hand;
 pub use ours::{encrypted, ours, signed, typed};
 pub use plain::{plain, routes};
 pub use scenario::{FLASH, LARGE_SIZE, SMALL_SIZE, Scenario, Session, last_visit, next_visit, saw, seen};

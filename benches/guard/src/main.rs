@@ -1,14 +1,15 @@
 //! Fails when a request costs more allocator calls or instructions than [`LIMITS`] allow, or when its cost grows faster
 //! with what it carries than [`Bound`]s allow.
 //!
-//! `guard` checks; `guard run signed SCENARIO TIMES` runs one scenario, for a profiler to look at.
+//! `guard` checks; `guard compare` shows what a layer by hand with the same promises costs beside ours; `guard run signed
+//! SCENARIO TIMES` runs one scenario, for a profiler to look at.
 
 use std::env;
 
 use guard::{
-    Scenario, Variant,
+    Scenario, Variant, by_hand, encrypted,
     growth::{self, Growth, Load},
-    heap, instructions, plain, signed,
+    heap, instructions, plain, signed, times,
 };
 
 /// What a request to ours, signed, may cost over the same route without sessions.
@@ -43,10 +44,12 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => check(),
-        ["count"] => count(),
+        ["compare"] => compare(),
+        [COUNT] => count([plain(), signed()]),
+        [COUNT_COMPARED] => count(compared()),
         [COUNT_GROWTH] => Growth::new().count(),
         ["run", who, scenario, times] => run(who, scenario, times),
-        _ => exit("usage: guard [run plain|signed SCENARIO TIMES]"),
+        _ => exit("usage: guard [compare | run plain|signed|encrypted|hand SCENARIO TIMES]"),
     }
 }
 
@@ -60,7 +63,7 @@ fn check() {
 /// Whether one was too much.
 fn check_costs() -> bool {
     let (plain, ours) = (steady(plain()), steady(signed()));
-    let instructions = instructions_over_baseline();
+    let instructions = instructions_over_baseline(COUNT).swap_remove(0);
     let mut failed = false;
     println!("{:<16}{:>16}{:>8}{:>16}{:>10}", "over plain axum", "allocator calls", "limit", "instructions", "limit");
     for (limit, instructions) in LIMITS.iter().zip(instructions) {
@@ -143,14 +146,16 @@ fn calls(variant: &Variant, scenario: Scenario) -> u64 {
     heap::count(|| variant.run(requests)).calls / TIMES as u64
 }
 
-fn instructions_over_baseline() -> Vec<u64> {
-    let counts = instructions::of("count").unwrap_or_else(|error| exit(&format!("valgrind: {error}")));
-    let (plain, ours) = counts.split_at(counts.len() / 2);
-    ours.iter().zip(plain).map(|(ours, plain)| ours.saturating_sub(*plain) / TIMES as u64).collect()
+/// A row for each variant but the first, which is the baseline.
+fn instructions_over_baseline(argument: &str) -> Vec<Vec<u64>> {
+    let counts = instructions::of(argument).unwrap_or_else(|error| exit(&format!("valgrind: {error}")));
+    let (plain, others) = counts.split_at(Scenario::ALL.len());
+    let over = |(count, plain): (&u64, &u64)| count.saturating_sub(*plain) / TIMES as u64;
+    others.chunks(plain.len()).map(|row| row.iter().zip(plain).map(over).collect()).collect()
 }
 
-fn count() {
-    for variant in [plain(), signed()].map(steady) {
+fn count(variants: impl IntoIterator<Item = Variant>) {
+    for variant in variants.into_iter().map(steady) {
         for scenario in Scenario::ALL {
             variant.run(variant.prepare(scenario, 1));
             let requests = variant.prepare(scenario, TIMES);
@@ -159,10 +164,52 @@ fn count() {
     }
 }
 
+const COUNT: &str = "count";
+
+/// The baseline, the layer by hand, and ours.
+fn compared() -> Vec<Variant> {
+    vec![plain(), by_hand(), signed(), encrypted()]
+}
+
+/// Prints what ours cost beside the layer by hand, over plain axum. The ratios of times hold on a busy machine too.
+fn compare() {
+    let variants: Vec<Variant> = compared().into_iter().map(steady).collect();
+    let heading: String = Scenario::ALL.iter().map(|scenario| format!("{:>15}", scenario.name())).collect();
+    let line = |unit: &str, name: &str, cells: Vec<String>| {
+        println!("{unit:<22}{name:<26}{}", cells.iter().map(|cell| format!("{cell:>15}")).collect::<String>());
+    };
+    println!("{:<48}{heading}", "over plain axum");
+    for (variant, row) in variants[1..].iter().zip(instructions_over_baseline(COUNT_COMPARED)) {
+        line("instructions", variant.name, row.iter().map(u64::to_string).collect());
+    }
+    let calls_of = |variant: &Variant| Scenario::ALL.map(|scenario| calls(variant, scenario));
+    let plain = calls_of(&variants[0]);
+    for variant in &variants[1..] {
+        let over = calls_of(variant).iter().zip(plain).map(|(calls, plain)| (calls - plain).to_string()).collect();
+        line("allocator calls", variant.name, over);
+    }
+    let times = times::over_first(&variants);
+    for (variant, row) in variants[1..].iter().zip(&times) {
+        line("ns", variant.name, row.iter().map(|time| format!("{time:.0}")).collect());
+    }
+    for (variant, row) in variants[2..].iter().zip(&times[1..]) {
+        let ratios = row.iter().zip(&times[0]).map(|(ours, hand)| format!("{:.2}", ours / hand)).collect();
+        line("times by hand", variant.name, ratios);
+    }
+}
+
+const COUNT_COMPARED: &str = "count compared";
+
 fn run(who: &str, scenario: &str, times: &str) {
     let named = Scenario::ALL.into_iter().find(|known| known.name() == scenario);
     let (Some(scenario), Ok(times)) = (named, times.parse::<usize>()) else { exit("unknown scenario, or no number") };
-    let variant = steady(if who == "plain" { plain() } else { signed() });
+    let variant = steady(match who {
+        "plain" => plain(),
+        "signed" => signed(),
+        "encrypted" => encrypted(),
+        "hand" => by_hand(),
+        _ => exit("unknown variant"),
+    });
     (0..times.div_ceil(TIMES)).for_each(|_| variant.run(variant.prepare(scenario, TIMES)));
 }
 
