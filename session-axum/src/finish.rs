@@ -13,7 +13,7 @@ use crate::{
     engine::{CarriedOut, Done},
     error::{Chain, Error, Failure, MadeFromError, is_failure},
     migration::Moving,
-    request::{Closed, Request, SessionState},
+    request::{Closed, Request, SessionState, Usage},
     state::{
         flash_changes::{Consumed, FlashChanges},
         loaded::Loaded,
@@ -48,15 +48,14 @@ impl Finish {
         if failure.is_some() || !edits.is_empty() {
             return Some(Self { edits, failure });
         }
-        let (was_read, drops_flash) = (request.was_read(), drops_flash(request));
-        if !was_read && !drops_flash {
-            request.close();
-            return None;
-        }
-        if !drops_flash && let Some(came) = request.close_if_settled() {
-            mark_read(response.headers_mut(), came);
-            if request.settings.session_cookie.bearer.is_some() {
-                finish_bearer(request, response);
+        if !drops_flash(request)
+            && let Some(usage) = request.close_if_settled()
+        {
+            if let Usage::Read { came } = usage {
+                mark_read(response.headers_mut(), came);
+                if request.settings.session_cookie.bearer.is_some() {
+                    finish_bearer(request, response);
+                }
             }
             return None;
         }
@@ -68,7 +67,7 @@ impl Finish {
         let Self { edits, failure } = self;
         let (mut edits, mut outer_edits) = edits.split(&request);
         let failed_inside = response.extensions().get::<MadeFromError>().is_some();
-        let (was_read, came) = (request.was_read(), request.cookie_was_used());
+        let usage = request.usage();
         let mut closed = Request::close_and_take(&mut request).await;
         if let Some(error) = &failure {
             response = answer(&request, error);
@@ -99,15 +98,16 @@ impl Finish {
             clear_cache(response.headers_mut());
         }
         outer_edits.put_onto(&mut response);
+        let was_read = usage != Usage::Unread || closed.session_was_asked_for();
         if !cookies.is_empty() {
             if request.has_outer() {
                 InnerCookies::note(&mut response, &cookies);
             }
             add_cookies(response.headers_mut(), cookies);
-        } else if was_read || closed.session_was_asked_for() {
-            mark_read(response.headers_mut(), came || closed.session_came());
+        } else if was_read {
+            mark_read(response.headers_mut(), usage == Usage::Read { came: true } || closed.session_came());
         }
-        if request.settings.session_cookie.bearer.is_some() && (was_read || closed.session_was_asked_for()) {
+        if request.settings.session_cookie.bearer.is_some() && was_read {
             finish_bearer(&request, &mut response);
         }
         request.settle_detached();

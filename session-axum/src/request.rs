@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-    atomic::{AtomicBool, Ordering::Relaxed},
+    atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use http::Method;
@@ -58,6 +61,8 @@ pub(crate) struct Request {
     #[expect(clippy::box_collection, reason = "most requests have none, and the state of a request is moved")]
     former: OnceLock<Box<Vec<(usize, Former)>>>,
     state: Mutex<State>,
+    /// Whether the session is in `state`.
+    is_loaded: AtomicBool,
     /// A lock that is held while the store is asked, so that the operations of one request follow one another.
     turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
     /// Where detached handles find the session; empty if there are none.
@@ -110,6 +115,16 @@ pub(crate) struct SessionState {
     pub(crate) moving: Option<Arc<Moving>>,
 }
 
+/// How the handlers of a request have used the session, the flash and the tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// No handler has read any of them.
+    Unread,
+    /// The response may depend on a cookie of ours. `came` is whether a session, a message or a ticket came with the
+    /// request. It is also true if the session could not be loaded, because a session may have come.
+    Read { came: bool },
+}
+
 /// The state of a request after it was closed, for the response.
 pub(crate) struct Closed {
     session: Slot,
@@ -155,6 +170,7 @@ impl Request {
             incoming: OnceLock::new(),
             former: OnceLock::new(),
             state: Mutex::default(),
+            is_loaded: AtomicBool::new(false),
             turn: OnceLock::new(),
             link: OnceLock::new(),
         }
@@ -179,7 +195,8 @@ impl Request {
 
     /// Loads the session that came with the request, once.
     pub(crate) async fn load(self: &Arc<Self>) -> Result<LoadedRequest, Error> {
-        if !self.session_was_read() {
+        // Only this flag is asked by a second extractor: a lock would cost it more.
+        if !self.is_loaded.load(Acquire) {
             let now = self.settings.now();
             match self.settings.load_now(self.context(now)) {
                 Some(loaded) => {
@@ -214,6 +231,7 @@ impl Request {
         let mut state = self.state();
         if !matches!(state.session, Slot::Loaded(_)) {
             state.session = Slot::Loaded(session);
+            self.is_loaded.store(true, Release);
         }
     }
 
@@ -333,29 +351,22 @@ impl Request {
         self.incoming.get_or_init(|| self.read_flash(None, self.settings.now()))
     }
 
-    pub(crate) fn session_was_read(&self) -> bool {
-        matches!(self.state().session, Slot::Loaded(_))
-    }
-
-    /// Returns whether an extractor has asked for the session, even if the session could not be loaded.
-    fn session_was_asked_for(&self) -> bool {
-        self.state().session.was_asked_for()
-    }
-
     pub(crate) fn flash_was_read(&self) -> bool {
         self.incoming.get().is_some()
     }
 
-    /// Returns whether the response may depend on a cookie of ours.
-    pub(crate) fn was_read(&self) -> bool {
-        self.session_was_asked_for() || self.flash_was_read() || self.state().ticket != TicketRead::Unread
+    /// Returns how the handlers have used the session, the flash and the tickets.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage_in(&self.state())
     }
 
-    /// Returns whether the handlers have used a session or a message that came with the request. Also returns true if
-    /// the session could not be loaded, because a session may have come.
-    pub(crate) fn cookie_was_used(&self) -> bool {
-        let has_flash = self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty());
-        has_flash || self.state().came()
+    fn usage_in(&self, state: &State) -> Usage {
+        let incoming = self.incoming.get();
+        if state.session.was_asked_for() || incoming.is_some() || state.ticket != TicketRead::Unread {
+            Usage::Read { came: state.came() || incoming.is_some_and(|incoming| !incoming.batches.is_empty()) }
+        } else {
+            Usage::Unread
+        }
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
@@ -405,8 +416,8 @@ impl Request {
     ///
     /// The check and the closing use one lock. So no handle in another task can stage a change that is never saved.
     ///
-    /// Returns `None` if the request was not closed, and otherwise whether a session came with the request.
-    pub(crate) fn close_if_settled(&self) -> Option<bool> {
+    /// Returns `None` if the request was not closed, and otherwise how the handlers have used it.
+    pub(crate) fn close_if_settled(&self) -> Option<Usage> {
         if self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty()) {
             return None;
         }
@@ -422,7 +433,7 @@ impl Request {
             self.is_at(&session.loaded);
         }
         state.is_closed = true;
-        Some(state.came())
+        Some(self.usage_in(&state))
     }
 
     /// Tells the detached handles under which key the session's record is now; `None` if there is no session.

@@ -1224,6 +1224,10 @@ impl<T: SessionData> Session<T> {
         self.unstaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn unstaged_mut(&mut self) -> &mut Option<Vec<Field>> {
+        self.unstaged.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) const fn request(&self) -> &LoadedRequest {
         &self.request
     }
@@ -1252,8 +1256,8 @@ impl<T: SessionData> Deref for Session<T> {
 impl<T: SessionData> DerefMut for Session<T> {
     fn deref_mut(&mut self) -> &mut T {
         // If the fields cannot be written now, none of them counts as unchanged: the drop reports the error.
-        if self.unstaged().is_none() {
-            *self.unstaged() = Some(self.fields(Writer::of_read()).unwrap_or_default());
+        if self.unstaged_mut().is_none() {
+            *self.unstaged_mut() = Some(self.fields(Writer::of_read()).unwrap_or_default());
         }
         &mut self.data
     }
@@ -1263,7 +1267,7 @@ impl<T: SessionData> DerefMut for Session<T> {
 impl<T: SessionData> Drop for Session<T> {
     fn drop(&mut self) {
         // A handler that panics may have changed only some of the fields, so nothing is staged.
-        let before = self.unstaged().take().filter(|_| !std::thread::panicking());
+        let before = self.unstaged_mut().take().filter(|_| !std::thread::panicking());
         if let Some(before) = before {
             self.stage(before);
         }

@@ -14,12 +14,13 @@ pub(crate) enum RequestCookies {
 
 impl RequestCookies {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(header::COOKIE).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Self::None,
-            (Some(only), None) => Self::One(only.clone()),
-            (Some(_), Some(_)) => Self::Many(headers.get_all(header::COOKIE).iter().cloned().collect()),
+        let Some(first) = headers.get(header::COOKIE) else { return Self::None };
+        // Most requests repeat no header, so that one look-up is enough.
+        if headers.len() == headers.keys_len() {
+            return Self::One(first.clone());
         }
+        let mut all: Vec<_> = headers.get_all(header::COOKIE).iter().cloned().collect();
+        if all.len() == 1 { Self::One(all.swap_remove(0)) } else { Self::Many(all) }
     }
 
     /// Returns whether no cookie of the request counts.
