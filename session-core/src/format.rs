@@ -7,7 +7,7 @@
 //!
 //! The decoded body is a [`Frame`] of 32 bytes, followed by the payload.
 
-use crate::id::SessionId;
+use crate::{base64url::base64url_len, id::SessionId};
 
 /// The protection of a token's content. The application's configuration chooses it, never the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +44,9 @@ impl Protection {
     #[must_use]
     pub const fn token_len(self, body: usize) -> usize {
         match self {
-            Self::Signed => PREFIX + base64_len(body) + 1 + MAC,
+            Self::Signed => PREFIX + base64url_len(body) + 1 + MAC,
             #[cfg(feature = "encrypted")]
-            Self::Encrypted => PREFIX + base64_len(NONCE + body + TAG),
+            Self::Encrypted => PREFIX + base64url_len(NONCE + body + TAG),
         }
     }
 
@@ -86,8 +86,8 @@ impl Protection {
     }
 }
 
-/// The parts of a token's text. The shape of the text is right, but its signature has not been checked:
-/// [`Ring::open`](crate::token::Ring::open) does that.
+/// The parts of a token's text. The lengths of the parts are right, but the signature and the base64url have not been
+/// checked: [`Ring::open`](crate::token::Ring::open) does that.
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
     pub(crate) protection: Protection,
@@ -129,13 +129,20 @@ impl<'a> Token<'a> {
                 let (body, tail) = rest.split_at_checked(rest.len().checked_sub(1 + MAC)?)?;
                 let (dot, mac) = tail.split_first()?;
                 let bound = text.get(..text.len() - tail.len())?;
-                let shaped = *dot == b'.' && body.len() >= MIN_SIGNED_BODY && is_base64url(body) && is_base64url(mac);
+                // The MAC covers every character of the body, and is decoded strictly.
+                let shaped = *dot == b'.' && body.len() >= MIN_SIGNED_BODY;
                 shaped.then_some(Self { protection, bound, kid, body, mac })
             }
             #[cfg(feature = "encrypted")]
             Protection::Encrypted => {
-                let shaped = rest.len() >= MIN_ENCRYPTED_BODY && is_base64url(rest);
-                shaped.then_some(Self { protection, bound: prefix, kid, body: rest, mac: &[] })
+                // The decoder refuses other characters before it decrypts anything.
+                (rest.len() >= MIN_ENCRYPTED_BODY).then_some(Self {
+                    protection,
+                    bound: prefix,
+                    kid,
+                    body: rest,
+                    mac: &[],
+                })
             }
         }
     }
@@ -237,19 +244,9 @@ impl Frame {
     }
 }
 
-const fn base64_len(bytes: usize) -> usize {
-    (bytes * 4).div_ceil(3)
-}
-
-/// Returns whether the text has only characters of base64url. The loop has no branch, so that the compiler can check
-/// many bytes at a time.
+/// Returns whether the text has only characters of base64url.
 fn is_base64url(text: &[u8]) -> bool {
-    let in_alphabet = |byte: u8| {
-        let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let is_digit = byte.wrapping_sub(b'0') < 10;
-        is_letter | is_digit | (byte == b'-') | (byte == b'_')
-    };
-    text.iter().fold(0, |outside, byte| outside | u8::from(!in_alphabet(*byte))) == 0
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 pub(crate) const KID: usize = 4;
@@ -313,8 +310,6 @@ mod tests {
             format!("1.kidk.{body}{mac}"),
             format!("1.kidk.{}.{mac}", "A".repeat(42)),
             format!("1.ki.k.{body}.{mac}"),
-            format!("1.kidk.{body}.A.{mac}"),
-            format!("1.kidk.{body}.{}", "=".repeat(43)),
             format!(".1.kidk.{body}.{mac}"),
         ] {
             assert!(!parse(text.clone()), "{text}");

@@ -2,10 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use base64_simd::AsOut as _;
 use zeroize::Zeroizing;
 
-use crate::base64url::from_base64url;
+use crate::base64url::{base64url_into, from_base64url};
 
 /// The public and stable id of a session: 16 random bytes, 22 characters as text.
 ///
@@ -108,7 +107,7 @@ impl SessionId {
     /// ```
     #[must_use]
     pub fn encode<'a>(&self, text: &'a mut [u8; 22]) -> &'a str {
-        base64_simd::URL_SAFE_NO_PAD.encode_as_str(&self.0, text.as_mut_slice().as_out())
+        base64url_into(text, &self.0)
     }
 
     /// Returns the bytes of the id.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use base64_simd::AsOut as _;
 #[cfg(feature = "encrypted")]
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
@@ -15,7 +14,7 @@ use subtle::ConstantTimeEq;
 #[cfg(feature = "encrypted")]
 use crate::format::{NONCE, TAG};
 use crate::{
-    base64url::from_base64url,
+    base64url::{base64url_into, base64url_onto, from_base64url},
     entries::Entries,
     format::{FRAME, Frame, KID, MAC, Protection, Token},
     id::RandomError,
@@ -194,7 +193,9 @@ impl Ring {
         let Some(key) = self.keys.first() else { unreachable!("a ring has at least one key") };
         let Cipher::Aead(aead) = &key.cipher else { unreachable!("a ring for values encrypts") };
         let sealed = encrypt(aead, &[key.prefix.as_bytes(), bound].concat(), value)?;
-        Ok(format!("{}{}", key.prefix, base64_simd::URL_SAFE_NO_PAD.encode_to_string(sealed)))
+        let mut text = key.prefix.clone();
+        base64url_onto(&mut text, &sealed);
+        Ok(text)
     }
 
     /// Decrypts a value. Returns `None` unless one of this ring's keys sealed it, bound to the same text.
@@ -348,15 +349,15 @@ impl SealingKey {
         text.push_str(&self.prefix);
         match &self.cipher {
             Cipher::Mac(mac) => {
-                base64_simd::URL_SAFE_NO_PAD.encode_append(body, text);
+                base64url_onto(text, body);
                 let tag = mac.clone().chain_update(&text.as_bytes()[start..]).finalize().into_bytes();
                 text.push('.');
-                base64_simd::URL_SAFE_NO_PAD.encode_append(tag, text);
+                text.push_str(base64url_into(&mut [0; MAC], &tag));
             }
             #[cfg(feature = "encrypted")]
             Cipher::Aead(aead) => {
                 let sealed = encrypt(aead, self.prefix.as_bytes(), body)?;
-                base64_simd::URL_SAFE_NO_PAD.encode_append(&sealed, text);
+                base64url_onto(text, &sealed);
             }
         }
         Ok(())
@@ -377,7 +378,7 @@ impl SealingKey {
 
 fn verify(mac: &Hmac<Sha256>, token: &Token<'_>) -> Option<Vec<u8>> {
     // Compared as text: the last of the 43 characters has two unused bits, so four texts would decode to the same tag
-    // (RFC 4648, section 3.5).
+    // (RFC 4648, section 3.5). To encode our tag takes a third of the time that it takes to decode the given one.
     if equal(&tag(mac, token.bound), token.mac) { from_base64url(token.body) } else { None }
 }
 
@@ -417,11 +418,8 @@ fn decrypt(aead: &XChaCha20Poly1305, prefix: &[u8], mut sealed: Vec<u8>) -> Opti
 
 /// Returns the MAC as text.
 fn tag(mac: &Hmac<Sha256>, text: &[u8]) -> [u8; MAC] {
-    let mut mac = mac.clone();
-    mac.update(text);
     let mut tag = [0; MAC];
-    let written = base64_simd::URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes(), tag.as_mut_slice().as_out());
-    debug_assert_eq!(written.len(), MAC);
+    base64url_into(&mut tag, &mac.clone().chain_update(text).finalize().into_bytes());
     tag
 }
 
@@ -459,5 +457,30 @@ mod tests {
             assert!(!equal(&tag, &other), "{position}");
         }
         assert!(!equal(&tag, &tag[1..]) && !equal(&tag, b"") && !equal(&tag, &[&tag[..], b"x"].concat()));
+    }
+
+    #[test]
+    fn a_sealed_text_has_no_other_spelling() {
+        let keys = crate::Keys::generate();
+        for protection in [
+            Protection::Signed,
+            #[cfg(feature = "encrypted")]
+            Protection::Encrypted,
+        ] {
+            let ring = keys.ring(protection, crate::token::Purpose::Session, "session", "");
+            let text = ring.seal(&[0; 34]).unwrap();
+            let opens = |text: &[u8]| Token::parse(text, protection).is_some_and(|token| ring.open(&token).is_some());
+            assert!(opens(text.as_bytes()));
+            for at in 0..text.len() {
+                for wrong in *b"=+/. %\0\xffAB" {
+                    let mut other = text.clone().into_bytes();
+                    let is_another = std::mem::replace(&mut other[at], wrong) != wrong;
+                    assert!(!is_another || !opens(&other), "{protection:?}: {wrong} at {at}");
+                }
+            }
+            for other in [format!("{text}="), format!("{text}A"), text.replace('.', ".."), format!("{text}.{text}")] {
+                assert!(!opens(other.as_bytes()), "{other}");
+            }
+        }
     }
 }
