@@ -76,8 +76,13 @@ impl Settings {
     }
 
     /// Loads the session at once; `None` if a store has to be asked, or a former place may have to be.
-    pub(crate) fn load_now(&self, context: Context<'_>) -> Option<Loaded> {
-        if self.migration.is_some() { None } else { self.engine().load_now(context) }
+    pub(crate) fn load_now(&self, cookies: &RequestCookies) -> Option<Loaded> {
+        match (&self.migration, cookies) {
+            (Some(_), _) => None,
+            // Without a cookie there is nothing to ask a store or a clock.
+            (None, RequestCookies::None) => Some(Loaded::nothing()),
+            (None, _) => self.engine().load_now(self.context(cookies, self.now())),
+        }
     }
 
     /// Returns whether no operation of a request ever waits.

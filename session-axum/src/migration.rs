@@ -254,7 +254,7 @@ impl Migration {
         }
         let Some(before) = over else { return Ok(loaded.into()) };
         // A log-out ends several sessions of former cookies, although the request gets none of them.
-        let moving = (!before.rivals().is_empty()).then(|| Arc::new(Moving::of_leftovers(false)));
+        let moving = before.has_rivals().then(|| Arc::new(Moving::of_leftovers(false)));
         Ok(Arrived { loaded: gone(&before), moving, place: None })
     }
 
@@ -394,7 +394,7 @@ impl Migration {
             {
                 // The session may have been ended by an instance that knows only the former list.
                 let before = former.engine().load(former.context(cookies, now)).await?;
-                if before.session().is_none() && before.rivals().is_empty() {
+                if before.session().is_none() && !before.has_rivals() {
                     return Ok(gone(&before).into());
                 }
                 has_list = true;
@@ -678,7 +678,7 @@ async fn find_moved(
 fn is_unknown_here(loaded: &Loaded, settings: &Settings, context: Context<'_>) -> bool {
     matches!(settings.engine(), Engine::Store(_))
         && loaded.session().is_none()
-        && loaded.rivals().is_empty()
+        && !loaded.has_rivals()
         && loaded.over.is_none()
         && !settings.engine().former_ids(context).is_empty()
 }

@@ -197,8 +197,7 @@ impl Request {
     pub(crate) async fn load(self: &Arc<Self>) -> Result<LoadedRequest, Error> {
         // Only this flag is asked by a second extractor: a lock would cost it more.
         if !self.is_loaded.load(Acquire) {
-            let now = self.settings.now();
-            match self.settings.load_now(self.context(now)) {
+            match self.settings.load_now(&self.cookies) {
                 Some(loaded) => {
                     self.note_cookie(&loaded);
                     self.put(SessionState::new(loaded));

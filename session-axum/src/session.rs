@@ -1180,17 +1180,24 @@ impl<T: SessionData> Session<T> {
     }
 
     /// Reads the struct, unless the session lacks a required field or a confirmation.
-    fn pass(request: &LoadedRequest) -> Result<Self, Lack> {
-        let session = Self::read(request).map_err(|error| Lack::Field(error.key()))?;
-        let is_confirmed = T::CONFIRMED_WITHIN.is_none_or(|time| confirmed_within(request, time));
-        if is_confirmed { Ok(session) } else { Err(Lack::Confirmation) }
+    fn pass(request: LoadedRequest) -> Result<Self, (Lack, LoadedRequest)> {
+        let data = match Self::read(&request) {
+            Ok(data) => data,
+            Err(error) => return Err((Lack::Field(error.key()), request)),
+        };
+        let is_confirmed = T::CONFIRMED_WITHIN.is_none_or(|time| confirmed_within(&request, time));
+        if is_confirmed {
+            Ok(Self { request, data, unstaged: Mutex::default() })
+        } else {
+            Err((Lack::Confirmation, request))
+        }
     }
 
-    fn read(request: &LoadedRequest) -> Result<Self, MissingField> {
+    /// Reads the struct out of the session.
+    fn read(request: &LoadedRequest) -> Result<T, MissingField> {
         if T::SHOWS_ALL {
             // There are no fields to read.
-            let data = T::read(&Reader::new(&NO_ENTRIES, &UNCHANGED))?;
-            return Ok(Self { request: request.clone(), data, unstaged: Mutex::default() });
+            return T::read(&Reader::new(&NO_ENTRIES, &UNCHANGED));
         }
         let (loaded, changes) = request.snapshot();
         let reader = Reader::new(loaded.entries(), changes.as_deref().unwrap_or(&UNCHANGED));
@@ -1198,7 +1205,7 @@ impl<T: SessionData> Session<T> {
         for key in reader.unreadable() {
             tracing::warn!(key, "a value of the session cannot be decoded any more and counts as missing");
         }
-        Ok(Self { request: request.clone(), data: data?, unstaged: Mutex::default() })
+        data
     }
 
     fn fields(&self, mut writer: Writer) -> Result<Vec<Field>, Error> {
@@ -1328,7 +1335,7 @@ impl<T: SessionData, S: Send + Sync> FromRequestParts<S> for Session<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
         let request = load::<T>(parts).await?;
-        Self::pass(&request).map_err(|lack| lack.into_rejection::<T>(parts, &request))
+        Self::pass(request).map_err(|(lack, request)| lack.into_rejection::<T>(parts, &request))
     }
 }
 
@@ -1337,7 +1344,7 @@ impl<T: SessionData, S: Send + Sync> OptionalFromRequestParts<S> for Session<T> 
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
         let request = load::<T>(parts).await?;
-        Ok(Self::pass(&request).ok())
+        Ok(Self::pass(request).ok())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The arrival of sessions that move here from a former layer or system.
 
+use std::sync::Arc;
+
 use session_core::{
     RESERVED_PREFIX, SessionId, base64url,
     store::{End, Entries, Lookup, Metadata, RecordKey},
@@ -220,7 +222,7 @@ impl Engine {
                 stored::keys(context).into_iter().map(of_key).collect()
             }
             Self::Cookie(_) | Self::RevocableCookie(_) => {
-                cookie::find(context).came.into_vec().iter().map(FormerId::of_live).collect()
+                cookie::find(context).came.into_vec().iter().map(|live| FormerId::of_live(live)).collect()
             }
         }
     }
@@ -309,7 +311,7 @@ async fn into_revocable_cookie(
     let Some(id) = loaded.session().map(|live| live.frame.id) else { return Ok(loaded) };
     let Times { created_at, issued_at } = arrival.times;
     let probe = Live::in_cookie(Frame { id, created_at, issued_at }, arrival.entries_with_owner(), false);
-    Ok(match revocations.unless_ended(probe, context.now).await? {
+    Ok(match revocations.unless_ended(Arc::new(probe), context.now).await? {
         Some(late) if late.is_late => Loaded::live(late),
         Some(_) => loaded,
         None => Loaded::ended(),

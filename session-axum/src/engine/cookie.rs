@@ -1,6 +1,6 @@
 //! The engine that keeps the data of a session in its cookie.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::Arc};
 
 use session_core::{SessionId, store::End, token::Verified};
 
@@ -33,11 +33,11 @@ pub(super) fn load(ends: &Ends, context: Context<'_>) -> Loaded {
 }
 
 /// Returns the session, unless this process has just ended it. A session that was rotated goes on.
-fn unless_ended(mut live: Live, ends: &Ends, now: u64) -> Option<Live> {
+fn unless_ended(mut live: Arc<Live>, ends: &Ends, now: u64) -> Option<Arc<Live>> {
     match ends.find(live.frame.id, now) {
         None => Some(live),
         Some(End::Rotated { successor }) => {
-            live.make_late(Some(successor.id()));
+            Arc::make_mut(&mut live).make_late(Some(successor.id()));
             Some(live)
         }
         Some(End::Deleted | End::Renewed) => None,
@@ -46,7 +46,7 @@ fn unless_ended(mut live: Live, ends: &Ends, now: u64) -> Option<Live> {
 
 /// The live sessions in the cookies of a request.
 pub(super) struct Found {
-    pub(super) came: Came<Live>,
+    pub(super) came: Came<Arc<Live>>,
     /// The answer if there is no live session.
     pub(super) nothing: Loaded,
 }
@@ -63,7 +63,7 @@ pub(super) fn find(context: Context<'_>) -> Found {
         };
         let live = Live::in_cookie(frame, entries, sealed_by_old_key).unless_over(context.limits, context.now);
         has_expired.set(has_expired.get() || live.is_none());
-        live
+        live.map(Arc::new)
     };
     let found = context.cookie.find(context.cookies, context.now, accept);
     if is_malformed.get() {
@@ -132,7 +132,7 @@ pub(super) fn ending(plan: Plan<'_>, next_id: &mut NextId) -> Result<Vec<(Sessio
     let (loaded, changes) = (plan.loaded, plan.changes);
     let mut ending = Vec::new();
     if changes.destroys() {
-        ending.extend(loaded.rivals().iter().map(|live| (live.frame.id, End::Deleted)));
+        ending.extend(loaded.rivals().map(|live| (live.frame.id, End::Deleted)));
     }
     let Some(live) = loaded.session() else { return Ok(ending) };
     let end = match plan.outcome {
@@ -146,10 +146,10 @@ pub(super) fn ending(plan: Plan<'_>, next_id: &mut NextId) -> Result<Vec<(Sessio
 }
 
 /// Chooses between the sessions of several cookies. `lives` is empty if the request brought too many cookies to verify.
-pub(super) fn newest(lives: Vec<Live>, context: Context<'_>) -> Loaded {
+pub(super) fn newest(lives: Vec<Arc<Live>>, context: Context<'_>) -> Loaded {
     let are_too_many = lives.is_empty();
     let loaded = Loaded::newest(lives);
-    if are_too_many || !loaded.rivals().is_empty() {
+    if are_too_many || loaded.has_rivals() {
         context.setup_warnings.rival_cookies(context.cookie.spec.name(), context.now);
     }
     loaded

@@ -1,6 +1,8 @@
 //! The engine that keeps the data of a session in its cookie. A store keeps a list of the sessions that were ended
 //! early. An entry stays in the list until no copy of the session's cookies can be alive.
 
+use std::sync::Arc;
+
 use session_core::{
     MAX_COOKIE_AGE, SessionId,
     store::{Changes, End, Lookup, Record, RecordKey, Visit, Write},
@@ -50,7 +52,8 @@ impl Revocations {
         if lives.is_empty() {
             return Ok(nothing);
         }
-        let mut verdicts = self.verdicts(&lives, context.now).await?.into_iter();
+        let asked_about: Vec<_> = lives.iter().map(Arc::as_ref).collect();
+        let mut verdicts = self.verdicts(&asked_about, context.now).await?.into_iter();
         let (mut ended_now, mut has_unknown_successor) = (false, false);
         lives.retain_mut(|live| match verdicts.next() {
             None | Some(Verdict::Alive) => true,
@@ -71,8 +74,8 @@ impl Revocations {
     }
 
     /// Returns the session, unless the list says that it has ended.
-    pub(super) async fn unless_ended(&self, mut live: Live, now: u64) -> Result<Option<Live>, Error> {
-        let verdict = self.verdicts(std::slice::from_ref(&live), now).await?.into_iter().next();
+    pub(super) async fn unless_ended(&self, mut live: Arc<Live>, now: u64) -> Result<Option<Arc<Live>>, Error> {
+        let verdict = self.verdicts(&[&live], now).await?.into_iter().next();
         let counts = match verdict {
             None | Some(Verdict::Alive) => true,
             Some(Verdict::Ended(end, ended_at)) => is_late(&mut live, end, ended_at, now),
@@ -111,7 +114,7 @@ impl Revocations {
     }
 
     /// Asks the list about several sessions, in one question.
-    async fn verdicts(&self, lives: &[Live], now: u64) -> Result<Vec<Verdict>, Error> {
+    async fn verdicts(&self, lives: &[&Live], now: u64) -> Result<Vec<Verdict>, Error> {
         let questions: Vec<_> = lives.iter().map(|live| self.keys_about(live)).collect();
         let keys: Vec<RecordKey> = questions.iter().flatten().copied().collect();
         let mut found = match self.list.look_up(&keys, now).await {
@@ -176,7 +179,7 @@ impl Revocations {
         context: Context<'_>,
     ) -> Result<CarriedOut, Error> {
         if let Some(live) = plan.continued()
-            && let [Verdict::Ended(end, _)] = self.verdicts(std::slice::from_ref(live), context.now).await?[..]
+            && let [Verdict::Ended(end, _)] = self.verdicts(&[live], context.now).await?[..]
             && cookie::stops(plan, end)
         {
             return Ok(CarriedOut::EndedElsewhere(end));
@@ -279,11 +282,11 @@ impl Revocations {
 }
 
 /// Marks a session as late if it was rotated a moment ago. Returns whether it is late, so that the request may read it.
-fn is_late(live: &mut Live, end: End, ended_at: u64, now: u64) -> bool {
+fn is_late(live: &mut Arc<Live>, end: End, ended_at: u64, now: u64) -> bool {
     if let End::Rotated { successor } = end
         && End::is_known(ended_at, now)
     {
-        live.make_late(Some(successor.id()));
+        Arc::make_mut(live).make_late(Some(successor.id()));
     }
     live.is_late
 }

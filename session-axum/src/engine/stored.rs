@@ -1,7 +1,7 @@
 //! The engine that keeps sessions in a store. The cookie carries a secret, and the store finds the record by that
 //! secret.
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, cell::Cell, sync::Arc};
 
 use session_core::{
     store::{Changes, End, Entries, Lookup, Record, RecordKey, Spared, StoreErrorKind, Updated, Visit, Write},
@@ -37,7 +37,7 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     for (candidate, lookup) in candidates.into_iter().zip(lookups) {
         match follow(store, lookup, context.now).await? {
             (Lookup::Live(record), is_late) => match candidate.live(record, is_late, context) {
-                Some(live) => lives.push(live),
+                Some(live) => lives.push(Arc::new(live)),
                 None => over = Some(Ended::Expired),
             },
             (Lookup::Ended(_), _) => has_ended = true,
@@ -419,7 +419,7 @@ impl NextRecord {
 /// write.
 async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Result<Committed, Error> {
     if plan.changes.destroys() {
-        for rival in plan.loaded.rivals().iter().filter_map(Live::stored) {
+        for rival in plan.loaded.rivals().filter_map(Live::stored) {
             end(store, rival.record.key, End::Deleted, plan.now).await?;
         }
     }

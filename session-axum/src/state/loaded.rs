@@ -14,7 +14,7 @@ pub(crate) struct Loaded {
     found: Found,
     /// Two or more live sessions from different cookies. The request gets none of them, because it is unknown which one
     /// is the visitor's. A log-out ends all of them.
-    rivals: Option<Arc<Vec<Live>>>,
+    rivals: Option<Arc<Vec<Arc<Live>>>>,
     /// Whether the request brought an authentic cookie of ours, even if its session is over.
     pub(crate) cookie_came: bool,
     /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
@@ -71,7 +71,7 @@ pub enum Ended {
 }
 
 /// A session that is alive.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) frame: Frame,
     content: Content,
@@ -87,7 +87,7 @@ pub(crate) struct Live {
 }
 
 /// The place where the session's content was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Content {
     Cookie(Entries),
     Store(Box<Stored>),
@@ -95,7 +95,7 @@ enum Content {
 }
 
 /// A session that moves into a store with the response.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arriving {
     pub(crate) entries: Entries,
     pub(crate) owner: Option<String>,
@@ -108,7 +108,7 @@ pub(crate) struct Arriving {
 }
 
 /// A session's place in a store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) secret: IdSecret,
     pub(crate) record: Record,
@@ -136,8 +136,8 @@ impl Loaded {
     }
 
     /// Creates the answer for a session that is alive.
-    pub(crate) fn live(live: Live) -> Self {
-        Self { found: Found::Live(Arc::new(live)), ..Self::nothing_behind_a_cookie(None) }
+    pub(crate) fn live(live: impl Into<Arc<Live>>) -> Self {
+        Self { found: Found::Live(live.into()), ..Self::nothing_behind_a_cookie(None) }
     }
 
     /// Creates the answer for an authentic cookie of ours without a live session. `over` is why the session is over, if
@@ -150,11 +150,11 @@ impl Loaded {
     /// counts; of equally new cookies, the last one counts. Sessions with different ids are rivals: the request gets
     /// none of them. A cookie from before a rotation does not count beside the cookie of a session, and cookies from
     /// before several rotations of one session are cookies of this session.
-    pub(crate) fn newest(mut lives: Vec<Live>) -> Self {
+    pub(crate) fn newest(mut lives: Vec<Arc<Live>>) -> Self {
         if lives.iter().any(|live| !live.is_late) {
             lives.retain(|live| !live.is_late);
         }
-        let mut newest: Vec<Live> = Vec::new();
+        let mut newest: Vec<Arc<Live>> = Vec::new();
         for live in lives {
             match newest.iter_mut().find(|known| known.id_now() == live.id_now()) {
                 Some(known) if known.frame.issued_at > live.frame.issued_at => {}
@@ -178,8 +178,12 @@ impl Loaded {
     }
 
     /// Returns the sessions that are rivals. The list is empty unless cookies of different sessions came.
-    pub(crate) fn rivals(&self) -> &[Live] {
-        self.rivals.as_deref().map(Vec::as_slice).unwrap_or_default()
+    pub(crate) fn rivals(&self) -> impl Iterator<Item = &Live> {
+        self.rivals.iter().flat_map(|rivals| rivals.iter()).map(|live| &**live)
+    }
+
+    pub(crate) const fn has_rivals(&self) -> bool {
+        self.rivals.is_some()
     }
 
     /// Sets whether an authentic cookie came with the request, and whether the browser's cookie is stale.

@@ -63,7 +63,7 @@ impl SessionCookie {
         }
         let mut valid = candidates.iter().filter_map(|(_, token)| accept(self.clocks.open(&token, ring, now)?));
         let (first, second) = (valid.next(), valid.next());
-        let mut in_pieces = self.find_in_pieces(cookies, ring, now).into_iter().flatten().filter_map(&accept);
+        let mut in_pieces = self.find_in_pieces(cookies, ring, now).into_iter().filter_map(&accept);
         let (piece, other) = (in_pieces.next(), in_pieces.next());
         match (first, second, piece, other) {
             (None, _, None, _) => Came::Nothing,
@@ -81,16 +81,16 @@ impl SessionCookie {
     /// Finds the tokens that came in pieces under numbered names. Former settings may have left a second cookie under
     /// each name. A browser sends the two in the same order for all names, so the first ones and the last ones belong
     /// together.
-    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> [Option<Verified>; 2] {
+    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> Vec<Verified> {
         if self.most_pieces < 2 {
-            return [None, None];
+            return Vec::new();
         }
         let pieces = |at: Which| -> Vec<_> {
             (1..=self.most_pieces).map_while(|number| self.piece(cookies, number, at)).collect()
         };
         let (first, last) = (pieces(Which::First), pieces(Which::Last));
         let twin = (first != last).then(|| self.longest(&first, ring, now)).flatten();
-        [twin, self.longest(&last, ring, now)]
+        twin.into_iter().chain(self.longest(&last, ring, now)).collect()
     }
 
     /// Opens a token that came in pieces. Pieces of an older, longer token may still be there: the longest run is tried
