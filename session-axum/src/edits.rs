@@ -181,6 +181,9 @@ impl EditList {
 
     /// Splits the edits into those of this layer and those of the layers around it.
     pub(crate) fn split(self, request: &Arc<Request>) -> (Self, Self) {
+        if self.is_empty() {
+            return (self, Self::default());
+        }
         let (mut own, mut outer) = (Self::default(), Self::default());
         for edit in self.into_iter() {
             match edit.is_for_outer(request) {

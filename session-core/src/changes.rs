@@ -1,6 +1,6 @@
 //! The changes of a request to its session, and the session after them.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cmp::Ordering, fmt};
 
 use crate::{
     entries::Entries,
@@ -852,10 +852,11 @@ impl Changes {
 
     /// Returns the approximate number of bytes that [`write`](Self::write) appends.
     ///
-    /// The result is too small only if a key needs escapes or if there are reserved keys.
+    /// The result is too small only if a key needs escapes or if the metadata changes.
     #[must_use]
     pub fn len_hint(&self, loaded: &Entries) -> usize {
-        self.view(loaded).map(|(key, text)| key.len() + text.len() + 4).sum::<usize>() + 2
+        let edit = |(key, text): &(String, Option<String>)| key.len() + text.as_ref().map_or(0, String::len) + 4;
+        loaded.text_len() + self.edits.iter().map(edit).sum::<usize>() + 2
     }
 
     /// Returns the number of bytes that [`write`](Self::write) appends.
@@ -1027,21 +1028,22 @@ impl<'a> Iterator for View<'a> {
         loop {
             let loaded = if self.changes.clears() { None } else { self.loaded.nth_by_key(self.next_loaded) };
             let edit = self.changes.edits.get(self.next_edit);
-            match (loaded, edit) {
-                // A loaded key that is smaller than the next changed one is unchanged.
-                (Some((key, text)), edit) if edit.is_none_or(|(edited, _)| key < edited.as_str()) => {
-                    self.next_loaded += 1;
-                    return Some((key, text));
-                }
-                // A changed key. It replaces the loaded one of the same name, if that is next.
-                (loaded, Some((edited, text))) => {
-                    self.next_edit += 1;
-                    self.next_loaded += usize::from(loaded.is_some_and(|(key, _)| key == edited));
-                    if let Some(text) = text {
-                        return Some((edited, text));
-                    }
-                }
-                _ => return None,
+            let order = match (loaded, edit) {
+                (Some((key, _)), Some((edited, _))) => key.cmp(edited.as_str()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return None,
+            };
+            // A loaded key that is smaller than the next changed one is unchanged.
+            if order.is_lt() {
+                self.next_loaded += 1;
+                return loaded;
+            }
+            // A changed key. It replaces the loaded one of the same name, if that is next.
+            self.next_loaded += usize::from(order.is_eq());
+            self.next_edit += 1;
+            if let Some((key, Some(text))) = edit {
+                return Some((key, text));
             }
         }
     }

@@ -260,6 +260,11 @@ impl Entries {
         self.slots.len() == self.reserved.len()
     }
 
+    /// Returns the number of bytes of the text that was read.
+    pub(crate) const fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Returns the bytes of a key, for comparisons: the order of strings is that of their bytes.
     fn key(&self, slot: &Slot) -> &[u8] {
         &self.text.as_bytes()[slot.key.clone()]
