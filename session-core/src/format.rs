@@ -15,10 +15,6 @@ pub enum Protection {
     /// The browser can read the content, but not change it: HMAC-SHA256 (RFC 2104).
     Signed,
     /// The browser can neither read nor change the content: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03).
-    ///
-    /// On x86-64, `RUSTFLAGS="-C target-cpu=x86-64-v3"` halves the time to open a token. For small sessions,
-    /// `--cfg poly1305_backend="soft"` has the same effect. Without either, Poly1305 calls a function for each vector
-    /// instruction, because the compiler may inline them only if the whole program can use them.
     #[cfg(feature = "encrypted")]
     Encrypted,
 }

