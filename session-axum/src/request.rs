@@ -478,14 +478,16 @@ impl Request {
     /// them.
     pub(crate) async fn close_and_take(request: &mut Arc<Self>) -> Closed {
         if let Some(only) = Arc::get_mut(request) {
-            let state = only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            return Closed::of(std::mem::replace(state, State { is_closed: true, ..State::default() }));
+            let State { session, flash, error, is_closed, .. } =
+                only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            *is_closed = true;
+            return Closed { session: std::mem::take(session), flash: std::mem::take(flash), error: error.take() };
         }
         request.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
         let _turn = if request.settings.never_waits() { None } else { request.turn().await.ok() };
-        let state = request.state();
-        Closed::of(state.clone())
+        let State { session, flash, error, .. } = &*request.state();
+        Closed { session: session.clone(), flash: flash.clone(), error: error.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -506,11 +508,6 @@ impl Request {
 }
 
 impl Closed {
-    fn of(state: State) -> Self {
-        let State { session, flash, error, ticket: _, is_closed: _ } = state;
-        Self { session, flash, error }
-    }
-
     /// Returns the session. Loads it now if no handler has asked for it.
     pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
         if matches!(self.session, Slot::NotLoaded) {
