@@ -1,0 +1,61 @@
+# What `tests/run` and `tests/release` have in common: steps that say how they went, and tools that are installed.
+# shellcheck shell=bash
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+current="start"
+
+fail() {
+    printf '\nFAILED: %s\n' "$1" >&2
+    exit 1
+}
+
+# step "Heading" command arguments..: runs it quietly, and shows what it said only if it fails.
+step() {
+    current=$1
+    shift
+    local began=$SECONDS
+    printf '== %s\n' "$current"
+    if ! "$@" >"$log" 2>&1 </dev/null; then
+        cat "$log"
+        fail "$current (after $((SECONDS - began)) s)"
+    fi
+    printf '   ok, %d s\n' "$((SECONDS - began))"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo -n "$@" || sudo "$@"
+    else
+        echo "installing needs root, and there is no sudo: run as root, or install by hand: $*"
+        return 1
+    fi
+}
+
+updated=no
+install() {
+    if [ "$updated" = no ]; then
+        as_root apt-get update || return
+        updated=yes
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# need "what it is" command package..: the packages are Debian's and Ubuntu's.
+need() {
+    local what=$1 command=$2
+    shift 2
+    if has "$command"; then
+        return
+    fi
+    if ! has apt-get; then
+        echo "$what is missing: install it so that \`$command\` is found. (On Debian and Ubuntu this script installs: $*)"
+        return 1
+    fi
+    install "$@" || return
+    has "$command" || { echo "$what: the packages $* are installed, but \`$command\` is not found"; return 1; }
+}
