@@ -44,6 +44,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        #[cfg(feature = "testing")]
+        crate::testing::note_arrival(&request, &self.settings);
         let outer = request.extensions().get::<Arc<SessionRequest>>().cloned();
         // The same layer twice is harmless: the outer service saves, and this one only passes the request on.
         if let Some(outer) = &outer

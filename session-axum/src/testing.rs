@@ -16,6 +16,10 @@
 //! # });
 //! ```
 
+mod entered;
+mod request;
+mod response;
+
 use std::{
     collections::BTreeMap,
     convert::Infallible,
@@ -33,19 +37,19 @@ use std::{
 
 use axum_core::{body::Body, response::Response};
 use cookie::Cookie;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body::Body as _;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    Clock, Limits, SessionId, decode, encode,
+    Clock, Limits, RESERVED_PREFIX, SessionId, decode, encode,
     flash::{Batch, Lists, MessageLists},
-    store::{Changes, RecordKey, StoreErrorKind, Visit, Write},
+    store::{Changes, Metadata, RecordKey, StoreErrorKind, Visit, Write},
     system_time,
     token::{Frame, IdSecret},
     write_object,
 };
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
+    sync::Mutex as AsyncMutex,
     task::{block_in_place, unconstrained},
 };
 use tower_service::Service;
@@ -59,6 +63,10 @@ use crate::{
     form::{self, Choice, FormValues, IntoErrors},
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
 };
+use entered::Entered;
+pub(crate) use entered::note_arrival;
+pub use request::TestRequest;
+pub use response::TestResponse;
 
 /// A clock that stands still until a test moves it.
 ///
@@ -176,7 +184,16 @@ pub struct Client {
     app: App,
     jar: Arc<Mutex<BTreeMap<CookieKey, Kept>>>,
     clock: Option<ManualClock>,
+    /// The session that was entered last.
+    entered: Arc<Mutex<Option<Arc<Entered>>>>,
+    /// The sessions that were entered and that their stores have not written yet.
+    unsaved: Arc<Mutex<Vec<Saving>>>,
+    /// Held by the request that waits for them, so that others wait, too.
+    saving: Arc<AsyncMutex<()>>,
 }
+
+/// The write of a session to its store. It returns the session with the secret that leads to it.
+type Saving = Pin<Box<dyn Future<Output = Result<TestSession, Error>> + Send>>;
 
 type App = Arc<dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
@@ -238,7 +255,14 @@ impl Client {
                 response
             })
         };
-        Self { app: Arc::new(call), jar: Arc::default(), clock: None }
+        Self {
+            app: Arc::new(call),
+            jar: Arc::default(),
+            clock: None,
+            entered: Arc::default(),
+            unsaved: Arc::default(),
+            saving: Arc::default(),
+        }
     }
 
     /// Makes the client drop each cookie when its `Max-Age` has passed by this clock. Without a clock, cookies with a
@@ -272,7 +296,7 @@ impl Client {
         Self { clock: Some(clock.clone()), ..self }
     }
 
-    /// Sends a GET request.
+    /// Makes a GET request. `.await` sends it, and before that it can be given headers: see [`TestRequest`].
     ///
     /// # Panics
     ///
@@ -296,11 +320,12 @@ impl Client {
     /// assert_eq!(client.get("/").await.text(), "visit 2");
     /// # }
     /// ```
-    pub async fn get(&self, path: &str) -> TestResponse {
-        self.send(self.request(Method::GET, path, Body::empty())).await
+    #[must_use = "`.await` sends the request"]
+    pub fn get(&self, path: &str) -> TestRequest {
+        self.request(Method::GET, path)
     }
 
-    /// Sends a POST request with an empty body.
+    /// Makes a POST request with an empty body, which [`TestRequest`] can fill. `.await` sends it.
     ///
     /// # Panics
     ///
@@ -327,11 +352,12 @@ impl Client {
     /// assert!(client.cookie_names().is_empty());
     /// # }
     /// ```
-    pub async fn post(&self, path: &str) -> TestResponse {
-        self.send(self.request(Method::POST, path, Body::empty())).await
+    #[must_use = "`.await` sends the request"]
+    pub fn post(&self, path: &str) -> TestRequest {
+        self.request(Method::POST, path)
     }
 
-    /// Sends a POST request with a form, encoded as `application/x-www-form-urlencoded`.
+    /// Makes a POST request with a form, encoded as `application/x-www-form-urlencoded`. `.await` sends it.
     ///
     /// # Panics
     ///
@@ -353,11 +379,61 @@ impl Client {
     /// assert_eq!(client.post_form("/", &[("name", "Ada & Co")]).await.text(), "Saved Ada & Co");
     /// # }
     /// ```
-    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestResponse {
-        let mut request = self.request(Method::POST, path, Body::from(urlencode(fields)));
-        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(header::CONTENT_TYPE, kind);
-        self.send(request).await
+    #[must_use = "`.await` sends the request"]
+    pub fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestRequest {
+        self.post(path).form(fields)
+    }
+
+    /// Makes a POST request with a value as JSON. `.await` sends it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `path` is not a valid path, or if the value has no JSON text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use serde_json::{Value, json};
+    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
+    /// async fn add(session: Session, body: String) -> Result<String, Error> {
+    ///     session.insert("item", &body)?;
+    ///     Ok(body)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", post(add)).layer(layer));
+    /// let added: Value = client.post_json("/", &json!({ "item": "tea" })).await.json();
+    /// assert_eq!(added["item"], "tea");
+    /// # }
+    /// ```
+    #[must_use = "`.await` sends the request"]
+    pub fn post_json(&self, path: &str, value: &(impl Serialize + ?Sized)) -> TestRequest {
+        self.post(path).json(value)
+    }
+
+    /// Makes a request with any method. `.await` sends it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `path` is not a valid path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use axum::{Router, http::Method, routing::delete};
+    /// # use session_axum::testing::Client;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = Client::new(Router::new().route("/items/7", delete(|| async { "Deleted" })));
+    /// assert_eq!(client.request(Method::DELETE, "/items/7").await.text(), "Deleted");
+    /// # }
+    /// ```
+    #[must_use = "`.await` sends the request"]
+    pub fn request(&self, method: Method, path: &str) -> TestRequest {
+        TestRequest::new(self.clone(), method, path)
     }
 
     /// Sends any request. The client's cookies are added after the cookies that the request has itself.
@@ -383,19 +459,33 @@ impl Client {
     /// # }
     /// ```
     pub async fn send(&self, mut request: Request<Body>) -> TestResponse {
+        self.finish_entering().await.unwrap_or_else(|error| store_failed(&error));
+        let entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let entered = entered.filter(|entered| self.cookie(entered.name()).as_deref() == Some(entered.value()));
+        if let Some(entered) = &entered {
+            request.extensions_mut().insert(Arc::clone(entered));
+        }
         if let Some(cookies) = self.cookie_header(request.uri().path()) {
             request.headers_mut().append(header::COOKIE, cookies);
         }
         let response = TestResponse::read((self.app)(request).await).await;
-        self.keep(&response.headers);
+        self.keep(response.headers());
+        if let Some(entered) = entered {
+            entered.complain();
+        }
         response
     }
 
-    /// Gives the client the session cookie and the flash cookie of `session`.
+    /// Gives the client the session cookie and the flash cookie of `session`. With a store, the session is written now,
+    /// or, if the store does not answer while the thread is blocked, before the client's next request.
+    ///
+    /// If the session was made for a layer with other keys than the application's, or with another cookie, the next
+    /// request says so on stderr and in the log: the application sees no session.
     ///
     /// # Panics
     ///
-    /// Panics in the same cases as [`TestSession::cookies`].
+    /// Panics if the operating system returns no random bytes, if the store fails, or, with a store, outside of a
+    /// tokio runtime.
     ///
     /// # Examples
     ///
@@ -414,7 +504,31 @@ impl Client {
     /// # }
     /// ```
     pub fn enter(&self, session: &TestSession) {
-        for (name, value) in session.cookies() {
+        match session.save_soon() {
+            Ok(saved) => self.set_cookies(&saved),
+            Err(saving) => {
+                self.set_cookies(session);
+                self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).push(saving);
+            }
+        }
+    }
+
+    /// Waits for the writes of sessions that were entered.
+    async fn finish_entering(&self) -> Result<(), Error> {
+        let _others_wait = self.saving.lock().await;
+        let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
+        for saving in unsaved {
+            self.set_cookies(&saving.await?);
+        }
+        Ok(())
+    }
+
+    fn set_cookies(&self, session: &TestSession) {
+        let cookies = session.cookies_with(&session.secret);
+        let is_session = |name: &str| name == session.settings.session_cookie.spec.name();
+        let entered = cookies.iter().find(|(name, _)| is_session(name)).map(|(name, value)| Entered::new(name, value));
+        *self.entered.lock().unwrap_or_else(PoisonError::into_inner) = entered.map(Arc::new);
+        for (name, value) in cookies {
             self.set_cookie(&name, &value);
         }
     }
@@ -521,13 +635,6 @@ impl Client {
         self.jar().retain(|_, kept| kept.expires.is_some());
     }
 
-    fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("{path:?} is not a valid path: {error}"));
-        request
-    }
-
     fn cookie_header(&self, path: &str) -> Option<HeaderValue> {
         let now = self.now();
         let jar = self.jar();
@@ -581,144 +688,6 @@ fn matches(cookie: &str, request: &str) -> bool {
     request.strip_prefix(cookie).is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }
 
-fn urlencode(fields: &[(&str, &str)]) -> String {
-    let encode = |text: &str| -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-        text.bytes()
-            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-            .collect()
-    };
-    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    pairs.join("&")
-}
-
-/// A response with its whole body.
-///
-/// # Examples
-///
-/// ```
-/// # use axum::{Router, routing::get};
-/// # use session_axum::testing::Client;
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// let client = Client::new(Router::new().route("/", get(|| async { "Hello" })));
-/// let response = client.get("/").await;
-/// assert_eq!((response.status().as_u16(), response.text()), (200, "Hello"));
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct TestResponse {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl TestResponse {
-    /// Returns the status of the response.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use axum::{Router, http::StatusCode};
-    /// # use session_axum::testing::Client;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let client = Client::new(Router::new());
-    /// assert_eq!(client.get("/missing").await.status(), StatusCode::NOT_FOUND);
-    /// # }
-    /// ```
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// Returns the headers of the response.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use axum::{Router, routing::get};
-    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
-    /// # async fn visit(session: Session) -> Result<String, Error> {
-    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
-    /// #     session.insert("visits", visits)?;
-    /// #     Ok(format!("visit {visits}"))
-    /// # }
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let layer = SessionLayer::signed(Keys::generate());
-    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
-    /// let response = client.get("/").await;
-    /// assert_eq!(response.headers()["vary"], "Cookie");
-    /// assert_eq!(response.headers()["cache-control"], "no-store"); // it sets a cookie
-    /// # }
-    /// ```
-    #[must_use]
-    pub const fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// Returns the values of the `Set-Cookie` headers, in their order.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use axum::{Router, routing::get};
-    /// # use session_axum::{Error, Keys, Session, SessionLayer, testing::Client};
-    /// # async fn visit(session: Session) -> Result<String, Error> {
-    /// #     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
-    /// #     session.insert("visits", visits)?;
-    /// #     Ok(format!("visit {visits}"))
-    /// # }
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let layer = SessionLayer::signed(Keys::generate());
-    /// let client = Client::new(Router::new().route("/", get(visit)).layer(layer));
-    /// let response = client.get("/").await;
-    /// assert!(response.set_cookies()[0].starts_with("__Host-session="));
-    /// assert!(response.set_cookies()[0].contains("; HttpOnly"));
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn set_cookies(&self) -> Vec<&str> {
-        self.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).collect()
-    }
-
-    /// Returns the body as text. If the body is not UTF-8, returns a sentence that explains this.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use axum::{Router, routing::get};
-    /// # use session_axum::testing::Client;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let client = Client::new(Router::new().route("/", get(|| async { "Hello" })));
-    /// assert_eq!(client.get("/").await.text(), "Hello");
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or("(the body is not UTF-8 text)")
-    }
-
-    async fn read(response: Response) -> Self {
-        let (parts, body) = response.into_parts();
-        let mut body = pin!(body);
-        let mut bytes = Vec::new();
-        while let Some(Ok(frame)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            bytes.extend(frame.into_data().unwrap_or_default());
-        }
-        Self { status: parts.status, headers: parts.headers, body: bytes }
-    }
-}
-
-impl fmt::Debug for TestResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestResponse").field("status", &self.status).finish_non_exhaustive()
-    }
-}
-
 /// A session and its flash messages, outside of any request. Use it to prepare the session of a test, or to read what
 /// an application has set.
 ///
@@ -726,9 +695,9 @@ impl fmt::Debug for TestResponse {
 ///
 /// # With a store
 ///
-/// With [`SessionLayer::stored`] the session is also written to the store, and read from it. There are two ways:
+/// With [`SessionLayer::stored`] the session is also written to the store, and read from it.
 ///
-/// - [`saved`](Self::saved) and [`load`](Self::load) are async. They work with every store and in every runtime.
+/// - [`Client::enter`], [`saved`](Self::saved) and [`load`](Self::load) work with every store and in every runtime.
 /// - The other methods block the thread until the store has answered. `MemoryStore` and `SqliteStore` always answer.
 ///   Stores that use a socket, such as `PostgresStore` and `RedisStore`, answer only in a runtime with several threads
 ///   (`#[tokio::test(flavor = "multi_thread")]`). In the runtime of `#[tokio::test]` alone, the blocked thread is the
@@ -771,10 +740,14 @@ impl fmt::Debug for TestResponse {
 /// assert_eq!(TestSession::of_client(&layer, &client).get("visits"), Some(42));
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct TestSession {
     settings: Arc<Settings>,
     id: SessionId,
     entries: BTreeMap<String, String>,
+    owner: Option<String>,
+    label: Option<String>,
+    is_confirmed: bool,
     flash: Batch,
     /// The secret that the cookie of a stored session carries.
     secret: IdSecret,
@@ -803,7 +776,94 @@ impl TestSession {
         let id = SessionId::random().unwrap_or_else(|error| panic!("{error}"));
         let secret = IdSecret::random().unwrap_or_else(|error| panic!("{error}"));
         let (settings, flash) = (Arc::clone(layer.settings()), Batch::default());
-        Self { settings, id, entries: BTreeMap::new(), flash, secret, is_saved: false }
+        Self {
+            settings,
+            id,
+            entries: BTreeMap::new(),
+            owner: None,
+            label: None,
+            is_confirmed: false,
+            flash,
+            secret,
+            is_saved: false,
+        }
+    }
+
+    /// Gives the session the id that belongs to this number, in place of a random one, so that it is the same in every
+    /// run. With a [`ManualClock`], a signed cookie is the same text in every run, too. Use it in tests alone: everyone
+    /// can calculate the id, and the secret of a session in a store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{Keys, SessionLayer, testing::{ManualClock, TestSession}};
+    /// # fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate()).clock(ManualClock::at(1_700_000_000));
+    /// let session = || TestSession::new(&layer).seed(7).insert("user", "ada");
+    /// assert_eq!(session().id().to_string(), "Y8vh5FkyDdcETDzX9DxmHA");
+    /// assert_eq!(session().cookies(), session().cookies());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        let mut numbers = SplitMix(seed);
+        self.id = SessionId::from_bytes(numbers.bytes());
+        self.secret = IdSecret::of_payload(&numbers.bytes::<32>()).unwrap_or(self.secret);
+        self
+    }
+
+    /// Sets the owner, as [`Session::set_owner`](crate::Session::set_owner) does. Layers that keep no owners ignore it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_axum::{SessionLayer, testing::TestSession};
+    /// /// Two devices on which Ada is logged in, for a layer with a store.
+    /// fn devices(layer: &SessionLayer) -> [TestSession; 2] {
+    ///     let ada = || TestSession::new(layer).insert("user", "ada").owner("ada");
+    ///     [ada().label("A phone"), ada().label("A laptop")]
+    /// }
+    /// # let layer = SessionLayer::signed(session_axum::Keys::generate());
+    /// # assert_eq!(devices(&layer)[1].get("user"), Some("ada".to_owned()));
+    /// ```
+    #[must_use]
+    pub fn owner(mut self, owner: &str) -> Self {
+        self.owner = Some(owner.to_owned());
+        self
+    }
+
+    /// Sets the label, as [`Session::set_label`](crate::Session::set_label) does. Only stores keep it. For an example,
+    /// see [`owner`](Self::owner).
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    /// Notes that the visitor has just proved who they are, as [`Session::confirm`](crate::Session::confirm) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use axum::{Router, routing::get};
+    /// # use session_axum::{Keys, Session, SessionLayer, testing::{Client, TestSession}};
+    /// async fn payout(session: Session) -> String {
+    ///     session.confirmed_within(Duration::from_secs(600)).to_string()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let layer = SessionLayer::signed(Keys::generate());
+    /// let client = Client::new(Router::new().route("/", get(payout)).layer(layer.clone()));
+    /// client.enter(&TestSession::new(&layer).insert("user", "ada").confirmed());
+    /// assert_eq!(client.get("/").await.text(), "true");
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn confirmed(mut self) -> Self {
+        self.is_confirmed = true;
+        self
     }
 
     /// Reads the session and the flash messages from the cookies that a response sets. If the response sets no cookies,
@@ -838,7 +898,8 @@ impl TestSession {
             let text = header.to_str().ok()?;
             Some(text.split(';').next().unwrap_or_default().to_owned())
         });
-        Self::read(layer, &cookies.collect::<Vec<_>>().join("; "))
+        let cookies = cookies.collect::<Vec<_>>().join("; ");
+        wait_for(Self::load_cookies(layer, &cookies), layer.settings().engine().never_waits())
     }
 
     /// Reads the session and the flash messages from the cookies of a client.
@@ -869,7 +930,7 @@ impl TestSession {
     /// ```
     #[must_use]
     pub fn of_client(layer: &SessionLayer, client: &Client) -> Self {
-        Self::read(layer, &client.all_cookies())
+        wait_for(Self::load_client(layer, client), layer.settings().engine().never_waits())
     }
 
     /// Does the same as [`of_client`](Self::of_client), with [every store](#with-a-store) and in every runtime.
@@ -893,7 +954,12 @@ impl TestSession {
     /// # }
     /// ```
     pub async fn load(layer: &SessionLayer, client: &Client) -> Self {
-        Self::load_cookies(layer, &client.all_cookies()).await.unwrap_or_else(|error| store_failed(&error))
+        Self::load_client(layer, client).await.unwrap_or_else(|error| store_failed(&error))
+    }
+
+    async fn load_client(layer: &SessionLayer, client: &Client) -> Result<Self, Error> {
+        client.finish_entering().await?;
+        Self::load_cookies(layer, &client.all_cookies()).await
     }
 
     /// Writes the session to the layer's store, so that its cookies lead to it. Works with [every
@@ -922,14 +988,31 @@ impl TestSession {
     /// # }
     /// ```
     #[must_use]
-    pub async fn saved(mut self) -> Self {
-        if let Some(store) = self.settings.engine().records()
-            && !self.entries.is_empty()
-        {
-            self.secret = self.store(store, self.settings.now()).await.unwrap_or_else(|error| store_failed(&error));
+    pub async fn saved(self) -> Self {
+        self.try_saved().await.unwrap_or_else(|error| store_failed(&error))
+    }
+
+    async fn try_saved(mut self) -> Result<Self, Error> {
+        if let (Some(store), false) = (self.settings.engine().records(), self.is_saved || self.is_empty()) {
+            self.secret = self.store(store, self.settings.now()).await?;
             self.is_saved = true;
         }
-        self
+        Ok(self)
+    }
+
+    /// Writes the session to the layer's store, if it has one. If the store does not answer at once, returns the write
+    /// that has begun.
+    fn save_soon(&self) -> Result<Self, Saving> {
+        let mut saving: Saving = Box::pin(self.clone().try_saved());
+        let never_waits = self.settings.engine().records().is_none() || self.is_saved || self.is_empty();
+        match answer_of(saving.as_mut(), never_waits, MOMENT) {
+            Some(saved) => Ok(saved.unwrap_or_else(|error| store_failed(&error))),
+            None => Err(saving),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.owner.is_none()
     }
 
     /// Sets the value under a key, and replaces a previous one.
@@ -1213,17 +1296,31 @@ impl TestSession {
     /// ```
     #[must_use]
     pub fn cookies(&self) -> Vec<(String, String)> {
+        let never_waits = self.settings.engine().records().is_none() || self.is_saved || self.is_empty();
+        let saved = wait_for(self.clone().try_saved(), never_waits);
+        self.cookies_with(&saved.secret)
+    }
+
+    /// Returns the cookies of a session that a store has, or will have, under this secret.
+    fn cookies_with(&self, secret: &IdSecret) -> Vec<(String, String)> {
         let Settings { session_cookie, flash_cookie, .. } = &*self.settings;
         let (Some(session), Some(flash)) = (&session_cookie.ring, &flash_cookie.ring) else { return Vec::new() };
         let now = self.settings.now();
         let seal =
             |ring: &session_core::token::Ring, body: &[u8]| ring.seal(body).unwrap_or_else(|error| panic!("{error}"));
         let mut cookies = Vec::new();
-        if !self.entries.is_empty() {
+        let keeps_owners = self.settings.engine().keeps_owners();
+        if !self.entries.is_empty() || (keeps_owners && self.owner.is_some()) {
             let mut body = Frame { id: self.id, created_at: now, issued_at: now }.begin_body(0);
-            match self.settings.engine().records() {
-                Some(store) => body.extend_from_slice(self.stored_secret(store, now).as_bytes()),
-                None => write_object(self.entries.iter().map(|(key, text)| (key.as_str(), text.as_str())), &mut body),
+            if self.settings.engine().records().is_some() {
+                body.extend_from_slice(secret.as_bytes());
+            } else {
+                let mut metadata = Metadata::NONE;
+                metadata.confirmed = self.is_confirmed.then_some(now);
+                metadata.set_owner(self.owner.as_deref().filter(|_| keeps_owners), now);
+                let metadata = metadata.to_json().map(|text| (RESERVED_PREFIX.to_string(), text));
+                let entries = metadata.iter().map(|(key, text)| (key, text)).chain(&self.entries);
+                write_object(entries.map(|(key, text)| (key.as_str(), text.as_str())), &mut body);
             }
             cookies.push((session_cookie.spec.name().to_owned(), seal(session, &body)));
         }
@@ -1237,16 +1334,16 @@ impl TestSession {
         cookies
     }
 
-    /// Returns the secret that the cookie carries. Writes the session to the layer's store if it was not saved.
-    fn stored_secret(&self, store: &StoreClient, now: u64) -> IdSecret {
-        if self.is_saved { self.secret.clone() } else { wait_for(self.store(store, now), false) }
-    }
-
     /// Writes the session to the layer's store, and returns the secret that leads to it: another one if the session was
     /// there before and has ended.
     async fn store(&self, store: &StoreClient, now: u64) -> Result<IdSecret, Error> {
         let mut changes = Changes::default();
         self.entries.iter().for_each(|(key, text)| changes.insert(key, text.clone()));
+        self.owner.iter().for_each(|owner| changes.set_owner(owner.clone()));
+        self.label.iter().for_each(|label| changes.set_label(label.clone()));
+        if self.is_confirmed {
+            changes.confirm(now);
+        }
         let Limits { idle, lifetime, visits: _ } = self.settings.config.limits;
         let write = Write::new(&changes, Visit { now, expires_at: now.saturating_add(idle.min(lifetime)) });
         let key = RecordKey::of_secret(self.id, self.secret.as_bytes());
@@ -1263,10 +1360,6 @@ impl TestSession {
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn read(layer: &SessionLayer, cookies: &str) -> Self {
-        wait_for(Self::load_cookies(layer, cookies), layer.settings().engine().never_waits())
     }
 
     async fn load_cookies(layer: &SessionLayer, cookies: &str) -> Result<Self, Error> {
@@ -1286,17 +1379,23 @@ impl TestSession {
     }
 }
 
-/// Blocks the thread until the store has answered. `never_waits` is for an engine that asks no store, and so needs no
+/// Blocks the thread until the store has answered. `never_waits` is for a future that asks no store, and so needs no
 /// runtime.
 fn wait_for<T>(answer: impl Future<Output = Result<T, Error>>, never_waits: bool) -> T {
-    let result = match Handle::try_current().map(|runtime| (runtime.runtime_flavor(), runtime)) {
-        Ok((RuntimeFlavor::CurrentThread, _)) => park_until(answer, PATIENCE).unwrap_or_else(|| panic!("{NO_ANSWER}")),
+    let answer = answer_of(answer, never_waits, PATIENCE).unwrap_or_else(|| panic!("{NO_ANSWER}"));
+    answer.unwrap_or_else(|error| store_failed(&error))
+}
+
+/// Blocks the thread until the store has answered. In a runtime with one thread, it waits no longer than `limit`, and
+/// then returns `None`.
+fn answer_of<T>(answer: impl Future<Output = T>, never_waits: bool, limit: Duration) -> Option<T> {
+    match Handle::try_current().map(|runtime| (runtime.runtime_flavor(), runtime)) {
+        Ok((RuntimeFlavor::CurrentThread, _)) => park_until(answer, limit),
         // The runtime's other threads read the sockets.
-        Ok((_, runtime)) => block_in_place(|| runtime.block_on(answer)),
-        Err(_) if never_waits => park_until(answer, PATIENCE).unwrap_or_else(|| panic!("{NO_ANSWER}")),
+        Ok((_, runtime)) => Some(block_in_place(|| runtime.block_on(answer))),
+        Err(_) if never_waits => park_until(answer, limit),
         Err(_) => panic!("{NO_RUNTIME}"),
-    };
-    result.unwrap_or_else(|error| store_failed(&error))
+    }
 }
 
 /// Polls a future on this thread, and parks the thread in between. The runtime of this thread does no other work
@@ -1329,8 +1428,29 @@ fn store_failed(error: &Error) -> ! {
 /// The longest wait for a store in a runtime with one thread.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The longest wait where the answer may also come later.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// The numbers of a seed: [SplitMix64](https://prng.di.unimi.it/splitmix64.c).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        for part in bytes.chunks_mut(8) {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut number = self.0;
+            number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            part.copy_from_slice(&(number ^ (number >> 31)).to_be_bytes()[..part.len()]);
+        }
+        bytes
+    }
+}
+
 const NO_ANSWER: &str = "the session store did not answer while `TestSession` blocked this thread: \
-                         use `TestSession::new(&layer)..saved().await` and `TestSession::load(&layer, &client).await`, or \
+                         use `TestSession::new(&layer)..saved().await`, `Client::enter` and \
+                         `TestSession::load(&layer, &client).await`, or \
                          `#[tokio::test(flavor = \"multi_thread\")]`";
 
 const NO_RUNTIME: &str = "`TestSession` needs a tokio runtime for a layer with a store: use `#[tokio::test]`";

@@ -64,7 +64,7 @@ fn rows() -> Vec<Vec<&'static str>> {
 }
 
 /// Returns whether the file has a test of this name: a function with the attribute, or a line in the list of a suite.
-fn has_test(source: &str, name: &str) -> bool {
+pub(crate) fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<_> = source.lines().map(str::trim).collect();
     let is_fn = |line: &str| line.starts_with(&format!("fn {name}(")) || line.starts_with(&format!("async fn {name}("));
     let has_attribute = |at: usize| {
@@ -140,7 +140,7 @@ fn app(layer: SessionLayer) -> Router {
 async fn seen_with(layer: SessionLayer, cookie: &str) -> String {
     let client = client(app(layer));
     client.set_cookie(COOKIE, cookie);
-    client.get("/").await.text().to_owned()
+    client.get("/").await.text()
 }
 
 async fn cookie_of(layer: SessionLayer) -> String {
@@ -159,11 +159,11 @@ async fn the_token_is_in_no_other_part_of_a_response() {
         let with_token = response.headers().iter().filter(|(_, value)| value.to_str().unwrap().contains(secret));
         assert_eq!(with_token.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["set-cookie"]);
         assert!(
-            !response.text().is_empty() && !token.contains(response.text()),
+            !response.text().is_empty() && !token.contains(&response.text()),
             "the id is no part of the token's text"
         );
         assert!(response.set_cookies().iter().all(|cookie| cookie.contains("; HttpOnly")));
-        client.set_cookie(COOKIE, response.text());
+        client.set_cookie(COOKIE, &response.text());
         assert_eq!(client.get("/").await.text(), "", "a public id opens nothing");
     }
 }
@@ -193,13 +193,13 @@ async fn a_user_ends_a_session_after_a_confirmation() {
     let clock = ManualClock::at(NOW);
     let app = app(SessionLayer::stored(MemoryStore::new(), keys()).clock(clock.clone()));
     let [phone, laptop, bobs] = [(); 3].map(|()| Client::new(app.clone()));
-    let ids = [phone.post("/log-in/ada").await.text().to_owned(), laptop.post("/log-in/ada").await.text().to_owned()];
+    let ids = [phone.post("/log-in/ada").await.text(), laptop.post("/log-in/ada").await.text().to_owned()];
     bobs.post("/log-in/bob").await;
     for status in [phone.get("/devices").await.status(), phone.post("/devices").await.status()] {
         assert_eq!(status, StatusCode::FORBIDDEN);
     }
     phone.post("/confirm").await;
-    let listed = phone.get("/devices").await.text().to_owned();
+    let listed = phone.get("/devices").await.text();
     assert!(ids.iter().all(|id| listed.contains(id)) && listed.split(' ').count() == 2, "{listed}");
     assert_eq!(phone.post("/devices").await.status(), StatusCode::OK);
     for (client, user) in [(&phone, "ada"), (&laptop, ""), (&bobs, "bob")] {

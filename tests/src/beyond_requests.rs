@@ -85,7 +85,7 @@ impl Site {
     async fn get(&self, path: &str) -> String {
         let page = self.client.get(path).await;
         assert_eq!(page.status(), StatusCode::OK, "{path}");
-        page.text().to_owned()
+        page.text()
     }
 
     /// Sends a request that leaves a handle, and then does something with its session.

@@ -60,7 +60,7 @@ fn site(engine: &Engine) -> Site {
 
 impl Site {
     async fn text(&self, path: &str) -> String {
-        self.client.get(path).await.text().to_owned()
+        self.client.get(path).await.text()
     }
 
     /// Everything in the session.

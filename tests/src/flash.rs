@@ -114,8 +114,8 @@ async fn pages_after(mode: FlashMode, method: Method, path: &str, headers: &[(&s
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let first = client.send(request.body(Body::empty()).unwrap()).await.text().to_owned();
-    [first, client.get("/").await.text().to_owned(), client.get("/").await.text().to_owned()]
+    let first = client.send(request.body(Body::empty()).unwrap()).await.text();
+    [first, client.get("/").await.text(), client.get("/").await.text().to_owned()]
 }
 
 async fn pages_after_get(mode: FlashMode, path: &str) -> [String; 3] {
@@ -407,7 +407,10 @@ async fn the_back_button_asks_again_and_does_not_show_it_again() {
     for mode in [UntilRead, NextRequest] {
         let client = saved(mode).await;
         let page = client.get("/").await;
-        assert_eq!((page.text(), &page.headers()[header::CACHE_CONTROL]), (SAVED, &"no-store".parse().unwrap()));
+        assert_eq!(
+            (page.text().as_str(), &page.headers()[header::CACHE_CONTROL]),
+            (SAVED, &"no-store".parse().unwrap())
+        );
         assert_eq!([client.get("/image").await.text(), client.get("/").await.text()], ["pixels", ""], "{mode:?}");
     }
 }
@@ -477,7 +480,7 @@ async fn five_fetches_at_once_that_flash_lose_nothing() {
         assert_eq!(client.cookie_names().len(), 5);
         let mut texts: Vec<_> = client.get("/key/k").await.text().split(' ').map(str::to_owned).collect();
         texts.sort();
-        assert_eq!((texts.join(" ").as_str(), client.get("/").await.text()), ("a b c d e", ""), "{mode:?}");
+        assert_eq!((texts.join(" ").as_str(), client.get("/").await.text().as_str()), ("a b c d e", ""), "{mode:?}");
     }
 }
 
@@ -532,7 +535,7 @@ async fn all_together_stay_small_and_the_oldest_goes_first() {
     let logs = logs.take();
     assert!(logs.iter().any(|line| line.contains("dropped to make room")), "{logs:?}");
     assert!(!logs.iter().any(|line| line.contains("aaaa")), "{logs:?}");
-    let kept = client.get("/").await.text().to_owned();
+    let kept = client.get("/").await.text();
     assert_eq!(kept, format!("c={} d={}", "c".repeat(1_000), "d".repeat(1_000)));
 }
 
@@ -543,7 +546,7 @@ async fn a_message_that_cannot_fit_is_an_error_and_changes_nothing() {
     client.post("/save").await;
     let refused = client.post(&format!("/flash/k/{}", "x".repeat(4_000))).await;
     assert_eq!(
-        (refused.status(), refused.text()),
+        (refused.status(), refused.text().as_str()),
         (
             StatusCode::INSUFFICIENT_STORAGE,
             "the cookie __Host-flash would have 5476 bytes, but at most 2048 are allowed; the largest keys: k (4009 bytes); \
@@ -642,7 +645,7 @@ async fn a_reserved_key_is_an_error_and_spoils_no_other_message() {
     for (path, key) in [("/a", "$input"), ("/b", "$errors")] {
         let page = client.get(path).await;
         let told = format!("the key `{key}` begins with `$`, which is reserved: choose another key");
-        assert_eq!((page.status(), page.text()), (StatusCode::IM_A_TEAPOT, told.as_str()));
+        assert_eq!((page.status(), page.text().as_str()), (StatusCode::IM_A_TEAPOT, told.as_str()));
     }
     assert_eq!(client.get("/").await.text(), SAVED);
 }
@@ -655,8 +658,8 @@ async fn page_after(act: fn(&mut Flash) -> String) -> [(String, String); 2] {
         let route = get(move |mut flash: Flash| async move { act(&mut flash) });
         let client = client(app(&layer).route("/act", route.layer(layer.clone())));
         client.enter(&TestSession::new(&layer).flash("a", "1").flash("b", "2").input(&[("name", "Ann")]));
-        let first = client.get("/act").await.text().to_owned();
-        shown.push((first, client.get("/").await.text().to_owned()));
+        let first = client.get("/act").await.text();
+        shown.push((first, client.get("/").await.text()));
     }
     shown.try_into().unwrap()
 }
@@ -802,11 +805,11 @@ async fn walk(steps: Vec<Step>) {
                 let page = client.get(&format!("/key/{key}")).await;
                 assert_eq!(page.text(), unread.remove(&key).unwrap_or_default().join(" "));
             }
-            Step::ReadAll => assert_eq!(by_key(client.get("/").await.text()), std::mem::take(&mut unread)),
+            Step::ReadAll => assert_eq!(by_key(&client.get("/").await.text()), std::mem::take(&mut unread)),
             Step::Unseen(path) => drop(client.get(path).await),
         }
     }
-    assert_eq!(by_key(client.get("/").await.text()), unread);
+    assert_eq!(by_key(&client.get("/").await.text()), unread);
     assert_eq!(client.cookie_names(), [""; 0]);
 }
 

@@ -49,7 +49,7 @@ async fn form_page(flash: Flash) -> Json<serde_json::Value> {
 }
 
 async fn next_page(client: &Client) -> serde_json::Value {
-    serde_json::from_str(client.get("/page").await.text()).unwrap()
+    serde_json::from_str(&client.get("/page").await.text()).unwrap()
 }
 
 /// What the next page has after a response.
@@ -858,8 +858,9 @@ mod templates {
             let page = client.get(engine).await;
             assert_eq!(page.status(), StatusCode::OK, "{engine}");
             assert!(!page.text().contains("<script"), "{engine}: {}", page.text());
-            assert_eq!(unescape(page.text()).matches(HOSTILE).count(), 4, "{engine}: {}", page.text());
-            let value = page.text().split("value=\"").nth(1).unwrap();
+            assert_eq!(unescape(&page.text()).matches(HOSTILE).count(), 4, "{engine}: {}", page.text());
+            let text = page.text();
+            let value = text.split("value=\"").nth(1).unwrap();
             assert_eq!(unescape(&value[..value.find('"').unwrap()]), HOSTILE, "{engine}");
             assert!(
                 page.headers().get("set-cookie").is_some_and(|header| header.to_str().unwrap().contains("Max-Age=0"))

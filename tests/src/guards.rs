@@ -145,7 +145,7 @@ fn site(engine: &Engine) -> Site {
 
 impl Site {
     async fn text(&self, path: &str) -> String {
-        self.client.get(path).await.text().to_owned()
+        self.client.get(path).await.text()
     }
 
     /// Where a redirect leads, or the status of another response.
@@ -291,7 +291,7 @@ async fn greeted(layer: SessionLayer, method: &str, path: &str, headers: &[(&str
         .iter()
         .fold(Request::builder().method(method).uri(path), |request, (name, value)| request.header(*name, *value));
     let answer = client.send(request.body(Body::empty()).unwrap()).await;
-    let messages = client.get("/login").await.text().to_owned();
+    let messages = client.get("/login").await.text();
     (answer, messages)
 }
 
@@ -335,9 +335,9 @@ async fn no_message_is_kept_for_a_response_that_the_visitor_does_not_see() {
 async fn a_status_has_the_message_as_its_text() {
     let json = [("accept", "application/json")];
     let (answer, _) = greeted(layer(), "GET", "/orders", &json).await;
-    assert_eq!((answer.status(), answer.text()), (StatusCode::UNAUTHORIZED, "login.required"));
+    assert_eq!((answer.status(), answer.text().as_str()), (StatusCode::UNAUTHORIZED, "login.required"));
     let (answer, messages) = greeted(layer(), "GET", "/named", &[]).await;
-    assert_eq!((answer.status(), answer.text()), (StatusCode::UNAUTHORIZED, "login.required"));
+    assert_eq!((answer.status(), answer.text().as_str()), (StatusCode::UNAUTHORIZED, "login.required"));
     assert_eq!((messages.as_str(), answer.set_cookies()), ("", vec![]));
     assert_eq!(greeted(layer(), "GET", "/silent", &json).await.0.text(), "");
     assert_eq!(greeted(layer(), "GET", "/elsewhere", &json).await.0.text(), "Please log in first.");
@@ -347,7 +347,7 @@ async fn a_status_has_the_message_as_its_text() {
     client.enter(&TestSession::new(&layer).insert("user", "ada"));
     for (path, text) in [("/named", "login.required"), ("/plain", "Please confirm who you are first.")] {
         let answer = client.get(path).await;
-        assert_eq!((answer.status(), answer.text()), (StatusCode::FORBIDDEN, text));
+        assert_eq!((answer.status(), answer.text().as_str()), (StatusCode::FORBIDDEN, text));
     }
 }
 
@@ -561,7 +561,7 @@ async fn a_handler_can_answer_the_rejection_itself() {
     assert_eq!(client.get("/").await.text(), "the session has no readable value for the required field `user`");
     client.enter(&TestSession::new(&layer).insert("user", "ada"));
     let answer = client.get("/").await;
-    assert_eq!((answer.text(), answer.set_cookies()), (r#"not confirmed: Some("/confirm")"#, vec![]));
+    assert_eq!((answer.text().as_str(), answer.set_cookies()), (r#"not confirmed: Some("/confirm")"#, vec![]));
 }
 
 #[tokio::test]

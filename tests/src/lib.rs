@@ -77,6 +77,8 @@ mod template_examples;
 #[cfg(test)]
 mod templates;
 #[cfg(test)]
+mod testing_kit;
+#[cfg(test)]
 mod tickets;
 #[cfg(test)]
 mod twin_cookies;

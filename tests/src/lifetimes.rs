@@ -109,7 +109,7 @@ async fn limits_hold_that_are_tightened_between_two_requests() {
     let under = |layer: SessionLayer| {
         let client = Client::new(app(layer.clock(clock.clone())));
         client.set_cookie("__Host-session", &cookie);
-        async move { client.get("/").await.text().to_owned() }
+        async move { client.get("/").await.text() }
     };
     assert_eq!(under(layer().idle_timeout(seconds(60))).await, "1");
     assert_eq!(under(layer().idle_timeout(seconds(59))).await, "new");

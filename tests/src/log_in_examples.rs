@@ -81,7 +81,7 @@ fn sites(shop: &str, provider: &str) -> oauth::Sites {
 async fn authorize(client: &Client, mode: &str) -> [(&'static str, String); 2] {
     let begun = client.get(&format!("/login/{mode}")).await;
     let page = begun.headers()["location"].to_str().unwrap().replace("https://id.example", "");
-    let page = Client::new(oauth::provider(sites("https://shop.example", ""))).get(&page).await.text().to_owned();
+    let page = Client::new(oauth::provider(sites("https://shop.example", ""))).get(&page).await.text();
     let value =
         |name: &str| page.split_once(&format!("name={name} value=\"")).unwrap().1.split('"').next().unwrap().to_owned();
     [("code", value("code")), ("state", value("state"))]

@@ -72,7 +72,7 @@ impl Site {
         if let Some(cookie) = cookie {
             client.set_cookie(COOKIE, cookie);
         }
-        serde_json::from_str(client.get("/values").await.text()).unwrap()
+        serde_json::from_str(&client.get("/values").await.text()).unwrap()
     }
 }
 

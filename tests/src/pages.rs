@@ -6,8 +6,17 @@ struct Readme;
 #[doc = include_str!("../../docs/beyond-requests.md")]
 struct BeyondRequests;
 
+#[doc = include_str!("../../docs/comparison.md")]
+struct Comparison;
+
 #[doc = include_str!("../../docs/configuration.md")]
 struct Configuration;
+
+#[doc = include_str!("../../docs/cookbook.md")]
+struct Cookbook;
+
+#[doc = include_str!("../../docs/deployment.md")]
+struct Deployment;
 
 #[doc = include_str!("../../docs/forms.md")]
 struct Forms;
@@ -24,11 +33,26 @@ struct FromRevel;
 #[doc = include_str!("../../docs/from-tower-sessions.md")]
 struct FromTowerSessions;
 
+#[doc = include_str!("../../docs/getting-started.md")]
+struct GettingStarted;
+
+#[doc = include_str!("../../docs/glossary.md")]
+struct Glossary;
+
 #[doc = include_str!("../../docs/migrating.md")]
 struct Migrating;
 
 #[doc = include_str!("../../docs/stores.md")]
 struct Stores;
+
+#[doc = include_str!("../../docs/tasks.md")]
+struct Tasks;
+
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;
+
+#[doc = include_str!("../../docs/troubleshooting.md")]
+struct Troubleshooting;
 
 #[doc = include_str!("../../session-axum/README.md")]
 struct AxumReadme;

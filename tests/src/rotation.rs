@@ -46,7 +46,7 @@ async fn a_cookie_signed_with_the_old_key_is_still_read_and_comes_back_under_the
     let client = visitor_of(&both());
     let old_cookie = client.cookie("__Host-session").unwrap();
     let page = client.get("/").await;
-    assert_eq!((page.text(), page.set_cookies().len()), ("alice", 1));
+    assert_eq!((page.text().as_str(), page.set_cookies().len()), ("alice", 1));
     assert_ne!(client.cookie("__Host-session").unwrap()[2..6], old_cookie[2..6]);
     let session = TestSession::of_client(&layer(), &client);
     assert_eq!(session.get::<String>("user").unwrap(), "alice");
@@ -80,7 +80,10 @@ async fn two_instances_of_a_rolling_deployment_do_not_take_each_others_cookies_a
     // The instance that does not know the new key yet sees a stranger, and leaves the cookie alone.
     let client = Client::new(behind);
     client.set_cookie("__Host-session", &cookie);
-    assert_eq!((client.get("/").await.text(), client.cookie("__Host-session")), ("stranger", Some(cookie.clone())));
+    assert_eq!(
+        (client.get("/").await.text().as_str(), client.cookie("__Host-session")),
+        ("stranger", Some(cookie.clone()))
+    );
     let back = Client::new(ahead);
     back.set_cookie("__Host-session", &client.cookie("__Host-session").unwrap());
     assert_eq!(back.get("/").await.text(), "alice");

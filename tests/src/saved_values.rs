@@ -43,7 +43,7 @@ async fn shown(flash: impl FnOnce(TestSession) -> TestSession, read: fn(&Flash) 
     let page = get(move |flash: Flash| async move { Json(read(&flash)) });
     let client = client(Router::new().route("/", page).layer(layer.clone()));
     client.enter(&flash(TestSession::new(&layer)));
-    serde_json::from_str(client.get("/").await.text()).unwrap()
+    serde_json::from_str(&client.get("/").await.text()).unwrap()
 }
 
 fn values(flash: &Flash) -> Value {

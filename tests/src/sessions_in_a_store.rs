@@ -57,7 +57,7 @@ impl Site {
 
     async fn get(&self, path: &str) -> (u16, String) {
         let page = self.client.get(path).await;
-        (page.status().as_u16(), page.text().to_owned())
+        (page.status().as_u16(), page.text())
     }
 
     /// What the store is asked for one page.
@@ -72,7 +72,7 @@ impl Site {
     async fn seen_with(&self, cookie: &str) -> String {
         let client = Client::new(app(self.layer.clone()));
         client.set_cookie(COOKIE, cookie);
-        client.get("/get/a").await.text().to_owned()
+        client.get("/get/a").await.text()
     }
 
     fn cookie(&self) -> Option<String> {

@@ -24,7 +24,7 @@ async fn shown(page: Router) -> String {
     let client = client(page.layer(layer.clone()));
     let session = TestSession::new(&layer).insert("name", "<Ada>").insert("visits", 7).insert("cart", ["tea", "honey"]);
     client.enter(&session);
-    client.get("/").await.text().to_owned()
+    client.get("/").await.text()
 }
 
 fn rendered(page: &str, session: impl serde::Serialize) -> Html<String> {

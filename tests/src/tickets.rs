@@ -83,7 +83,7 @@ async fn a_ticket_comes_back_until_it_is_taken() {
         assert_eq!(begun.headers()["cache-control"], "no-store");
         for _ in 0..2 {
             let page = client.get("/callback").await;
-            assert_eq!((page.text(), page.set_cookies()), (r#"Some("first")"#, vec![]));
+            assert_eq!((page.text().as_str(), page.set_cookies()), (r#"Some("first")"#, vec![]));
             assert_eq!(
                 (&page.headers()["vary"], &page.headers()["cache-control"]),
                 (&"Cookie".parse().unwrap(), &"private".parse().unwrap())
@@ -146,7 +146,7 @@ async fn a_ticket_of_other_keys_names_types_or_a_changed_one_is_none() {
     let text = async |layer: SessionLayer, value: &str| {
         let client = client(app(layer));
         client.set_cookie("__Secure-oauth", value);
-        client.get("/callback").await.text().to_owned()
+        client.get("/callback").await.text()
     };
     assert_eq!(text(layer(), &ticket).await, r#"Some("first")"#);
     assert_eq!(text(layer().application("shop"), &ticket).await, "None");

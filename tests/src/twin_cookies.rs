@@ -230,5 +230,5 @@ async fn the_testing_kits_client_tells_twins_apart_as_a_browser_does() {
     client.get("/write").await;
     assert_eq!(client.cookie_names(), ["sid", "sid"]);
     client.get("/login").await;
-    assert_eq!((client.cookie_names(), client.get("/me").await.text()), (vec!["sid".to_owned()], "alice"));
+    assert_eq!((client.cookie_names(), client.get("/me").await.text().as_str()), (vec!["sid".to_owned()], "alice"));
 }

@@ -226,7 +226,7 @@ fn cart_layer(layer: SessionLayer) -> SessionLayer {
 }
 
 async fn text(client: &Client, path: &str) -> String {
-    client.get(path).await.text().to_owned()
+    client.get(path).await.text()
 }
 
 pub(crate) async fn two_sessions_are_read_and_changed_side_by_side(engine: Engine) {
@@ -332,6 +332,6 @@ async fn an_unattended_route_extends_neither_session() {
     client.get("/log-in").await;
     clock.advance(Duration::from_secs(20 * 60 * 60));
     let poll = client.get("/poll").await;
-    assert_eq!((poll.text(), poll.set_cookies()), ("true false 1", vec![]));
+    assert_eq!((poll.text().as_str(), poll.set_cookies()), ("true false 1", vec![]));
     assert_eq!(cookies(&client.get("/both").await).len(), 2);
 }

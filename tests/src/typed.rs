@@ -56,7 +56,7 @@ where
     let page = client.get("/").await;
     let session = TestSession::of_client(&layer, &client);
     let values = session.keys().into_iter().map(|key| (key.to_owned(), session.get(key).unwrap())).collect();
-    (page.text().to_owned(), (!page.set_cookies().is_empty()).then_some(serde_json::Value::Object(values)))
+    (page.text(), (!page.set_cookies().is_empty()).then_some(serde_json::Value::Object(values)))
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ impl Site {
     }
 
     async fn text(&self, path: &str) -> String {
-        self.client.get(path).await.text().to_owned()
+        self.client.get(path).await.text()
     }
 }
 
@@ -125,7 +125,7 @@ async fn a_save_that_was_cancelled_is_repeated_with_the_same_id() {
     let site = Site::new(log_in).await;
     site.store.fail_after_load(Fault::Yield, 1);
     let page = site.client.get("/try").await;
-    assert_eq!((page.status().as_u16(), page.text()), (200, "true"));
+    assert_eq!((page.status().as_u16(), page.text().as_str()), (200, "true"));
     assert_eq!(site.text("/user").await, "alice");
     assert_eq!(site.text("/all").await, "a user");
 }

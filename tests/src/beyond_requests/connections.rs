@@ -292,7 +292,7 @@ async fn notes(client: &Client, token: &str) -> (u16, String) {
     let request = Request::get("/notes").header("authorization", format!("Bearer {token}"));
     let page = client.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(page.set_cookies(), [""; 0]);
-    (page.status().as_u16(), page.text().to_owned())
+    (page.status().as_u16(), page.text())
 }
 
 #[tokio::test]
@@ -306,7 +306,8 @@ async fn the_same_handlers_serve_browsers_and_native_clients() {
 
     let logged_in = post_json(&native, "/token", r#"{"user":"bob"}"#, None).await;
     assert_eq!((logged_in.status(), logged_in.set_cookies()), (StatusCode::OK, vec![]));
-    let token = logged_in.text().strip_prefix(r#"{"token":""#).unwrap().strip_suffix(r#""}"#).unwrap();
+    let answer = logged_in.text();
+    let token = answer.strip_prefix(r#"{"token":""#).unwrap().strip_suffix(r#""}"#).unwrap();
     post_json(&native, "/notes", r#""from the app""#, Some(token)).await;
     assert_eq!(notes(&native, token).await, (200, r#"["bob: from the app"]"#.to_owned()));
     assert_eq!(browser.get("/notes").await.text(), r#"["ada: from the browser"]"#);

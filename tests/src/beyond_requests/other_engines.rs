@@ -86,7 +86,7 @@ async fn a_bearer_token_is_an_error_and_the_setting_is_one_in_the_log() {
         let app = Router::new().route("/", get(token)).layer(layer);
         for _ in 0..2 {
             let page = Client::new(app.clone()).get("/").await;
-            assert_eq!((page.status(), page.text()), (StatusCode::OK, "Some(1)"), "{engine}");
+            assert_eq!((page.status(), page.text().as_str()), (StatusCode::OK, "Some(1)"), "{engine}");
         }
         let lines = logs.take();
         let told: Vec<_> = lines.iter().filter(|line| line.contains("has no effect")).collect();

@@ -21,7 +21,7 @@ async fn page(flash: Flash) -> Json<Value> {
 }
 
 async fn next_page(client: &Client) -> Value {
-    serde_json::from_str(client.get("/").await.text()).unwrap()
+    serde_json::from_str(&client.get("/").await.text()).unwrap()
 }
 
 fn back() -> Redirect {

@@ -34,7 +34,7 @@ async fn carried(respond: impl Fn(Flash) -> Response + Clone + Send + Sync + 'st
     let app = Router::new().route("/", get(page).post(move |flash: Flash| async move { respond(flash) }));
     let client = client(app.layer(layer()));
     client.post("/").await;
-    serde_json::from_str(client.get("/").await.text()).unwrap()
+    serde_json::from_str(&client.get("/").await.text()).unwrap()
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_message_for_now_has_its_data() {
         axum::Json(json!(flash.messages()))
     }
     let client = client(Router::new().route("/", get(page)).layer(layer()));
-    let shown: serde_json::Value = serde_json::from_str(client.get("/").await.text()).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&client.get("/").await.text()).unwrap();
     assert_eq!(shown[0]["data"], json!({"undo": "/undo/7", "by": {"id": 7}}));
 }
 
@@ -148,7 +148,7 @@ async fn data_survives_being_kept_for_another_page_and_many_batches() {
         client.post("/add").await;
     }
     assert_eq!(client.get("/keep").await.text(), "Deleted");
-    let shown: serde_json::Value = serde_json::from_str(client.get("/").await.text()).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&client.get("/").await.text()).unwrap();
     assert_eq!(shown.as_array().unwrap().len(), 7);
     assert_eq!(shown[6]["data"]["by"]["id"], 7);
 }
@@ -173,7 +173,7 @@ async fn minijinja_reads_the_text_and_the_data() {
         let page = templates.get_template("page.html").unwrap();
         Html(page.render(minijinja::context! { messages => minijinja::value::Serde(flash.messages()) }).unwrap())
     }
-    let text = visitor(Router::new().route("/", get(page)), &layer()).get("/").await.text().to_owned();
+    let text = visitor(Router::new().route("/", get(page)), &layer()).get("/").await.text();
     assert_eq!(text.replace("&#x2f;", "/"), PAGE);
 }
 
@@ -192,7 +192,7 @@ async fn askama_reads_the_text_and_the_data() {
     async fn page(flash: Flash) -> Html<String> {
         Html(Page { messages: flash.messages() }.render().unwrap())
     }
-    let text = visitor(Router::new().route("/", get(page)), &layer()).get("/").await.text().to_owned();
+    let text = visitor(Router::new().route("/", get(page)), &layer()).get("/").await.text();
     let named = [("&#60;", "&lt;"), ("&#62;", "&gt;"), ("&#34;", "&quot;"), ("&#38;", "&amp;")];
     assert_eq!(named.iter().fold(text, |text, (number, name)| text.replace(number, name)), PAGE);
 }
@@ -236,7 +236,7 @@ async fn a_redirect_keeps_the_data() {
     });
     let client = visitor(Router::new().route("/", get(page)).route("/hop", hop), &layer);
     client.get("/hop").await;
-    let shown: serde_json::Value = serde_json::from_str(client.get("/").await.text()).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&client.get("/").await.text()).unwrap();
     assert_eq!(shown[0]["data"]["undo"], "/undo?a=\"7\"&b");
 }
 

@@ -78,7 +78,7 @@ fn around(layer: &SessionLayer, takes: bool) -> Client {
 async fn shown_by(client: &Client, path: &str) -> (Value, String) {
     let response = client.post(path).await;
     let seen = response.headers().get("hx-trigger").map_or("[]", |seen| seen.to_str().unwrap());
-    (serde_json::from_str(seen).unwrap(), client.get("/").await.text().to_owned())
+    (serde_json::from_str(seen).unwrap(), client.get("/").await.text())
 }
 
 fn plain(key: &str, text: &str) -> Value {

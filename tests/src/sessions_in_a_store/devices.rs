@@ -64,7 +64,8 @@ fn assert_goes_to(page: &TestResponse, location: &str) {
 
 /// The public ids on a page, and whether each is said to be the one that asks.
 fn rows(page: &TestResponse) -> Vec<(String, bool)> {
-    let rows = page.text().split("<li>").skip(1);
+    let text = page.text();
+    let rows = text.split("<li>").skip(1);
     let id = |row: &str| row.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     rows.map(|row| (id(row), row.contains("This device."))).collect()
 }

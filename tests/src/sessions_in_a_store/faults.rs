@@ -177,7 +177,7 @@ async fn the_application_answers_for_its_store() {
     site.store.fail(Fault::LostBefore, u32::MAX);
     for page in ["/get/a", "/add", "/new"] {
         let answer = client.get(page).await;
-        assert_eq!((answer.status().as_u16(), answer.text()), (418, "later"), "{page}");
+        assert_eq!((answer.status().as_u16(), answer.text().as_str()), (418, "later"), "{page}");
         assert_eq!(answer.set_cookies(), [""; 0], "{page}");
     }
 }

@@ -163,7 +163,7 @@ async fn a_store_cannot_wait_in_a_blocked_thread_and_the_kit_says_what_to_do() {
     client.get("/set/a/1").await;
     store.fail(Fault::Late, u32::MAX);
     for panic in [
-        panic_of(async { client.enter(&TestSession::new(&layer).insert("a", 1)) }).await.unwrap(),
+        panic_of(async { drop(TestSession::new(&layer).insert("a", 1).cookies()) }).await.unwrap(),
         panic_of(async { drop(TestSession::of_client(&layer, &client)) }).await.unwrap(),
     ] {
         assert!(panic.contains(BLOCKED), "{panic}");
@@ -173,25 +173,35 @@ async fn a_store_cannot_wait_in_a_blocked_thread_and_the_kit_says_what_to_do() {
     assert_eq!(client.get("/get/a").await.text(), "1", "the store still works");
 }
 
+#[tokio::test]
+async fn a_session_that_its_store_never_writes_fails_the_next_request_and_says_why() {
+    let store = Watched::new();
+    let layer = SessionLayer::stored(Arc::new(store.clone()), keys());
+    let client = Client::new(app(layer.clone()));
+    client.get("/set/a/1").await;
+    store.fail(Fault::Late, u32::MAX);
+    client.enter(&TestSession::new(&layer).insert("a", 1));
+    let panic = panic_of(async { drop(client.get("/get/a").await) }).await.unwrap();
+    assert!(panic.starts_with("the session store failed: the session store is not available"), "{panic}");
+}
+
 /// A store with a socket cannot answer a blocked thread, unless its server is fast enough: if the answer is there
-/// before the driver looks for it, the driver never waits.
+/// before the driver looks for it, the driver never waits. A session that is entered waits for the next request.
 async fn the_store_answers_or_the_kit_says_what_to_do(backend: Backend) {
     let (layer, _backend) = on(Some(backend)).await;
     let client = Client::new(app(layer.clone()));
     client.get("/set/a/1").await;
     for _ in 0..2 {
-        for panic in [
-            panic_of(async {
-                let forged = Client::new(app(layer.clone()));
-                forged.enter(&TestSession::new(&layer).insert("a", 2));
-                assert_eq!(TestSession::load(&layer, &forged).await.get("a"), Some(2));
-            })
-            .await,
-            panic_of(async { assert_eq!(TestSession::of_client(&layer, &client).get("a"), Some("1".to_owned())) })
-                .await,
-        ] {
-            assert!(panic.as_ref().is_none_or(|panic| panic.contains(BLOCKED)), "{panic:?}");
-        }
+        let forged = Client::new(app(layer.clone()));
+        forged.enter(&TestSession::new(&layer).insert("a", 2));
+        assert_eq!(TestSession::load(&layer, &forged).await.get("a"), Some(2));
+        forged.enter(&TestSession::new(&layer).insert("a", "3"));
+        let (one, other) = tokio::join!(forged.get("/get/a"), forged.get("/get/a"));
+        assert_eq!([one.text(), other.text()], ["3", "3"]);
+
+        let read = async { assert_eq!(TestSession::of_client(&layer, &client).get("a"), Some("1".to_owned())) };
+        let panic = panic_of(read).await;
+        assert!(panic.as_ref().is_none_or(|panic| panic.contains(BLOCKED)), "{panic:?}");
     }
     assert_eq!(client.get("/get/a").await.text(), "1", "the store still works");
 }

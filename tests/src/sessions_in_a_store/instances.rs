@@ -44,7 +44,7 @@ impl Instances {
 }
 
 async fn see(client: &Client) -> String {
-    client.get("/get/a").await.text().to_owned()
+    client.get("/get/a").await.text()
 }
 
 async fn a_change_is_seen_at_the_next_request(backend: Backend) {
@@ -70,7 +70,7 @@ async fn a_log_out_is_seen_at_the_next_request(backend: Backend) {
 async fn a_log_out_everywhere_is_seen_at_the_next_request(backend: Backend) {
     let instances = Instances::of(backend).await;
     // Other tests have owners in the same database.
-    let owner = instances.one.get("/id").await.text().to_owned();
+    let owner = instances.one.get("/id").await.text();
     instances.other.get(&format!("/own/{owner}")).await;
     assert_eq!(instances.sessions.destroy_all(owner).await.unwrap(), 1);
     assert_eq!(see(&instances.other).await, "");

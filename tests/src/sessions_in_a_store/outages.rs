@@ -188,7 +188,7 @@ impl Visitor {
             503 => self.told.refused.fetch_add(1, Relaxed),
             other => panic!("{path}: {other}"),
         };
-        (page.status() == 200).then(|| page.text().to_owned())
+        (page.status() == 200).then(|| page.text())
     }
 
     async fn expect_all_kept(mut self, app: &Router) {

@@ -46,7 +46,7 @@ async fn an_owners_sessions_are_listed_the_one_seen_last_first() {
 
     let listed = site.layer.sessions().of("alice").await.unwrap();
     let ids = listed.iter().map(|session| session.id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids, [phone.get("/id").await.text().to_owned(), site.get("/id").await.1]);
+    assert_eq!(ids, [phone.get("/id").await.text(), site.get("/id").await.1]);
     assert_eq!(listed[0].label.as_deref(), Some("Firefox on Linux"));
     let created = listed.iter().map(|session| session.created_at.duration_since(UNIX_EPOCH).unwrap().as_secs());
     assert_eq!(created.collect::<Vec<_>>(), [NOW + 60, NOW]);
@@ -63,7 +63,7 @@ async fn one_device_is_logged_out_and_the_next_request_sees_it() {
         client.get("/set/a/1").await;
         client.get("/own/alice").await;
     }
-    let id = phone.get("/id").await.text().to_owned();
+    let id = phone.get("/id").await.text();
     let admin = admin(site.layer.clone());
     assert_eq!(admin.get(&format!("/end/{id}")).await.text(), "true");
     assert_eq!(phone.get("/get/a").await.text(), "");
@@ -81,7 +81,7 @@ async fn log_out_everywhere_reaches_every_device_and_nobody_else() {
     }
     let other_instance = SessionLayer::stored(site.store.clone(), keys()).clock(site.clock.clone());
     assert_eq!(other_instance.sessions().destroy_all("alice").await.unwrap(), 2);
-    assert_eq!((site.get("/get/a").await.1, phone.get("/get/a").await.text()), (String::new(), ""));
+    assert_eq!((site.get("/get/a").await.1, phone.get("/get/a").await.text().as_str()), (String::new(), ""));
     assert_eq!(stranger.get("/get/a").await.text(), "1");
 }
 
@@ -206,7 +206,10 @@ async fn owners_of_two_applications_do_not_meet() {
             } else {
                 shop.sessions().destroy_all("alice").await.unwrap();
             }
-            assert_eq!((at_shop.get("/get/a").await.text(), at_forum.get("/get/a").await.text()), ("", "1"));
+            assert_eq!(
+                (at_shop.get("/get/a").await.text().as_str(), at_forum.get("/get/a").await.text().as_str()),
+                ("", "1")
+            );
             clock.advance(Duration::from_secs(1));
         }
     }
@@ -260,7 +263,7 @@ async fn all_other_devices_of_a_user_can_be_logged_out() {
         assert_eq!(nobodys.get("/others").await.text(), "0", "a session without an owner ends nothing");
         let others = phone.get("/others").await;
         assert_eq!(others.status(), 200, "{}", others.text());
-        let seen = async |client: &Client| client.get("/get/a").await.text().to_owned();
+        let seen = async |client: &Client| client.get("/get/a").await.text();
         assert_eq!(seen(&laptop).await, "", "{name}");
         for client in [&phone, &bobs, &nobodys] {
             assert_eq!(seen(client).await, "1");

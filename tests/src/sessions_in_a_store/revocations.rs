@@ -35,7 +35,7 @@ impl Site {
         let thief = Client::new(app(self.layer.clone()));
         thief.set_cookie(COOKIE, cookie);
         let page = thief.get("/get/a").await;
-        (page.status().as_u16(), page.text().to_owned())
+        (page.status().as_u16(), page.text())
     }
 
     async fn cookie(&self) -> String {
@@ -94,7 +94,7 @@ async fn a_revocation_is_kept_until_no_copy_can_be_alive() {
 
 #[tokio::test]
 async fn destroy_says_how_far_it_reaches() {
-    let reach = |layer: SessionLayer| async move { Client::new(app(layer)).get("/destroy").await.text().to_owned() };
+    let reach = |layer: SessionLayer| async move { Client::new(app(layer)).get("/destroy").await.text() };
     assert_eq!(reach(SessionLayer::signed(keys())).await, "InThisBrowser");
     assert_eq!(reach(SessionLayer::signed(keys()).revocations(Watched::new())).await, "Everywhere");
     assert_eq!(reach(SessionLayer::stored(Watched::new(), keys())).await, "Everywhere");
