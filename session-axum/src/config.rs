@@ -154,11 +154,7 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("session_cookie", &self.session_cookie.spec)
-            .field("flash_cookie", &self.flash_cookie.spec)
-            .field("limits", &self.config.limits)
-            .finish_non_exhaustive()
+        self.describe("Settings", f)
     }
 }
 

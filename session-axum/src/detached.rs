@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    RESERVED_PREFIX, decode, encode, encode_readable,
+    RESERVED_PREFIX, encode, encode_readable,
     store::{Changes, Metadata, Record, RecordKey, Updated, Visit, Write},
     token::Times,
 };
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     config::Settings,
     engine::{Link, MOST_ROTATIONS, Place, StoreClient, times},
-    error::Error,
+    error::{Error, read_value},
     request::step_aside,
     state::loaded::Ended,
 };
@@ -100,7 +100,7 @@ impl Detached {
     /// ```
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let record = self.record().await?;
-        record.entries.get(key).map(decode).transpose().map_err(|error| Error::decode(key, error))
+        read_value(key, record.entries.get(key))
     }
 
     /// Sets `key` to a value, in the store, now. Other keys keep what other requests write at the same time.
@@ -145,7 +145,7 @@ impl Detached {
         F: FnMut(Option<T>) -> T,
     {
         let changed = self.change(key, Exactly::Yes, |old| {
-            let new = change(old.map(decode).transpose().map_err(|error| Error::decode(key, error))?);
+            let new = change(read_value(key, old)?);
             let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
             Ok(Some((new, text)))
         });

@@ -6,7 +6,7 @@ use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
-    RESERVED_PREFIX, SessionId, decode, encode,
+    RESERVED_PREFIX, SessionId, encode,
     store::{Changes, RecordKey, SessionInfo, Spared, Updated, Visit, Write},
     system_time,
 };
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     config::Settings,
     engine::StoreClient,
-    error::Error,
+    error::{Error, read_value},
     rejection::{MissingLayer, request_of},
     request::step_aside,
     session::Session,
@@ -151,7 +151,7 @@ impl Sessions {
             return Err(Error::reserved(key));
         }
         let mut change = |old: Option<&str>| {
-            let old = old.map(decode).transpose().map_err(|error| Error::decode(key, error))?;
+            let old = read_value(key, old)?;
             encode(&change(old)).map_err(|error| Error::encode(key, error))
         };
         let mut changed = self.update_here(self.store()?, owner.as_ref(), key, &mut change).await?;

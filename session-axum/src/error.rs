@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc};
 pub use crate::session_config::ConfigError;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
+use serde::de::DeserializeOwned;
 use session_core::{
-    DecodeError, EncodeError, RandomError,
+    DecodeError, EncodeError, RandomError, decode,
     store::{StoreError, StoreErrorKind},
 };
 pub use session_core::{
@@ -161,7 +162,8 @@ impl Error {
         matches!(self.kind, ErrorKind::Store(StoreErrorKind::Unavailable))
     }
 
-    pub(crate) fn decode(key: &str, source: DecodeError) -> Self {
+    fn decode<T>(key: &str, text: &str, source: DecodeError) -> Self {
+        let source = WrongType { found: kind_of(text), requested: short(std::any::type_name::<T>()), source };
         Self { kind: ErrorKind::Decode { key: key.to_owned() }, source: Some(Arc::new(source)) }
     }
 
@@ -265,11 +267,15 @@ impl From<StoreError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            ErrorKind::Decode { key } => write!(
-                f,
-                "the session's value for `{key}` cannot be read as the requested type: use the type that was \
-                 inserted, or remove the key"
-            ),
+            ErrorKind::Decode { key } => {
+                let types = self.source.as_deref().and_then(|source| source.downcast_ref::<WrongType>());
+                let (found, requested) = types.map_or(("", "the requested type"), |types| (types.found, &*types.requested));
+                write!(
+                    f,
+                    "the session's value for `{key}`{found} cannot be read as `{requested}`: use the type that was inserted, \
+                     or remove the key"
+                )
+            }
             ErrorKind::Encode { key } => write!(
                 f,
                 "the value for the session key `{key}` cannot be stored as JSON that is read back: use finite floats and text \
@@ -327,6 +333,47 @@ impl fmt::Display for Error {
                  use `SessionLayer::stored(store, keys)`",
             ),
         }
+    }
+}
+
+/// Reads the value under a key from its JSON text.
+pub(crate) fn read_value<T: DeserializeOwned>(key: &str, text: Option<&str>) -> Result<Option<T>, Error> {
+    text.map(|text| decode(text).map_err(|error| Error::decode::<T>(key, text, error))).transpose()
+}
+
+/// The two types of a value that could not be read. It holds nothing of the value.
+#[derive(Debug)]
+struct WrongType {
+    /// The kind of JSON that the session has.
+    found: &'static str,
+    /// The name of the Rust type.
+    requested: String,
+    source: DecodeError,
+}
+
+impl fmt::Display for WrongType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl std::error::Error for WrongType {}
+
+/// Returns a type's name without the paths of modules: `Vec<String>` for `alloc::vec::Vec<alloc::string::String>`.
+fn short(name: &str) -> String {
+    let parts = name.split_inclusive(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
+    parts.map(|part| part.rsplit_once("::").map_or(part, |(_, last)| last)).collect()
+}
+
+/// Returns the kind of a JSON text, for a sentence.
+fn kind_of(text: &str) -> &'static str {
+    match text.as_bytes().first() {
+        Some(b'"') => ", a text,",
+        Some(b'{') => ", an object,",
+        Some(b'[') => ", a list,",
+        Some(b't' | b'f') => ", a boolean,",
+        Some(b'n') => ", null,",
+        _ => ", a number,",
     }
 }
 

@@ -165,6 +165,7 @@ fn answer(request: &Request, error: &Error) -> Response {
     let mut response = (request.settings.config.on_error)(error);
     response.extensions_mut().remove::<Failure>();
     response.extensions_mut().insert(MadeFromError);
+    response.extensions_mut().insert(error.clone());
     response
 }
 

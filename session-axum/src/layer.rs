@@ -1149,7 +1149,7 @@ impl<S> Layer<S> for SessionLayer {
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayer").field("settings", &self.settings).finish()
+        self.settings.describe("SessionLayer", f)
     }
 }
 

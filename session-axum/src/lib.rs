@@ -85,6 +85,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
+mod describe;
 mod detached;
 mod devices;
 mod edits;

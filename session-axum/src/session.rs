@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer, de::DeserializeOwned, ser::Error as _};
 use session_core::{
     MAX_COOKIE_AGE, MissingField, RESERVED_PREFIX, SessionData, SessionId,
     data::{Field, Reader, Writer},
-    decode, encode, encode_readable,
+    encode, encode_readable,
     store::{Changes, Entries, Metadata},
     system_time,
 };
@@ -20,7 +20,7 @@ use session_core::{
 use crate::{
     detached::Detached,
     engine::Engine,
-    error::Error,
+    error::{Error, read_value},
     guard::{Reason, Refusal},
     rejection::{SessionRejection, request_of, request_with},
     request::{LoadedRequest, SessionState},
@@ -204,7 +204,7 @@ impl Session {
     /// # });
     /// ```
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.request.with_text(key, |text| text.map(decode).transpose()).map_err(|error| Error::decode(key, error))
+        self.request.with_text(key, |text| read_value(key, text))
     }
 
     /// Returns whether there is a value under `key`.
@@ -454,7 +454,7 @@ impl Session {
             return Err(Error::reserved(key));
         }
         let mut change = |old: Option<&str>| {
-            let new = change(old.map(decode).transpose().map_err(|error| Error::decode(key, error))?);
+            let new = change(read_value(key, old)?);
             let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
             Ok((new, text))
         };
@@ -1134,8 +1134,15 @@ impl<T: SessionData> Session<T> {
             *unstaged = Some(self.fields(Writer::of_read()).unwrap_or_default());
         }
         drop(unstaged);
-        self.request.stage_or_log(|session| session.staged.destroy());
-        if self.request.settings().engine().ends_copies() { Destroyed::Everywhere } else { Destroyed::InThisBrowser }
+        let is_staged = self.request.stage_or_log(|session| {
+            session.staged.destroy();
+            true
+        });
+        match self.request.settings().engine().ends_copies() {
+            _ if !is_staged => Destroyed::TooLate,
+            true => Destroyed::Everywhere,
+            false => Destroyed::InThisBrowser,
+        }
     }
 
     /// Returns the same session as an untyped handle, with the methods that a `Session<T>` does not have.
@@ -1404,4 +1411,7 @@ pub enum Destroyed {
     /// [revocations](crate::SessionLayer::revocations), and copies of the cookie stop working. If the layer cannot note
     /// the end, the response is an error.
     Everywhere,
+    /// The session goes on: the response has already been sent, as in a spawned task or a streamed body. The log says so,
+    /// too. Take [`Sessions`](crate::Sessions) into the task to end a session there.
+    TooLate,
 }

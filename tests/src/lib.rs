@@ -21,6 +21,8 @@ mod cookies;
 #[cfg(test)]
 mod derive;
 #[cfg(test)]
+mod diagnostics;
+#[cfg(test)]
 mod each_store;
 #[cfg(test)]
 mod every_engine;

@@ -235,8 +235,8 @@ mod revel {
         let client = client(Router::new().route("/", get(both)).layer(layer()));
         assert_eq!(
             client.get("/").await.text(),
-            "None; the session's value for `fulluser` cannot be read as the requested type: use the type that was \
-             inserted, or remove the key"
+            "None; the session's value for `fulluser`, a text, cannot be read as `User`: use the type that was inserted, or \
+             remove the key"
         );
     }
 
