@@ -18,6 +18,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use session_axum::{Error, Keys, Session, SessionData, SessionLayer};
+use session_examples::start;
 use session_stores::MemoryStore;
 use tower_http::csrf::CsrfLayer;
 
@@ -88,10 +89,8 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     // For a laptop. In production use HTTPS, a store that survives a restart, and `Keys::from_env("SESSION_SECRET")?`.
     let layer = SessionLayer::stored(MemoryStore::new(), Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The notes are at http://{}/login", listener.local_addr()?);
-    axum::serve(listener, app(layer)).await
+    start::serve("The notes are at", "/login", app(layer)).await
 }

@@ -13,6 +13,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use session_axum::{Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+use session_examples::start;
 
 /// The keys `cart.lines` and `cart.voucher` of the session.
 #[derive(SessionData)]
@@ -59,7 +60,7 @@ async fn empty() -> impl IntoResponse {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
     let app = Router::new()
@@ -69,7 +70,5 @@ async fn main() -> std::io::Result<()> {
         .route("/empty", post(empty))
         .layer(layer);
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The cart is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    start::serve("The cart is at", "", app).await
 }

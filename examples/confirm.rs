@@ -14,6 +14,7 @@ use axum::{
 };
 use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+use session_examples::start;
 
 /// A handler that takes `Session<Member>` is for members. Other visitors go to the log-in page, and back to the page
 /// that they wanted.
@@ -101,10 +102,8 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The members' page is at http://{}/account", listener.local_addr()?);
-    axum::serve(listener, app(layer)).await
+    start::serve("The members' page is at", "/account", app(layer)).await
 }

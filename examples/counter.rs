@@ -7,6 +7,7 @@
 
 use axum::{Router, routing::get};
 use session_axum::{Error, Keys, Session, SessionLayer};
+use session_examples::start;
 
 async fn count(session: Session) -> Result<String, Error> {
     let visits = session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1).await?;
@@ -14,12 +15,10 @@ async fn count(session: Session) -> Result<String, Error> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
     let app = Router::new().route("/", get(count)).layer(layer);
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The counter is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    start::serve("The counter is at", "", app).await
 }

@@ -31,6 +31,7 @@ use session_axum::{
     Error, Flash, Keys, LiveSession, Session, SessionData, SessionLayer, SessionResponseExt, Sessions,
     store::{SessionStore, StoreError, StoreErrorKind},
 };
+use session_examples::start;
 use session_stores::{MemoryStore, MySqlStore, PostgresStore, RedisStore, SqliteStore};
 
 /// Returns the application. Only the layer decides where the sessions are kept.
@@ -176,8 +177,5 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     // A visit is written to the store after an eighth of the idle timeout. In production remove `insecure_over_http`.
     let layer = SessionLayer::stored(store, keys).idle_timeout(Duration::from_secs(60 * 60)).insecure_over_http();
 
-    let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
-    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
-    println!("The devices are at http://{}", listener.local_addr()?);
-    Ok(axum::serve(listener, app(layer)).await?)
+    Ok(start::serve("The devices are at", "", app(layer)).await?)
 }

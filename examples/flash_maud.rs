@@ -5,7 +5,10 @@
 use axum::{Router, routing::get};
 use maud::{DOCTYPE, Markup, html};
 use session_axum::{Flash, Keys, Session, SessionLayer, flash::FormField};
-use session_examples::profile::{self, LANGUAGES, PLANS, Visitor};
+use session_examples::{
+    profile::{self, LANGUAGES, PLANS, Visitor},
+    start,
+};
 
 async fn show(visitor: Session<Visitor>, flash: Flash) -> Markup {
     let form = flash.form(&visitor.profile);
@@ -95,9 +98,7 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The form is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app(layer)).await
+    start::serve("The form is at", "", app(layer)).await
 }

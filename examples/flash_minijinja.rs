@@ -5,7 +5,10 @@
 use axum::{Router, response::Html, routing::get};
 use minijinja::{Environment, context, value::Serde};
 use session_axum::{Flash, Keys, Session, SessionLayer};
-use session_examples::profile::{self, LANGUAGES, PLANS, Visitor};
+use session_examples::{
+    profile::{self, LANGUAGES, PLANS, Visitor},
+    start,
+};
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
@@ -80,9 +83,7 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The form is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app(layer)).await
+    start::serve("The form is at", "", app(layer)).await
 }

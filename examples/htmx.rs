@@ -11,6 +11,7 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use session_axum::{Flash, Keys, Message, Session, SessionData, SessionLayer, SessionResponseExt, flash::Pending};
+use session_examples::start;
 
 pub(crate) fn app(layer: SessionLayer) -> Router {
     Router::new()
@@ -131,9 +132,7 @@ async fn htmx() -> impl IntoResponse {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The basket is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app(layer)).await
+    start::serve("The basket is at", "", app(layer)).await
 }

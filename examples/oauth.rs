@@ -1,6 +1,6 @@
 //! A log-in at another site, with a provider of its own: the way back is a GET, or a POST that brings no session.
 //! `cargo run --example oauth`, then open <http://127.0.0.1:3000>. The provider is at `http://localhost:3001`, which is
-//! another site for a browser.
+//! another site for a browser. `PORT` chooses another port, and the provider has the next one.
 
 use axum::{
     Form, Router,
@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use session_axum::{Error, Keys, Session, SessionId, SessionLayer, Ticket, TicketData};
+use session_examples::start;
 use tower_http::csrf::CsrfLayer;
 
 /// What the application remembers until the visitor comes back. `cross_site`: the browser sends it with a POST too.
@@ -142,14 +143,14 @@ fn escape(text: &str) -> String {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
-    let shop = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    let other = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;
-    let (shop_url, provider_url) = ("http://127.0.0.1:3000".to_owned(), "http://localhost:3001".to_owned());
-    let sites = Sites { shop: shop_url, provider: provider_url, keys: Keys::generate() };
-    println!("The shop is at {}", sites.shop);
+async fn main() -> Result<(), start::Sentence> {
+    // The provider is on the next port.
+    let (port, other) = (start::port()?, start::port()?.saturating_add(1));
+    let listener = start::listen_on(other, &start::command()).await?;
+    let (shop, provider_url) = (format!("http://127.0.0.1:{port}"), format!("http://localhost:{other}"));
+    let sites = Sites { shop, provider: provider_url, keys: Keys::generate() };
     // For a laptop. In production use HTTPS and `SessionLayer::signed(Keys::from_env("SESSION_SECRET")?)`.
     let layer = SessionLayer::signed(Keys::generate()).insecure_over_http();
-    tokio::spawn(axum::serve(other, provider(sites.clone())).into_future());
-    axum::serve(shop, app(layer, sites)).await
+    tokio::spawn(axum::serve(listener, provider(sites.clone())).into_future());
+    start::serve("The shop is at", "", app(layer, sites)).await
 }

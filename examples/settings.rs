@@ -24,8 +24,6 @@ use serde_json::json;
 use session_axum::{Error, Flash, Session, SessionData, SessionLayer, SessionResponseExt};
 use tower_http::csrf::CsrfLayer;
 
-pub mod profile;
-
 /// Returns the application. Only the layer decides where the sessions are kept.
 pub fn app(layer: SessionLayer) -> Router {
     Router::new()

@@ -16,6 +16,7 @@ use axum::{
 };
 use serde::Deserialize;
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt, SettingsError};
+use session_examples::start;
 
 /// The session with the cookie `cart`, or `__Host-cart` over HTTPS.
 #[derive(SessionData)]
@@ -99,7 +100,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // For a laptop. In production use HTTPS and `Keys::from_env("SESSION_SECRET")?`.
     let keys = Keys::generate();
     let app = app(cart_layer(keys.clone())?.insecure_over_http(), log_in_layer(keys).insecure_over_http());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The shop is at http://{}", listener.local_addr()?);
-    Ok(axum::serve(listener, app).await?)
+    Ok(start::serve("The shop is at", "", app).await?)
 }

@@ -16,6 +16,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use session_axum::{Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt, Sessions};
+use session_examples::start;
 use session_stores::{
     SqliteStore,
     sqlx::{self, SqlitePool},
@@ -231,7 +232,7 @@ pub(crate) fn app(db: SqlitePool, layer: SessionLayer) -> Router {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().init();
+    start::log("info");
     let db = SqlitePool::connect("sqlite://users.db?mode=rwc").await?;
     set_up(&db).await?;
     let store = SqliteStore::from_pool(db.clone());
@@ -239,7 +240,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // For a laptop. In production use HTTPS and `Keys::from_env("SESSION_SECRET")?`. The session keeps the hash of the
     // password, which no browser should see: a store, or `SessionLayer::encrypted`.
     let layer = SessionLayer::stored(store, Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The account is at http://{}/account", listener.local_addr()?);
-    Ok(axum::serve(listener, app(db, layer)).await?)
+    Ok(start::serve("The account is at", "/account", app(db, layer)).await?)
 }

@@ -12,6 +12,7 @@ use axum::{
 };
 use serde::Deserialize;
 use session_axum::{Detached, Ended, Error, Keys, Session, SessionData, SessionLayer, SessionResponseExt};
+use session_examples::start;
 use session_stores::MemoryStore;
 use tokio::sync::broadcast;
 use tower_http::csrf::CsrfLayer;
@@ -112,10 +113,8 @@ pub(crate) fn app(layer: SessionLayer) -> Router {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), start::Sentence> {
     // For a laptop. In production use HTTPS, a store that survives a restart, and `Keys::from_env("SESSION_SECRET")?`.
     let layer = SessionLayer::stored(MemoryStore::new(), Keys::generate()).insecure_over_http();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("The chat is at http://{}", listener.local_addr()?);
-    axum::serve(listener, app(layer)).await
+    start::serve("The chat is at", "", app(layer)).await
 }

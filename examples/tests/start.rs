@@ -1,8 +1,10 @@
-//! The output of the main example when it starts, and when it cannot start.
+//! The output of the examples when they start, and when they cannot start.
 
 use std::{
+    env, fs,
     io::{BufRead, BufReader, Error, Read, Result, Write},
     net::{TcpListener, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
 
@@ -54,7 +56,7 @@ fn it_says_where_the_page_is_and_serves_it_until_it_is_interrupted() -> Result<(
     let mut page = String::new();
     connection.read_to_string(&mut page)?;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
-    assert!(page.contains("Oops, you are not connected"), "{page}");
+    assert!(page.contains("Sessions and flash messages for axum"), "{page}");
 
     assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", running.0.id())]).status()?.success());
     assert!(running.0.wait()?.success());
@@ -97,5 +99,77 @@ fn it_refuses_a_port_that_is_in_use() -> Result<()> {
 #[test]
 fn it_refuses_a_port_that_is_no_number() -> Result<()> {
     assert_refuses(&settings().env("PORT", "http").output()?, "PORT is \"http\", and must be a number from 0 to 65535");
+    Ok(())
+}
+
+/// Returns the programs of the examples that serve pages. `cargo test` has built them beside this test.
+fn others() -> Vec<PathBuf> {
+    let sources = fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the examples are here");
+    let names = sources.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let serves = fs::read_to_string(&path).is_ok_and(|source| source.contains("start::serve("));
+        let is_built = cfg!(feature = "databases") || !["devices", "users"].contains(&path.file_stem()?.to_str()?);
+        (serves && is_built).then(|| path.file_stem().map(PathBuf::from)).flatten()
+    });
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_settings")).with_file_name("examples");
+    let mut others: Vec<_> = names.map(|name| built.join(name)).collect();
+    others.sort();
+    assert!(others.len() >= 14, "{others:?}");
+    others
+}
+
+/// Starts an example in a directory of its own, where it may write files.
+fn example(program: &PathBuf, port: u16) -> Command {
+    let directory = env::temp_dir().join(format!("session-examples-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory for the example can be made");
+    let mut command = Command::new(program);
+    command.current_dir(directory).env("PORT", port.to_string()).env("STORE_URL", "memory:").env_remove("RUST_LOG");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn each_example_listens_on_the_port_that_it_is_given() -> Result<()> {
+    for program in others() {
+        // oauth takes the next port, too.
+        let port = loop {
+            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            if TcpListener::bind(("127.0.0.1", port.saturating_add(1))).is_ok() {
+                break port;
+            }
+        };
+        let mut running = Running(example(&program, port).spawn()?);
+        let output = running.0.stdout.take().ok_or(Error::other("no output"))?;
+        let line = BufReader::new(output).lines().next().ok_or(Error::other(format!("{program:?} ended")))??;
+        assert!(line.contains(&format!("http://127.0.0.1:{port}")), "{program:?}: {line}");
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "{program:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn each_example_says_in_a_sentence_that_its_port_is_taken() -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
+    for program in others() {
+        let output = example(&program, port).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let name = program.file_stem().unwrap_or_default().to_string_lossy();
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        let remedy = format!(
+            "Error: port {port} is in use: stop the program that uses it, or choose another port: PORT=3001 cargo run \
+             --example {name}"
+        );
+        assert_eq!(said.lines().last(), Some(remedy.as_str()));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_index_names_every_example() -> Result<()> {
+    let (index, manifest) = (include_str!("../README.md"), include_str!("../Cargo.toml"));
+    let named = manifest.split("[[example]]").skip(1).filter_map(|example| example.split('"').nth(1));
+    let missing: Vec<_> = named.filter(|name| !index.contains(&format!("[{name}]("))).collect();
+    assert_eq!(missing, [""; 0]);
     Ok(())
 }

@@ -280,7 +280,7 @@ fn the_settings_example_on_a_phone() {
 async fn walk_through_the_settings(browser: &Browser) -> Outcome {
     let url = browser.serve(session_examples::app(plain())).await;
     browser.open(&url).await?;
-    assert_eq!(browser.text("h1").await?, "Oops, you are not connected");
+    assert_eq!(browser.text("h1").await?, "Sessions and flash messages for axum");
     assert_eq!(browser.text("#visits").await?, "1");
 
     browser.type_into("#email", "ada@example.com").await?;
@@ -327,7 +327,7 @@ async fn walk_through_the_settings(browser: &Browser) -> Outcome {
     assert_eq!(browser.text("label[for=bytes]").await?, format!("The cookie takes {size} of 4096 bytes."));
 
     browser.follow("form[action='/logout'] button").await?;
-    assert_eq!(browser.text("h1").await?, "Oops, you are not connected");
+    assert_eq!(browser.text("h1").await?, "Sessions and flash messages for axum");
     assert_eq!(browser.texts("[role=status]").await?, ["You are logged out."]);
     assert_eq!(browser.text("#visits").await?, "1");
     assert_eq!(browser.value("#display_name").await?, "");

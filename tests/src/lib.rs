@@ -1,6 +1,8 @@
 //! The whole system from outside, a module a topic.
 
 #[cfg(test)]
+mod app_examples;
+#[cfg(test)]
 mod asvs;
 #[cfg(test)]
 mod attacks;
