@@ -77,6 +77,13 @@
 //!
 //! The stores are in the crate `session-stores`, one feature each.
 //!
+//! # Guides
+//!
+//! The repository has guides in `docs`, and all their code is compiled: `getting-started.md`, `tasks.md` (one line for
+//! each task), `cookbook.md`, `testing.md`, `deployment.md`, `security.md`, `stores.md`, `forms.md`, `migrating.md`,
+//! `comparison.md` and `glossary.md`. `troubleshooting.md` has every sentence that these crates log or return as an
+//! error, with its cause and what to do.
+//!
 //! # What it does not do
 //!
 //! These crates do not log users in, check permissions, protect forms against cross-site requests (CSRF), or limit

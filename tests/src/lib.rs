@@ -39,6 +39,8 @@ mod golden;
 #[cfg(test)]
 mod guards;
 #[cfg(test)]
+mod guides;
+#[cfg(test)]
 mod late_requests;
 #[cfg(test)]
 mod lifetimes;
@@ -84,6 +86,8 @@ mod templates;
 mod testing_kit;
 #[cfg(test)]
 mod tickets;
+#[cfg(test)]
+mod troubleshooting;
 #[cfg(test)]
 mod twin_cookies;
 #[cfg(test)]

@@ -1,0 +1,87 @@
+//! The guides: their links lead somewhere, and the claims of docs/comparison.md have their tests.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::asvs::has_test;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The README, the guides and the index of the examples.
+fn pages() -> Vec<PathBuf> {
+    let guides = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let guides = guides.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut pages: Vec<_> = guides.chain([root().join("README.md"), root().join("examples/README.md")]).collect();
+    pages.sort();
+    pages
+}
+
+/// The targets of the links on a page, without code.
+fn links(page: &str) -> Vec<&str> {
+    let texts = page.split("```").step_by(2);
+    let after = texts.flat_map(|text| text.split("](").skip(1));
+    after.filter_map(|rest| Some(rest.split_once(')')?.0)).collect()
+}
+
+/// The anchors of a page's headings, as a forge makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| -> String {
+        let kept = heading
+            .to_lowercase()
+            .chars()
+            .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter))
+            .collect::<String>();
+        kept.replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn each_link_of_the_guides_leads_to_a_file_and_a_heading() {
+    let mut count = 0;
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        for link in links(&page).into_iter().filter(|link| !link.starts_with("http")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", path.display());
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(anchors.iter().any(|known| known == anchor), "{}: {link}: {anchors:?}", path.display());
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
+#[test]
+fn the_readme_links_each_guide() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for path in pages().into_iter().filter(|path| path.parent().unwrap().ends_with("docs")) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(readme.contains(&format!("docs/{name})")) || readme.contains(&format!("({name})")), "{name}");
+    }
+}
+
+#[test]
+fn each_claim_of_the_comparison_has_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("docs/comparison.md")).unwrap();
+    let claims = page.split("## Our claims, and their tests").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<_> = claims.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| claim")).collect();
+    assert!(rows.len() >= 10, "{rows:?}");
+    for row in rows {
+        let tests: Vec<_> = row.split('`').skip(1).step_by(2).filter(|text| text.contains(".rs")).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            let (file, name) = test.split_once(": ").unwrap_or((test, ""));
+            let source = fs::read_to_string(root().join("tests/src").join(file)).unwrap_or_else(|_| panic!("{row}"));
+            assert!(name.is_empty() || has_test(&source, name), "{row}");
+        }
+    }
+}
