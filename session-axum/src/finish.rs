@@ -48,10 +48,12 @@ impl Finish {
         if failure.is_some() || !edits.is_empty() {
             return Some(Self { edits, failure });
         }
+        // Asked first: `drops_flash` may look for messages, and that is not a handler's use.
+        let is_used = request.settings.config.flash_mode == FlashMode::UntilRead || request.usage() != Usage::Unread;
         if !drops_flash(request)
             && let Some(usage) = request.close_if_settled()
         {
-            if let Usage::Read { came } = usage {
+            if let (true, Usage::Read { came }) = (is_used, usage) {
                 mark_read(response.headers_mut(), came);
                 if request.settings.session_cookie.bearer.is_some() {
                     finish_bearer(request, response);
