@@ -197,12 +197,166 @@ pub mod __private {
 
 #[cfg(test)]
 mod tests {
-    use super::plain::NaiveStore;
+    use super::plain::{
+        NaiveStore,
+        broken::{BrokenStore, Defect},
+    };
 
     mod suite {
         use super::super::plain::PlainStore;
 
         crate::conformance!(store = || async { PlainStore::default() });
+    }
+
+    /// Each promise, and the defects of a store that its test finds.
+    macro_rules! defects {
+        ($($promise:ident: $defect:ident)+) => {
+            [$((stringify!($promise), Defect::$defect, || {
+                super::__private::run(async {
+                    super::$promise(&BrokenStore::new(Defect::$defect), session_core::SystemClock).await;
+                });
+            })),+]
+        };
+    }
+
+    type Trial = (&'static str, Defect, fn());
+
+    fn trials() -> impl IntoIterator<Item = Trial> {
+        let trials: [Trial; _] = defects! {
+            a_record_is_loaded_as_it_was_created: LoadForgetsLabel
+            a_record_may_be_created_empty: CreateSkipsEmpty
+            only_create_makes_a_record: UpdateCreates
+            a_wrong_secret_finds_nothing: LoadIgnoresSecret
+            creating_twice_keeps_the_first: CreateOverwrites
+            creating_over_an_expired_record_replaces_it: CreateKeepsExpired
+            an_id_lives_under_one_key: CreateIgnoresOtherKey
+            an_update_changes_what_it_names: UpdateForgetsOthers
+            an_update_sets_the_times_of_the_visit: UpdateIsNoVisit
+            only_new_limits_shorten_a_session: UpdateShortens
+            only_new_limits_shorten_a_session: UpdateLengthensAlways
+            writers_of_different_keys_both_land: UpdateAppliesToRead
+            the_later_writer_of_one_key_stands: UpdateKeepsFirstWriter
+            concurrent_updates_all_land: UpdateReadsThenWrites
+            an_update_asked_for_twice_is_written_twice: RepeatedUpdateIsGone
+            an_exact_update_of_what_nobody_changed_lands: TouchChangesVersion
+            an_exact_update_of_changed_entries_is_a_conflict: UpdateIgnoresExact
+            an_exact_update_of_a_changed_owner_or_label_is_a_conflict: OwnerKeepsVersion
+            an_exact_update_of_a_changed_owner_or_label_is_a_conflict: LabelKeepsVersion
+            one_of_two_exact_updates_lands: ExactUpdateChecksFirst
+            the_version_changes_with_every_change: UpdateAnswersFormerVersion
+            the_version_changes_with_every_change: RemovalKeepsVersion
+            a_touch_moves_the_times_forward: TouchForgetsEnd
+            a_touch_moves_no_time_back: TouchMovesVisitBack
+            a_touch_moves_no_time_back: TouchMovesEndBack
+            a_rename_moves_the_whole_record: RenameForgetsOwner
+            a_rename_applies_its_changes: RenameIgnoresChanges
+            a_rename_takes_along_what_others_wrote: RenameAppliesToRead
+            a_rename_asked_for_twice_is_done_once: RenameTwiceIsGone
+            an_exact_rename_of_what_changed_is_a_conflict: RenameIgnoresExact
+            one_of_two_renames_wins: RenameReadsThenWrites
+            one_rename_asked_for_twice_at_once_is_done_once: RenameTwiceIsGone
+            an_update_during_a_rename_lands_or_learns: RenameReadsThenWrites
+            nothing_comes_back_under_the_old_key: RenameKeepsFormer
+            a_rename_that_leaves_nothing_removes: RenameKeepsNothing
+            the_last_key_takes_the_record_along: RemovalKeepsRecord
+            terms_alone_keep_no_record: MetadataKeepsRecord
+            a_key_added_meanwhile_keeps_the_record: RemovalForgetsLaterKeys
+            a_key_added_while_the_last_goes_is_kept_or_told: UpdateReadsThenWrites
+            an_owner_keeps_a_record_without_entries: OwnerKeepsNothing
+            a_held_id_keeps_a_record_without_entries: HeldIdKeepsNothing
+            clearing_takes_everything_out: ClearKeepsUnseen
+            clearing_takes_everything_out: ClearKeepsOwner
+            clearing_keeps_the_terms_and_what_comes_with_it: ClearForgetsMetadata
+            clearing_all_there_is_removes_the_record: ClearKeepsRecord
+            a_deleted_record_is_gone: DeleteFindsEnded
+            a_session_deleted_by_its_id_is_gone: DeleteByIdIsNotDone
+            nothing_comes_back_after_the_end: UpdateRevives
+            nothing_survives_a_concurrent_delete: TouchReadsThenWrites
+            the_last_second_is_alive: LastSecondIsOver
+            the_second_after_is_over: LoadFindsExpired
+            the_second_after_is_over: TouchExtendsExpired
+            the_second_after_is_over: UpdateChangesExpired
+            a_sweep_takes_what_has_expired: SweepForgetsAtOnce
+            a_sweep_takes_what_has_expired: SweepIsNotDone
+            a_sweep_takes_tombstones: SweepTakesFreshTombstones
+            a_sweep_takes_tombstones: SweepKeepsTombstones
+            an_expired_session_is_known_as_such: ExpiredIsUnknown
+            an_end_is_known_for_a_minute: DeleteLeavesNoTombstone
+            an_end_is_known_for_a_minute: DeleteByIdLeavesNoTombstone
+            an_end_is_known_for_a_minute: DeleteByOwnerLeavesNoTombstone
+            an_end_is_known_for_a_minute: DeleteForgetsItsEnd
+            an_end_is_known_for_a_minute: TombstoneForAnySecret
+            an_end_is_known_for_a_minute: TombstoneForEver
+            a_rename_leaves_a_tombstone: RenameLeavesNoTombstone
+            a_rename_leaves_a_tombstone: RotateForgetsSuccessor
+            the_last_key_leaves_no_tombstone: RemovalLeavesTombstone
+            a_tombstone_is_no_session: CreateIgnoresTombstone
+            several_records_are_looked_up_at_once: LookUpForgetsRepeated
+            several_records_are_looked_up_at_once: LookUpForgetsTombstones
+            values_come_back_byte_for_byte: ValuesLoseSpaces
+            any_text_is_a_key: KeysEndAtNul
+            any_text_is_a_key: KeysIgnoreCase
+            the_reserved_key_travels: MetadataForgetsUnknown
+            a_value_of_a_mebibyte_is_kept: LargeValuesAreLost
+            five_hundred_keys_are_kept: ManyKeysAreLost
+            times_reach_to_the_year_9999: TimesAreShort
+            a_write_sets_the_owner_and_label_it_names: EmptyLabelIsNone
+            an_owners_sessions_are_listed_by_their_last_visit: ListIsInOrderOfCreation
+            an_owners_sessions_are_listed_by_their_last_visit: ListForgetsOne
+            the_list_shows_id_times_and_label: ListShowsFirstVisit
+            any_text_is_an_owner: ListForgetsLongOwners
+            owners_are_compared_exactly: ListIgnoresCase
+            owners_are_compared_exactly: CountIgnoresCase
+            owners_are_compared_exactly: DeleteByOwnerIgnoresCase
+            the_empty_owner_is_an_owner: EmptyOwnerIsNone
+            an_owners_sessions_end_together: DeleteByOwnerForgetsOne
+            a_session_that_changed_hands_has_one_owner: FormerOwnerKeepsSession
+            a_rename_does_not_escape_the_end_of_all: DeleteByOwnerListsFirst
+            a_list_has_a_limit_and_a_count_has_none: ListHasNoLimit
+            a_list_has_a_limit_and_a_count_has_none: CountHasALimit
+            a_list_has_a_limit_and_a_count_has_none: CountsExpired
+            owners_of_two_applications_do_not_meet: ListIgnoresApplication
+            owners_of_two_applications_do_not_meet: CountIgnoresApplication
+            owners_of_two_applications_do_not_meet: DeleteByOwnerIgnoresApplication
+            a_write_takes_a_session_into_its_application: UpdateKeepsApplication
+            some_sessions_of_an_owner_can_be_spared: SparesNoId
+            the_greater_ids_are_spared_of_one_second: SparesSmallerIds
+            an_applications_sessions_end_together: DeleteByApplicationForgetsUnowned
+            an_applications_sessions_end_together: DeleteByApplicationIgnoresName
+            an_applications_sessions_end_together: DeleteByApplicationLeavesNoTombstone
+            all_sessions_are_listed_in_pages: AllForgetsUnowned
+            all_sessions_are_listed_in_pages: AllListsExpired
+            dropped_operations_leave_a_store_that_works: UpdateInTwoSteps
+            a_dropped_rename_is_done_when_asked_again: RenameRemovesFirst
+            a_dropped_rename_is_done_when_asked_again: RenameInsertsFirst
+            a_dropped_delete_is_done_when_asked_again: DeleteInTwoSteps
+        };
+        trials
+    }
+
+    #[test]
+    fn every_defect_is_found_by_the_test_of_its_promise() {
+        let unnoticed: Vec<_> = trials()
+            .into_iter()
+            .filter(|(.., test)| !fails(test))
+            .map(|(promise, defect, _)| (promise, defect))
+            .collect();
+        assert!(unnoticed.is_empty(), "{unnoticed:?}");
+    }
+
+    #[test]
+    fn every_promise_has_a_defect() {
+        let mut broken: Vec<_> = trials().into_iter().map(|(promise, ..)| promise).collect();
+        broken.sort_unstable();
+        broken.dedup();
+        assert_eq!(broken, promises());
+    }
+
+    /// So that the defects are what makes the tests fail.
+    mod without_a_defect {
+        use super::{BrokenStore, Defect};
+
+        crate::conformance!(store = || async { BrokenStore::new(Defect::None) });
     }
 
     /// A store that reads and writes whole records, leaves no tombstones and keeps no applications apart breaks these
@@ -254,11 +408,16 @@ mod tests {
         ];
         let cases = sources.iter().flat_map(|source| source.split("\npub async fn ").skip(1));
         let mut cases: Vec<_> = cases.map(|case| &case[..case.find('(').unwrap()]).collect();
+        cases.sort_unstable();
+        assert_eq!(promises(), cases);
+    }
+
+    /// Returns the promises of the macro, sorted.
+    fn promises() -> Vec<&'static str> {
         let front = include_str!("conformance.rs");
         let list = front.split("__each_promise!(($store, $clock) [").nth(1).unwrap();
         let mut promises: Vec<_> = list[..list.find(']').unwrap()].split_whitespace().collect();
-        cases.sort_unstable();
         promises.sort_unstable();
-        assert_eq!(promises, cases);
+        promises
     }
 }

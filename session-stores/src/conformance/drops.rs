@@ -7,10 +7,10 @@ use std::{
 
 use session_core::{
     Clock,
-    store::{End, SessionStore, Spared, StoreFuture, Updated, Visit},
+    store::{End, Lookup, SessionStore, Spared, StoreFuture, Updated, Visit},
 };
 
-use super::trial::{HOUR, Trial, entries_of, fresh_key, fresh_owner, is_written, owner_of, renewed};
+use super::trial::{HOUR, Trial, answer, entries_of, fresh_key, fresh_owner, is_written, owner_of, renewed};
 
 /// Operations that are dropped leave a store that works. The record is as it was before the operation, or as the
 /// operation leaves it.
@@ -40,6 +40,9 @@ pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore,
         let (from, read) = trial.made(&[("a", "1")]).await;
         let (to, draft) = (renewed(&from), trial.draft().renew().set("b", "2"));
         begin(store.rename(&from, &to, draft.write(Some(&read))));
+        let found = answer(store.look_up(&[from, to], trial.now).await);
+        let alive = found.iter().filter(|lookup| matches!(lookup, Lookup::Live(_))).count();
+        assert_eq!(alive, 1, "a session that was being renamed is alive under one key");
         assert!(is_written(trial.rename(&from, &to, &read, &draft).await));
         assert!(!trial.exists(&from).await);
         assert_eq!(entries_of(&trial.read(&to).await), [("a", "1"), ("b", "2")]);
@@ -49,14 +52,26 @@ pub async fn a_dropped_rename_is_done_when_asked_again(store: &dyn SessionStore,
 /// A dropped deletion is done as a whole or not at all. When the deletion is repeated, it is done.
 pub async fn a_dropped_delete_is_done_when_asked_again(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
-    for _ in 0..20 {
+    for round in 0..20 {
         let owner = fresh_owner();
         let (key, read) = trial.made_of(&trial.draft().set("a", "1").owner(&owner)).await;
-        begin(store.delete(&key, End::Deleted, trial.now));
-        begin(store.delete_by_id(key.id(), trial.now));
-        begin(store.delete_by_owner(owner_of(&owner), Spared::default(), trial.now));
+        match round % 3 {
+            0 => begin(store.delete(&key, End::Deleted, trial.now)),
+            1 => begin(store.delete_by_id(key.id(), trial.now)),
+            _ => begin(store.delete_by_owner(owner_of(&owner), Spared::default(), trial.now)),
+        }
+        // The deletion may still happen between these two questions.
+        let is_listed = !trial.listed(&owner).await.is_empty();
+        let lookup = trial.lookup_at(&key, trial.now).await;
+        let is_whole = match lookup {
+            Lookup::Live(_) => is_listed,
+            Lookup::Ended(end) => end == End::Deleted,
+            Lookup::Expired | Lookup::Unknown => false,
+        };
+        assert!(is_whole, "a dropped deletion is done as a whole or not at all: {is_listed}, {lookup:?}");
         begin(store.delete_expired(0));
         trial.delete(&key).await;
+        assert_eq!(trial.end_of(&key).await, Some(End::Deleted));
         assert_eq!(trial.update(&key, &read, &trial.draft().set("a", "2")).await, Updated::Gone);
         assert!(!trial.exists(&key).await && trial.listed(&owner).await.is_empty());
     }

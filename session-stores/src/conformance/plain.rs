@@ -5,6 +5,8 @@ include!("../../../session-core/src/contract/example.rs");
 
 pub(crate) use MyStore as PlainStore;
 
+pub(super) mod broken;
+
 /// A store that works as most stores do: it reads the whole record, changes it, and writes the whole record. It leaves
 /// no tombstones, and keeps no applications apart.
 #[derive(Default)]
