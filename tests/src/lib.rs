@@ -15,6 +15,8 @@ mod browser_races;
 #[cfg(test)]
 mod caching_proxy;
 #[cfg(test)]
+mod cancellation;
+#[cfg(test)]
 mod compile_fail;
 #[cfg(test)]
 mod configuration;

@@ -8,6 +8,7 @@ pub(crate) mod exchange;
 pub(crate) mod fields;
 pub(crate) mod jar;
 pub(crate) mod logs;
+pub(crate) mod polls;
 pub(crate) mod proxy;
 pub(crate) mod reference;
 pub(crate) mod target;

@@ -14,10 +14,12 @@ use session_core::{
 };
 use session_stores::MemoryStore;
 
-/// A memory store with a window and a switch. Its clones are the same store.
+use super::polls::step;
+
+/// A store with a window and a switch: one in memory, unless it is given another one. Its clones are the same store.
 #[derive(Clone)]
 pub(crate) struct Watched {
-    inner: MemoryStore,
+    inner: Arc<dyn SessionStore>,
     state: Arc<Mutex<State>>,
 }
 
@@ -44,6 +46,8 @@ pub(crate) enum Fault {
     Late,
     /// It does as it was asked, and answers when it is polled again.
     Yield,
+    /// It waits for a poll before it does as it was asked, and for another one before it answers.
+    Steps,
     /// What is there makes no sense.
     Unreadable,
     /// It answers with what was true when the fault began.
@@ -60,7 +64,18 @@ pub(crate) enum Fault {
 
 impl Watched {
     pub(crate) fn new() -> Self {
-        Self { inner: MemoryStore::new(), state: Arc::default() }
+        Self::of(Arc::new(MemoryStore::new()))
+    }
+
+    fn of(inner: Arc<dyn SessionStore>) -> Self {
+        Self { inner, state: Arc::default() }
+    }
+
+    /// A store whose operations all wait for a poll, before and after.
+    pub(crate) fn in_steps(inner: Arc<dyn SessionStore>) -> Self {
+        let store = Self::of(inner);
+        store.fail(Fault::Steps, u32::MAX);
+        store
     }
 
     /// The next `times` operations go wrong.
@@ -120,6 +135,12 @@ impl Watched {
                 Some(Fault::Yield) => {
                     let answer = operation().await;
                     tokio::task::yield_now().await;
+                    answer
+                }
+                Some(Fault::Steps) => {
+                    step().await;
+                    let answer = operation().await;
+                    step().await;
                     answer
                 }
                 Some(Fault::Late) => {
