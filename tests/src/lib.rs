@@ -69,6 +69,8 @@ mod saved_values;
 #[cfg(test)]
 mod saving;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod sealed_values;
 #[cfg(test)]
 mod secrets;

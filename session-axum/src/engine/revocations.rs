@@ -189,6 +189,14 @@ impl Revocations {
         let cookies = cookie::cookies(plan, next_id, context)?;
         for (id, end) in cookie::ending(plan, next_id)? {
             self.revoke(id, end, context.now).await?;
+            // The list keeps the first entry: a log-out may have come since it was asked. It must not be undone by a
+            // session with a new id.
+            if matches!(end, End::Rotated { .. })
+                && let Some(entry) = self.list.load(&RecordKey::of_revocation(id), context.now).await?.live()
+                && end_of(&entry) != end
+            {
+                return Ok(CarriedOut::EndedElsewhere(end_of(&entry)));
+            }
             if plan.changes.begins_anew() || plan.changes.destroys() {
                 self.revoke_successors(id, end, context.now).await?;
             }
