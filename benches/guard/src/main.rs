@@ -30,10 +30,10 @@ const LIMITS: [Limit; 7] = [
     limit(Scenario::Untouched, 5, 2_480),
     limit(Scenario::Read, 8, 25_600),
     limit(Scenario::Write, 14, 48_900),
-    limit(Scenario::ReadLarge, 8, 192_900),
+    limit(Scenario::ReadLarge, 8, 189_800),
     // `Cache-Control: private`, one header more on every page that reads its session, is 430 of these.
-    limit(Scenario::NoCookie, 5, 4_180),
-    limit(Scenario::Forged, 5, 23_000),
+    limit(Scenario::NoCookie, 5, 4_040),
+    limit(Scenario::Forged, 5, 22_900),
     limit(Scenario::FlashRound, 30, 47_100),
 ];
 
