@@ -693,7 +693,7 @@ impl Flash {
     /// # let app = app.layer(SessionLayer::signed(Keys::generate()));
     /// # let client = Client::new(app);
     /// let page = client.get("/").await;
-    /// assert_eq!((page.text(), page.set_cookies().len()), ("<p>Saved</p>", 0));
+    /// assert_eq!((page.text().as_str(), page.set_cookies().len()), ("<p>Saved</p>", 0));
     /// # });
     /// ```
     #[must_use = "the messages are lost if they are not shown"]
