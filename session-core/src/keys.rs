@@ -409,6 +409,21 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_opens_no_token_of_another_purpose_name_or_application() {
+        let keys = Keys::new(GOOD).unwrap();
+        let ring = |purpose, name, application| keys.ring(Protection::Signed, purpose, name, application);
+        let purposes = [Purpose::Session, Purpose::Flash, Purpose::Id];
+        let names = [("sid", "shop"), ("sid", ""), ("", "sid"), ("sids", "hop"), ("SID", "shop")];
+        let rings = || purposes.into_iter().flat_map(|purpose| names.map(|(name, app)| (purpose, name, app)));
+        for one in rings() {
+            for other in rings() {
+                let opens = ring(one.0, one.1, one.2).opens_tokens_of(&ring(other.0, other.1, other.2));
+                assert_eq!(opens, one == other, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_bad_secret_is_refused_with_its_reason() {
         assert_eq!(kind(""), KeyErrorKind::Missing);
         assert_eq!(kind("short"), KeyErrorKind::TooShort { length: 5 });
