@@ -24,6 +24,7 @@ mod heap;
 #[allow(dead_code, reason = "it is for other tests, too")]
 mod support {
     pub(crate) mod corpus;
+    pub(crate) mod polls;
     pub(crate) mod reference;
     pub(crate) mod watched;
 }
