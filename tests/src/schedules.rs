@@ -15,7 +15,7 @@ use axum::{
     routing::get,
 };
 use session_axum::{Error, Session, SessionLayer, testing::ManualClock};
-use session_core::store::SessionStore as _;
+use session_core::store::{End, Lookup, SessionStore as _};
 use session_stores::MemoryStore;
 use tokio::sync::watch;
 
@@ -139,6 +139,18 @@ impl Site {
         let keys: Vec<_> = text.split(' ').filter(|key| !key.is_empty()).map(str::to_owned).collect();
         let n = keys.iter().find_map(|key| key.strip_prefix("n=")).map_or(0, |n| n.parse().unwrap());
         Shown { keys, n }
+    }
+
+    /// Returns whether the session ended with a renewal, and not with a log-out, as the store or the list knows it.
+    async fn was_renewed(&self) -> bool {
+        for key in self.store.keys() {
+            match self.store.load(&key, NOW).await.unwrap() {
+                Lookup::Ended(end) => return end == End::Renewed,
+                Lookup::Live(entry) if entry.entries.get("end") == Some("\"renewed\"") => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// Returns how many sessions are alive in the store.
@@ -378,5 +390,43 @@ async fn a_log_out_holds_beside_another_request() {
             let least = if engine == Engine::Signed { 1 } else { 10 };
             assert!(schedules.await > least, "{engine:?}, {other:?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_log_ins_one_takes_the_values_of_the_session_over() {
+    for engine in ENGINES {
+        let requests = [&[Renew][..], &[Renew]];
+        let schedules = requests_of_one_session(engine, requests, async |site, _, answers, context| {
+            let mut heirs = 0;
+            for (text, set_cookies) in &answers {
+                let mut browser = site.browser.clone();
+                browser.apply(set_cookies);
+                let shown = site.show(&browser).await;
+                assert!(text.is_empty() && shown.has("renewed"), "{context}: {shown:?}");
+                heirs += usize::from(shown.has("a"));
+            }
+            assert_eq!(heirs, 1, "{context}");
+        });
+        let least = if engine == Engine::Signed { 1 } else { 10 };
+        assert!(schedules.await > least, "{engine:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_in_does_not_take_over_the_values_of_a_session_that_was_logged_out_before() {
+    // A cookie alone does not tell how its session ended.
+    for engine in [Engine::Revocations, Engine::Stored] {
+        let requests = [&[Renew][..], &[LogOut]];
+        let schedules = requests_of_one_session(engine, requests, async |site, _, [log_in, log_out], context| {
+            let mut browser = site.browser.clone();
+            browser.apply(&log_in.1);
+            let shown = site.show(&browser).await;
+            assert!(log_out.0.is_empty(), "{context}");
+            // The log-in begins a session of its own if the session was over when it came, or is an error.
+            assert!(shown.has("renewed") || (shown.keys.is_empty() && !log_in.0.is_empty()), "{context}: {shown:?}");
+            assert_eq!(shown.has("a"), site.was_renewed().await, "{context}: {shown:?}");
+        });
+        assert!(schedules.await > 10, "{engine:?}");
     }
 }

@@ -186,7 +186,7 @@ impl Engine {
                 ends.note(live.frame.id, End::Deleted, now);
                 Ok(())
             }
-            Self::RevocableCookie(revocations) => revocations.revoke(live.frame.id, End::Deleted, now).await,
+            Self::RevocableCookie(revocations) => revocations.revoke(live.frame.id, End::Deleted, None, now).await,
             Self::Null => Ok(()),
         }
     }

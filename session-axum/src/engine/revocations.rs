@@ -12,7 +12,7 @@ use session_core::{
 use super::{
     context::{CarriedOut, Context},
     cookie::{self, Found},
-    ends::{MOST_ROTATIONS, rotated_to},
+    ends::{MOST_ROTATIONS, log_out_met_a_renewal, rotated_to},
     store_client::StoreClient,
 };
 use crate::{
@@ -108,7 +108,7 @@ impl Revocations {
 
     /// Notes that a session has moved away or was logged out. Returns whether the list knew of no other end.
     pub(crate) async fn end_moved(&self, id: SessionId, end: End, now: u64) -> Result<bool, Error> {
-        self.revoke(id, end, now).await?;
+        self.revoke(id, end, None, now).await?;
         let entry = self.list.load(&RecordKey::of_revocation(id), now).await?.live();
         Ok(entry.is_some_and(|record| end_of(&record) == end))
     }
@@ -187,22 +187,21 @@ impl Revocations {
         let changes = self.with_owner(plan, context.now).await?;
         let plan = Plan { changes: changes.as_ref().unwrap_or(plan.changes), ..plan };
         let cookies = cookie::cookies(plan, next_id, context)?;
-        for (id, end) in cookie::ending(plan, next_id)? {
-            self.revoke(id, end, context.now).await?;
-            // The list keeps the first entry: a log-out may have come since it was asked. It must not be undone by a
-            // session with a new id.
-            if matches!(end, End::Rotated { .. })
-                && let Some(entry) = self.list.load(&RecordKey::of_revocation(id), context.now).await?.live()
-                && end_of(&entry) != end
-            {
-                return Ok(CarriedOut::EndedElsewhere(end_of(&entry)));
-            }
-            if plan.changes.begins_anew() || plan.changes.destroys() {
-                self.revoke_successors(id, end, context.now).await?;
+        let ending = cookie::ending(plan, next_id)?;
+        let heir = if plan.changes.needs_new_id() { Some(next_id.id(plan.loaded, plan.changes)?) } else { None };
+        for (id, end) in ending {
+            match self.end(id, end, heir, plan.changes.begins_anew(), context.now).await? {
+                None => {}
+                // A log-out may have come since the list was asked. A session with a new id must not undo it.
+                Some(earlier) if heir.is_some() => return Ok(CarriedOut::EndedElsewhere(earlier)),
+                Some(End::Renewed) => log_out_met_a_renewal(),
+                Some(_) => {}
             }
         }
         if let (Outcome::Removed, Some(live), false) = (plan.outcome, plan.loaded.session(), plan.changes.destroys()) {
-            self.note(live.frame.id, Some(CLEARED.to_owned()), context.now).await?;
+            let mut changes = Changes::default();
+            changes.insert(END, CLEARED.to_owned());
+            self.note(live.frame.id, changes, context.now).await?;
         }
         Ok(CarriedOut::Done(cookies.into()))
     }
@@ -232,32 +231,47 @@ impl Revocations {
         Ok(later_than(found, now))
     }
 
-    pub(super) async fn revoke(&self, id: SessionId, end: End, now: u64) -> Result<(), Error> {
-        let end = match end {
-            End::Deleted => None,
-            End::Renewed => Some(RENEWED.to_owned()),
-            End::Rotated { successor } => Some(format!("\"{}\"", successor.id())),
-        };
-        self.note(id, end, now).await
-    }
-
-    /// Ends the sessions that a session became by rotations since the request read it. The list keeps the first entry
-    /// of an id.
-    async fn revoke_successors(&self, mut id: SessionId, end: End, now: u64) -> Result<(), Error> {
+    /// Writes the end of a session into the list. `heir` is the id of the session that takes its place. If the session
+    /// was rotated since the request read it, `follows_rotations` ends its successor as well.
+    ///
+    /// Returns the end that the list knew already, if it is another one.
+    async fn end(
+        &self,
+        mut id: SessionId,
+        end: End,
+        heir: Option<SessionId>,
+        follows_rotations: bool,
+        now: u64,
+    ) -> Result<Option<End>, Error> {
         for _ in 0..MOST_ROTATIONS {
-            let entry = self.list.load(&RecordKey::of_revocation(id), now).await?.live();
-            let Some(End::Rotated { successor }) = entry.as_ref().map(end_of) else { break };
-            id = successor.id();
-            self.revoke(id, end, now).await?;
+            self.revoke(id, end, heir, now).await?;
+            // The list keeps the first entry.
+            let Some(entry) = self.list.load(&RecordKey::of_revocation(id), now).await?.live() else { break };
+            match end_of(&entry) {
+                End::Renewed if end == End::Renewed && heir_of(&entry) != heir => return Ok(Some(end)),
+                known if known == end => break,
+                End::Rotated { successor } if follows_rotations => id = successor.id(),
+                known => return Ok(Some(known)),
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
-    async fn note(&self, id: SessionId, end: Option<String>, now: u64) -> Result<(), Error> {
+    /// Writes the end of a session into the list, unless the list has an entry of it.
+    pub(super) async fn revoke(&self, id: SessionId, end: End, heir: Option<SessionId>, now: u64) -> Result<(), Error> {
         let mut changes = Changes::default();
-        if let Some(end) = end {
-            changes.insert(END, end);
+        match end {
+            End::Deleted => {}
+            End::Renewed => {
+                changes.insert(END, RENEWED.to_owned());
+                heir.inspect(|heir| changes.insert(HEIR, format!("\"{heir}\"")));
+            }
+            End::Rotated { successor } => changes.insert(END, format!("\"{}\"", successor.id())),
         }
+        self.note(id, changes, now).await
+    }
+
+    async fn note(&self, id: SessionId, mut changes: Changes, now: u64) -> Result<(), Error> {
         self.list.create(&RecordKey::of_revocation(id), entry(&mut changes, now)).await
     }
 
@@ -331,12 +345,19 @@ fn end_of(record: &Record) -> End {
     }
 }
 
+/// Returns which session took the place of a renewed one.
+fn heir_of(record: &Record) -> Option<SessionId> {
+    record.entries.get(HEIR)?.trim_matches('"').parse().ok()
+}
+
 /// How long an entry is kept, in seconds. A cookie that was made before the entry is over by then: see [`is_too_old`].
 const KEPT: u64 = MAX_COOKIE_AGE + CLOCK_SKEW;
 
 /// The key of an entry that says how a session ended: renewed, or the id of its successor.
 const END: &str = "end";
 const RENEWED: &str = "\"renewed\"";
+/// The key of an entry that says which session took the place of a renewed one. It tells two renewals apart.
+const HEIR: &str = "heir";
 /// The last value was removed. That is no end: a later request may begin a session. But copies of the cookie are over.
 const CLEARED: &str = "\"cleared\"";
 /// A time at which nothing ended a moment ago.

@@ -74,7 +74,9 @@ impl Schedule {
 
     fn choose(&mut self, of: usize) -> usize {
         let chosen = self.begins_with.get(self.made.len()).copied().unwrap_or(0);
-        assert!(chosen < of, "the tasks did something else than before");
+        // A request that meets another one's write waits for a random time, so fewer tasks may be able to go on here
+        // than in the schedule before.
+        let chosen = chosen.min(of - 1);
         self.made.push((chosen, of));
         chosen
     }
