@@ -39,8 +39,12 @@ pub use session_core::{
 /// assert_eq!(response.text(), "Something went wrong with your session. Please try again.");
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct Error {
+#[derive(Clone)]
+// In a box, because every result of a request is moved with room for one of these.
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
     kind: ErrorKind,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -121,7 +125,7 @@ impl Error {
     /// ```
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// Returns the status of the default response: 503 if a store is unavailable, 409 if the session ended while its
@@ -145,7 +149,7 @@ impl Error {
     /// ```
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        match &self.kind {
+        match &self.0.kind {
             ErrorKind::Store(StoreErrorKind::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Gone => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -154,62 +158,70 @@ impl Error {
 
     /// Returns whether a store failed. The layer does not ask that store again for the same request.
     pub(crate) const fn is_about_the_store(&self) -> bool {
-        matches!(self.kind, ErrorKind::Store(_))
+        matches!(self.0.kind, ErrorKind::Store(_))
     }
 
     /// Returns whether the store may have carried out the failed operation nevertheless.
     pub(crate) const fn may_have_happened(&self) -> bool {
-        matches!(self.kind, ErrorKind::Store(StoreErrorKind::Unavailable))
+        matches!(self.0.kind, ErrorKind::Store(StoreErrorKind::Unavailable))
+    }
+
+    fn new(kind: ErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(Inner { kind, source: Some(Arc::new(source)) }))
+    }
+
+    fn without_source(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner { kind, source: None }))
     }
 
     fn decode<T>(key: &str, text: &str, source: DecodeError) -> Self {
         let source = WrongType { found: kind_of(text), requested: short(std::any::type_name::<T>()), source };
-        Self { kind: ErrorKind::Decode { key: key.to_owned() }, source: Some(Arc::new(source)) }
+        Self::new(ErrorKind::Decode { key: key.to_owned() }, source)
     }
 
     pub(crate) fn encode(key: &str, source: EncodeError) -> Self {
-        Self { kind: ErrorKind::Encode { key: key.to_owned() }, source: Some(Arc::new(source)) }
+        Self::new(ErrorKind::Encode { key: key.to_owned() }, source)
     }
 
     pub(crate) fn reserved(key: &str) -> Self {
-        Self { kind: ErrorKind::ReservedKey { key: key.to_owned() }, source: None }
+        Self::without_source(ErrorKind::ReservedKey { key: key.to_owned() })
     }
 
-    pub(crate) const fn closed() -> Self {
-        Self { kind: ErrorKind::Closed, source: None }
+    pub(crate) fn closed() -> Self {
+        Self::without_source(ErrorKind::Closed)
     }
 
-    pub(crate) const fn gone() -> Self {
-        Self { kind: ErrorKind::Gone, source: None }
+    pub(crate) fn gone() -> Self {
+        Self::without_source(ErrorKind::Gone)
     }
 
-    pub(crate) const fn no_such_session(cookie: &'static str) -> Self {
-        Self { kind: ErrorKind::NoSuchSession { cookie }, source: None }
+    pub(crate) fn no_such_session(cookie: &'static str) -> Self {
+        Self::without_source(ErrorKind::NoSuchSession { cookie })
     }
 
-    pub(crate) const fn invalid_name() -> Self {
-        Self { kind: ErrorKind::InvalidName, source: None }
+    pub(crate) fn invalid_name() -> Self {
+        Self::without_source(ErrorKind::InvalidName)
     }
 
-    pub(crate) const fn no_store() -> Self {
-        Self { kind: ErrorKind::NoStore, source: None }
+    pub(crate) fn no_store() -> Self {
+        Self::without_source(ErrorKind::NoStore)
     }
 
-    pub(crate) const fn in_cookie() -> Self {
-        Self { kind: ErrorKind::InCookie, source: None }
+    pub(crate) fn in_cookie() -> Self {
+        Self::without_source(ErrorKind::InCookie)
     }
 
-    pub(crate) const fn unsaved() -> Self {
-        Self { kind: ErrorKind::Unsaved, source: None }
+    pub(crate) fn unsaved() -> Self {
+        Self::without_source(ErrorKind::Unsaved)
     }
 
-    pub(crate) const fn no_bearer() -> Self {
-        Self { kind: ErrorKind::NoBearer, source: None }
+    pub(crate) fn no_bearer() -> Self {
+        Self::without_source(ErrorKind::NoBearer)
     }
 
     /// Returns whether the session has ended.
     pub(crate) const fn is_gone(&self) -> bool {
-        matches!(self.kind, ErrorKind::Gone)
+        matches!(self.0.kind, ErrorKind::Gone)
     }
 
     pub(crate) fn too_many_writes() -> Self {
@@ -218,7 +230,7 @@ impl Error {
 
     /// Adds the largest keys of `entries` to the sentence, if the error is a cookie that is too large.
     pub(crate) fn naming<'a>(self, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        match self.kind {
+        match self.0.kind {
             ErrorKind::TooLarge(error) => error.naming(entries).into(),
             _ => self,
         }
@@ -236,39 +248,45 @@ impl Error {
 
 impl From<TooLarge> for Error {
     fn from(error: TooLarge) -> Self {
-        Self { kind: ErrorKind::TooLarge(error), source: None }
+        Self::without_source(ErrorKind::TooLarge(error))
     }
 }
 
 impl From<RandomError> for Error {
     fn from(error: RandomError) -> Self {
-        Self { kind: ErrorKind::NoRandomness, source: Some(Arc::new(error)) }
+        Self::new(ErrorKind::NoRandomness, error)
     }
 }
 
 impl From<SettingsError> for Error {
     fn from(error: SettingsError) -> Self {
-        Self { kind: ErrorKind::Ticket, source: Some(Arc::new(error)) }
+        Self::new(ErrorKind::Ticket, error)
     }
 }
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
-        Self { kind: ErrorKind::Seal(error.kind()), source: Some(Arc::new(error)) }
+        Self::new(ErrorKind::Seal(error.kind()), error)
     }
 }
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self { kind: ErrorKind::Store(error.kind()), source: Some(Arc::new(error)) }
+        Self::new(ErrorKind::Store(error.kind()), error)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error").field("kind", &self.0.kind).field("source", &self.0.source).finish()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
+        match &self.0.kind {
             ErrorKind::Decode { key } => {
-                let types = self.source.as_deref().and_then(|source| source.downcast_ref::<WrongType>());
+                let types = self.0.source.as_deref().and_then(|source| source.downcast_ref::<WrongType>());
                 let (found, requested) = types.map_or(("", "the requested type"), |types| (types.found, &*types.requested));
                 write!(
                     f,
@@ -294,7 +312,7 @@ impl fmt::Display for Error {
             ErrorKind::NoRandomness => f.write_str(
                 "the operating system returned no random bytes: check that a sandbox does not forbid the call",
             ),
-            ErrorKind::Store(_) => match &self.source {
+            ErrorKind::Store(_) => match &self.0.source {
                 Some(error) => error.fmt(f),
                 None => f.write_str("the session store failed"),
             },
@@ -396,9 +414,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // `Display` prints the store's error itself, so the next source is the error of the database.
         if self.is_about_the_store() {
-            return self.source.as_deref()?.source();
+            return self.0.source.as_deref()?.source();
         }
-        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 

@@ -35,9 +35,14 @@ pub(crate) struct Finish {
 impl Finish {
     /// Returns `None` if the response can be sent at once. This is the common case: most requests only read the
     /// session, or do not use it.
-    pub(crate) fn begin(request: &Request, response: &mut Response) -> Option<Self> {
-        let edits = ResponseEdits::take(response);
-        let failure = response.extensions_mut().remove::<Failure>().map(|Failure(error)| error);
+    pub(crate) fn begin(request: &mut Arc<Request>, response: &mut Response) -> Option<Self> {
+        // Most responses have no extensions, so that there is nothing to search for.
+        let (edits, failure) = if response.extensions().is_empty() {
+            (EditList::default(), None)
+        } else {
+            let failure = response.extensions_mut().remove::<Failure>().map(|Failure(error)| error);
+            (ResponseEdits::take(response), failure)
+        };
         if request.clashes {
             // The layer has logged why. What the helpers ask for cannot be done.
             if !edits.is_empty() {
@@ -51,7 +56,7 @@ impl Finish {
         // Asked first: `drops_flash` may look for messages, and that is not a handler's use.
         let is_used = request.settings.config.flash_mode == FlashMode::UntilRead || request.usage() != Usage::Unread;
         if !drops_flash(request)
-            && let Some(usage) = request.close_if_settled()
+            && let Some(usage) = Request::close_if_settled(request)
         {
             if let (true, Usage::Read { came }) = (is_used, usage) {
                 mark_read(response.headers_mut(), came);
@@ -213,7 +218,7 @@ impl Attempt {
 
     async fn cookies(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Error> {
         if let (true, Some(error)) = (self.saves, &closed.error) {
-            return Err((**error).clone());
+            return Err(error.clone());
         }
         let moves_flash = request.settings.migration.is_some()
             && (closed.session_was_loaded() || !edits.is_empty())

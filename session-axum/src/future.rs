@@ -42,8 +42,8 @@ where
             return saving.as_mut().poll(context).map(Ok);
         }
         let mut response = ready!(this.inner.poll(context))?.map(Body::new);
-        let Some(request) = this.request.take() else { return Poll::Ready(Ok(response)) };
-        let Some(finish) = Finish::begin(&request, &mut response) else { return Poll::Ready(Ok(response)) };
+        let Some(mut request) = this.request.take() else { return Poll::Ready(Ok(response)) };
+        let Some(finish) = Finish::begin(&mut request, &mut response) else { return Poll::Ready(Ok(response)) };
         if request.settings.never_waits() {
             // Such an engine never returns `Pending`, so the future ends at its first poll and needs no box.
             return pin!(finish.run(request, response)).poll(context).map(Ok);

@@ -25,7 +25,7 @@ use crate::{
     migration::{Arrived, Migration, Moving},
     setup_warnings::Origin,
     state::{
-        flash_changes::{FlashChanges, Part},
+        flash_changes::{FlashChanges, Part, StagedFlash},
         loaded::{Ended, Loaded},
         outcome::Rules,
         staged::Staged,
@@ -57,14 +57,20 @@ pub(crate) struct Request {
     /// Whether another layer around this one has a cookie of the same name, so that neither cookie can be trusted.
     pub(crate) clashes: bool,
     incoming: OnceLock<IncomingFlash>,
-    /// What former systems have read; empty before they were asked.
-    #[expect(clippy::box_collection, reason = "most requests have none, and the state of a request is moved")]
-    former: OnceLock<Box<Vec<(usize, Former)>>>,
     state: Mutex<State>,
     /// Whether the session is in `state`.
     is_loaded: AtomicBool,
+    /// In a box, because most requests have none of it, and the state of a request is moved.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What only some requests have.
+#[derive(Default)]
+struct Rare {
+    /// What former systems have read; empty before they were asked.
+    former: OnceLock<Vec<(usize, Former)>>,
     /// A lock that is held while the store is asked, so that the operations of one request follow one another.
-    turn: OnceLock<Box<tokio::sync::Mutex<()>>>,
+    turn: tokio::sync::Mutex<()>,
     /// Where detached handles find the session; empty if there are none.
     link: OnceLock<Pledge>,
 }
@@ -72,9 +78,9 @@ pub(crate) struct Request {
 #[derive(Clone, Default)]
 struct State {
     session: Slot,
-    flash: FlashChanges,
+    flash: StagedFlash,
     /// A change that could not be staged, and so fails the response.
-    error: Option<Box<Error>>,
+    error: Option<Error>,
     /// Whether a handler has asked for a ticket, and whether one came.
     ticket: TicketRead,
     /// Whether the response has been sent, so that nothing can be staged any more.
@@ -96,7 +102,7 @@ enum Slot {
     #[default]
     NotLoaded,
     /// The session could not be loaded. The store is not asked again, because the request has waited long enough.
-    Failed(Box<Error>),
+    Failed(Error),
     Loaded(SessionState),
 }
 
@@ -129,7 +135,7 @@ pub(crate) enum Usage {
 pub(crate) struct Closed {
     session: Slot,
     pub(crate) flash: FlashChanges,
-    pub(crate) error: Option<Box<Error>>,
+    pub(crate) error: Option<Error>,
 }
 
 impl Slot {
@@ -168,11 +174,9 @@ impl Request {
             outer,
             clashes,
             incoming: OnceLock::new(),
-            former: OnceLock::new(),
             state: Mutex::default(),
             is_loaded: AtomicBool::new(false),
-            turn: OnceLock::new(),
-            link: OnceLock::new(),
+            rare: OnceLock::new(),
         }
     }
 
@@ -213,13 +217,13 @@ impl Request {
         let _turn = self.turn().await?;
         match &self.state().session {
             Slot::NotLoaded => {}
-            Slot::Failed(error) => return Err((**error).clone()),
+            Slot::Failed(error) => return Err(error.clone()),
             Slot::Loaded(_) => return Ok(()),
         }
         match self.arrive(self.settings.now()).await {
             Ok(arrived) => self.put(self.arrived(arrived)),
             Err(error) => {
-                self.state().session = Slot::Failed(Box::new(error.clone()));
+                self.state().session = Slot::Failed(error.clone());
                 return Err(error);
             }
         }
@@ -263,16 +267,17 @@ impl Request {
 
     /// Asks the former systems what the request brought, once.
     async fn systems(&self, migration: &Migration, now: u64) -> Result<&[(usize, Former)], Error> {
-        if let Some(known) = self.former.get() {
+        let former = &self.rare().former;
+        if let Some(known) = former.get() {
             return Ok(known);
         }
         let read = migration.read_systems(&self.settings, &self.cookies, now).await?;
-        Ok(self.former.get_or_init(|| Box::new(read)))
+        Ok(former.get_or_init(|| read))
     }
 
     /// Returns what former systems have read for this request.
     pub(crate) fn known_systems(&self) -> &[(usize, Former)] {
-        self.former.get().map(|former| former.as_slice()).unwrap_or_default()
+        self.rare.get().and_then(|rare| rare.former.get()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Asks the former systems for messages before they are read. If they are in a session, the session moves with
@@ -356,16 +361,7 @@ impl Request {
 
     /// Returns how the handlers have used the session, the flash and the tickets.
     pub(crate) fn usage(&self) -> Usage {
-        self.usage_in(&self.state())
-    }
-
-    fn usage_in(&self, state: &State) -> Usage {
-        let incoming = self.incoming.get();
-        if state.session.was_asked_for() || incoming.is_some() || state.ticket != TicketRead::Unread {
-            Usage::Read { came: state.came() || incoming.is_some_and(|incoming| !incoming.batches.is_empty()) }
-        } else {
-            Usage::Unread
-        }
+        self.state().usage(self.incoming.get())
     }
 
     pub(crate) fn context(&self, now: u64) -> Context<'_> {
@@ -393,7 +389,7 @@ impl Request {
         if state.is_closed {
             return Err(Error::closed());
         }
-        change(&mut state.flash);
+        change(state.flash.changes());
         Ok(())
     }
 
@@ -407,45 +403,34 @@ impl Request {
     pub(crate) fn fail(&self, error: Error) {
         let mut state = self.state();
         if !state.is_closed {
-            state.error.get_or_insert_with(|| Box::new(error));
+            state.error.get_or_insert(error);
         }
     }
 
     /// Closes the request if there is nothing to save and the browser needs no new cookie.
     ///
-    /// The check and the closing use one lock. So no handle in another task can stage a change that is never saved.
-    ///
     /// Returns `None` if the request was not closed, and otherwise how the handlers have used it.
-    pub(crate) fn close_if_settled(&self) -> Option<Usage> {
-        if self.incoming.get().is_some_and(|incoming| !incoming.batches.is_empty()) {
-            return None;
+    pub(crate) fn close_if_settled(request: &mut Arc<Self>) -> Option<Usage> {
+        // Mostly no handle is left, and then the state needs no lock.
+        if let Some(Self { state, incoming, rare, .. }) = Arc::get_mut(request) {
+            let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            return state.close_if_settled(incoming.get(), rare.get().and_then(|rare| rare.link.get()));
         }
-        let mut state = self.state();
-        let session_is_settled = match &state.session {
-            Slot::NotLoaded | Slot::Failed(_) => true,
-            Slot::Loaded(session) => session.is_settled(),
-        };
-        if !session_is_settled || state.error.is_some() || state.flash.adds_cookies() {
-            return None;
-        }
-        if let (Some(_), Slot::Loaded(session)) = (self.link.get(), &state.session) {
-            self.is_at(&session.loaded);
-        }
-        state.is_closed = true;
-        Some(self.usage_in(&state))
+        // The check and the closing use one lock. So no handle in another task can stage a change that is never saved.
+        request.state().close_if_settled(request.incoming.get(), request.link())
     }
 
     /// Tells the detached handles under which key the session's record is now; `None` if there is no session.
     pub(crate) fn has_record(&self, key: Option<RecordKey>) {
-        if let Some(Pledge(link)) = self.link.get() {
-            link.move_to(key.map_or(Place::Over(Ended::Elsewhere), Place::At));
+        if let Some(link) = self.link() {
+            link.has_record(key);
         }
     }
 
     /// Lets the detached handles wait until the session has its new id. Without this, a handle that asks in between
     /// would take the session for ended.
     pub(crate) fn begins_record(&self, loaded: &Loaded) {
-        if let Some(Pledge(link)) = self.link.get() {
+        if let Some(Pledge(link)) = self.link() {
             link.move_to(Place::Unsaved(loaded.stored().map(|stored| stored.record.key)));
         }
     }
@@ -459,7 +444,7 @@ impl Request {
 
     /// Tells the detached handles that the request saves nothing more.
     pub(crate) fn settle_detached(&self) {
-        if let Some(Pledge(link)) = self.link.get() {
+        if let Some(Pledge(link)) = self.link() {
             link.settle();
         }
     }
@@ -481,13 +466,25 @@ impl Request {
             let State { session, flash, error, is_closed, .. } =
                 only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
             *is_closed = true;
-            return Closed { session: std::mem::take(session), flash: std::mem::take(flash), error: error.take() };
+            return Closed {
+                session: std::mem::take(session),
+                flash: std::mem::take(flash).into_changes(),
+                error: error.take(),
+            };
         }
         request.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
         let _turn = if request.settings.never_waits() { None } else { request.turn().await.ok() };
         let State { session, flash, error, .. } = &*request.state();
-        Closed { session: session.clone(), flash: flash.clone(), error: error.clone() }
+        Closed { session: session.clone(), flash: flash.clone().into_changes(), error: error.clone() }
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    fn link(&self) -> Option<&Pledge> {
+        self.rare.get()?.link.get()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -498,7 +495,7 @@ impl Request {
     /// Waits until no other operation of this request asks the store. The wait is limited by the store's timeout,
     /// because a future that has begun and is never polled again keeps its turn.
     async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
-        let turn = self.turn.get_or_init(Box::default);
+        let turn = &self.rare().turn;
         if let Ok(turn) = turn.try_lock() {
             return Ok(turn);
         }
@@ -513,12 +510,12 @@ impl Closed {
         if matches!(self.session, Slot::NotLoaded) {
             self.session = match request.arrive(request.settings.now()).await {
                 Ok(arrived) => Slot::Loaded(request.arrived(arrived)),
-                Err(error) => Slot::Failed(Box::new(error)),
+                Err(error) => Slot::Failed(error),
             };
         }
         match &mut self.session {
             Slot::Loaded(session) => Ok(session),
-            Slot::Failed(error) => Err((**error).clone()),
+            Slot::Failed(error) => Err(error.clone()),
             Slot::NotLoaded => unreachable!("it was asked for above"),
         }
     }
@@ -649,13 +646,13 @@ impl LoadedRequest {
 
     /// Returns a handle on the session that outlives the response.
     pub(crate) fn detached(&self) -> Detached {
-        let Request { settings, link, .. } = &*self.0;
+        let Request { settings, .. } = &*self.0;
         let mut state = self.0.state();
         let is_closed = state.is_closed;
         let SessionState { loaded, staged, .. } = state.session();
         // After a `destroy`, the handle is on the session that the request begins.
         let record = loaded.stored().map(|stored| &stored.record).filter(|_| !staged.changes.destroys());
-        let Pledge(link) = link.get_or_init(|| {
+        let Pledge(link) = self.0.rare().link.get_or_init(|| {
             let place = match record {
                 Some(record) => Place::At(record.key),
                 None if is_closed => Place::Over(Ended::Elsewhere),
@@ -678,6 +675,34 @@ impl LoadedRequest {
 }
 
 impl State {
+    /// Closes the request if there is nothing to save: see [`Request::close_if_settled`].
+    fn close_if_settled(&mut self, incoming: Option<&IncomingFlash>, link: Option<&Pledge>) -> Option<Usage> {
+        if incoming.is_some_and(|incoming| !incoming.batches.is_empty()) {
+            return None;
+        }
+        let session_is_settled = match &self.session {
+            Slot::NotLoaded | Slot::Failed(_) => true,
+            Slot::Loaded(session) => session.is_settled(),
+        };
+        if !session_is_settled || self.error.is_some() || self.flash.adds_cookies() {
+            return None;
+        }
+        if let (Some(link), Slot::Loaded(session)) = (link, &self.session) {
+            link.has_record(session.loaded.stored().map(|stored| stored.record.key));
+        }
+        self.is_closed = true;
+        Some(self.usage(incoming))
+    }
+
+    /// Returns how the handlers have used the session, the flash and the tickets.
+    fn usage(&self, incoming: Option<&IncomingFlash>) -> Usage {
+        if self.session.was_asked_for() || incoming.is_some() || self.ticket != TicketRead::Unread {
+            Usage::Read { came: self.came() || incoming.is_some_and(|incoming| !incoming.batches.is_empty()) }
+        } else {
+            Usage::Unread
+        }
+    }
+
     /// Returns whether a session or a ticket came with the request.
     fn came(&self) -> bool {
         self.session.came() || self.ticket == TicketRead::Came

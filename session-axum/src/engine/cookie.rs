@@ -23,6 +23,10 @@ pub(super) fn load(ends: &Ends, context: Context<'_>) -> Loaded {
     let Found { came, nothing } = find(context);
     let lives = match came {
         Came::Nothing => return nothing,
+        Came::Only(live) => {
+            let live = unless_ended(live, ends, context.now);
+            return live.map_or_else(Loaded::ended, |live| Loaded::live(live).in_the_only_cookie());
+        }
         Came::One(live) => return unless_ended(live, ends, context.now).map_or_else(Loaded::ended, Loaded::live),
         Came::Several(lives) => lives,
         Came::TooMany => Vec::new(),
@@ -90,7 +94,8 @@ pub(super) fn cookies(plan: Plan<'_>, next_id: &mut NextId, context: Context<'_>
             let mut body = plan.frame(next_id.id(plan.loaded, plan.changes)?).begin_body(changes.len_hint(entries));
             changes.write(entries, &mut body);
             let begins = plan.outcome.gives_new_id(plan.loaded);
-            let cookies = context.cookie.set(&body, plan.max_age(), begins, context.cookies);
+            let cookies =
+                context.cookie.set(&body, plan.max_age(), begins, plan.loaded.had_one_cookie, context.cookies);
             cookies.map_err(|error| error.naming(changes.view(entries)))
         }
     }

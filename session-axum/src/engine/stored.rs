@@ -187,7 +187,7 @@ pub(super) async fn carry_out(
                 },
             };
             let begins = plan.outcome.gives_new_id(plan.loaded);
-            context.cookie.set(&body(frame, secret), plan.max_age(), begins, context.cookies)?
+            context.cookie.set(&body(frame, secret), plan.max_age(), begins, false, context.cookies)?
         }
     };
     Ok(CarriedOut::Done(Done { cookies, record }))

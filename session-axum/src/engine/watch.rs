@@ -98,6 +98,13 @@ impl Link {
 #[derive(Debug)]
 pub(crate) struct Pledge(pub(crate) Arc<Link>);
 
+impl Pledge {
+    /// Tells the detached handles under which key the session's record is now; `None` if there is no session.
+    pub(crate) fn has_record(&self, key: Option<RecordKey>) {
+        self.0.move_to(key.map_or(Place::Over(Ended::Elsewhere), Place::At));
+    }
+}
+
 impl Drop for Pledge {
     fn drop(&mut self) {
         self.0.settle();

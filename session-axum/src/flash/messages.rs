@@ -41,7 +41,7 @@ use crate::{error::Error, template::JsonText};
 #[derive(Clone)]
 pub struct Message {
     content: flash::Message,
-    error: Option<Box<Error>>,
+    error: Option<Error>,
 }
 
 impl Message {
@@ -93,7 +93,7 @@ impl Message {
         // is encoded with three levels around it.
         match encode(&[[[value]]]) {
             Ok(text) => self.content.insert(key, text[3..text.len() - 3].to_owned()),
-            Err(error) => self.error = Some(Box::new(Error::encode(key, error))),
+            Err(error) => self.error = Some(Error::encode(key, error)),
         }
         self
     }
@@ -104,7 +104,7 @@ impl Message {
 
     /// Returns the message, or the error of a value that cannot be written.
     pub(crate) fn into_content(self) -> Result<flash::Message, Error> {
-        self.error.map_or(Ok(self.content), |error| Err(*error))
+        self.error.map_or(Ok(self.content), Err)
     }
 }
 

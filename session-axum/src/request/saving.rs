@@ -59,7 +59,7 @@ impl LoadedRequest {
             return Err(Error::closed());
         }
         if let Some(error) = &state.error {
-            return Err((**error).clone());
+            return Err(error.clone());
         }
         let SessionState { loaded, staged, unfinished, .. } = state.session();
         let outcome = Plan::new(loaded, &staged.changes, rules, now).outcome;

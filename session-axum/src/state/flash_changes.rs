@@ -6,12 +6,43 @@ use session_core::flash::{Batch, MessageLists};
 
 use crate::wire::{return_cookie::ReturnPage, ticket_cookie::TicketChange};
 
+/// What handlers have read of the flash and changed in it so far. Most requests change nothing, and need no box.
+#[derive(Clone, Default)]
+pub(crate) struct StagedFlash {
+    read: Read,
+    changes: Option<Box<FlashChanges>>,
+}
+
+impl StagedFlash {
+    /// Notes that a handler has read a part of the flash.
+    pub(crate) fn mark(&mut self, part: Part<'_>) {
+        self.read.mark(part);
+    }
+
+    /// Returns whether a read of the part changes nothing: it was read before, or a handler has decided about it.
+    pub(crate) fn is_settled(&self, part: Part<'_>) -> bool {
+        self.read.has(part) || self.changes.as_ref().is_some_and(|changes| changes.fate != Fate::Open)
+    }
+
+    /// Returns whether the response sets or removes cookies, whatever came with the request.
+    pub(crate) fn adds_cookies(&self) -> bool {
+        self.changes.as_ref().is_some_and(|changes| !changes.added.is_empty() || changes.changes_other_cookies())
+    }
+
+    pub(crate) fn changes(&mut self) -> &mut FlashChanges {
+        self.changes.get_or_insert_default()
+    }
+
+    /// Returns all changes for the response.
+    pub(crate) fn into_changes(self) -> FlashChanges {
+        FlashChanges { read: self.read, ..self.changes.map(|changes| *changes).unwrap_or_default() }
+    }
+}
+
 /// The changes of a request to the flash: the keys that were read, and the messages that were added.
 #[derive(Clone, Default)]
 pub(crate) struct FlashChanges {
-    read: ReadKeys,
-    input_was_read: bool,
-    errors_were_read: bool,
+    read: Read,
     pub(crate) fate: Fate,
     /// Whether forms that came with the request are removed, even if no handler has read them.
     drops_forms: bool,
@@ -50,26 +81,6 @@ impl FlashChanges {
         Self { added: Batch { messages, ..Batch::default() }, ..Self::default() }
     }
 
-    /// Notes that a handler has read a part of the flash.
-    pub(crate) fn mark(&mut self, part: Part<'_>) {
-        match part {
-            Part::Messages(key) if self.read.contains(key) => {}
-            Part::Messages(key) => self.read.push(key),
-            Part::Input => self.input_was_read = true,
-            Part::Errors => self.errors_were_read = true,
-        }
-    }
-
-    /// Returns whether a read of the part changes nothing: it was read before, or a handler has decided about it.
-    pub(crate) fn is_settled(&self, part: Part<'_>) -> bool {
-        let was_read = match part {
-            Part::Messages(key) => self.read.contains(key),
-            Part::Input => self.input_was_read,
-            Part::Errors => self.errors_were_read,
-        };
-        was_read || self.fate != Fate::Open
-    }
-
     /// Removes all forms: those that came with the request, and those added so far. Another visitor may use the browser
     /// next.
     pub(crate) fn drop_forms(&mut self) {
@@ -92,11 +103,6 @@ impl FlashChanges {
     /// Returns whether the changes remove something that came with the request, even if no handler has read it.
     pub(crate) fn removes_unread(&self) -> bool {
         self.drops_forms || !self.removed.is_empty() || matches!(self.fate, Fate::KeptOnly(_) | Fate::Discarded)
-    }
-
-    /// Returns whether the response sets or removes cookies, whatever came with the request.
-    pub(crate) fn adds_cookies(&self) -> bool {
-        !self.added.is_empty() || self.changes_other_cookies()
     }
 
     /// Returns whether the response sets or removes a cookie that has no messages.
@@ -145,15 +151,42 @@ impl FlashChanges {
             Fate::KeptOnly(_) | Fate::Discarded => true,
         };
         let form = |was_read: bool| has_form && (self.drops_forms || form(was_read));
-        let (input, errors) = (form(self.input_was_read), form(self.errors_were_read));
+        let (input, errors) = (form(self.read.input), form(self.read.errors));
         let message = move |key: &str| match &self.fate {
             _ if self.removed.iter().any(|removed| removed == key) => true,
-            Fate::Open => by_reading(self.read.contains(key)),
+            Fate::Open => by_reading(self.read.keys.contains(key)),
             Fate::Kept => false,
             Fate::KeptOnly(keys) => !keys.iter().any(|kept| kept == key),
             Fate::Discarded => true,
         };
         Goes { message, input, errors }
+    }
+}
+
+/// The parts of the flash that handlers have read.
+#[derive(Clone, Default)]
+struct Read {
+    keys: ReadKeys,
+    input: bool,
+    errors: bool,
+}
+
+impl Read {
+    fn has(&self, part: Part<'_>) -> bool {
+        match part {
+            Part::Messages(key) => self.keys.contains(key),
+            Part::Input => self.input,
+            Part::Errors => self.errors,
+        }
+    }
+
+    fn mark(&mut self, part: Part<'_>) {
+        match part {
+            Part::Messages(key) if self.keys.contains(key) => {}
+            Part::Messages(key) => self.keys.push(key),
+            Part::Input => self.input = true,
+            Part::Errors => self.errors = true,
+        }
     }
 }
 

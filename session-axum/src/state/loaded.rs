@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     rivals: Option<Arc<Vec<Arc<Live>>>>,
     /// Whether the request brought an authentic cookie of ours, even if its session is over.
     pub(crate) cookie_came: bool,
+    /// Whether it is known that this session's cookie was the only one under the session's name.
+    pub(crate) had_one_cookie: bool,
     /// Whether the response has to replace or remove the browser's cookie, because of a save during the request.
     pub(crate) cookie_is_stale: bool,
     /// Whether the session was rotated, or has moved to another place, and its successor is unknown here.
@@ -123,6 +125,7 @@ impl Loaded {
             found: Found::Nothing,
             rivals: None,
             cookie_came: false,
+            had_one_cookie: false,
             cookie_is_stale: false,
             has_unknown_successor: false,
             is_found_by_former: false,
@@ -189,6 +192,12 @@ impl Loaded {
     /// Sets whether an authentic cookie came with the request, and whether the browser's cookie is stale.
     pub(crate) fn with_cookie(mut self, came: bool, is_stale: bool) -> Self {
         (self.cookie_came, self.cookie_is_stale) = (came, is_stale);
+        self
+    }
+
+    /// Notes that this session's cookie was the only one under the session's name.
+    pub(crate) fn in_the_only_cookie(mut self) -> Self {
+        self.had_one_cookie = true;
         self
     }
 

@@ -60,7 +60,7 @@ pub(crate) fn note_arrival<B>(request: &Request<B>, settings: &Settings) {
 fn opens(entered: &Entered, settings: &Settings) -> bool {
     let Ok(header) = HeaderValue::try_from(format!("{}={}", entered.name, entered.value)) else { return false };
     let came = settings.session_cookie.find(&RequestCookies::One(header), settings.now(), Some);
-    matches!(came, Came::One(_))
+    matches!(came, Came::Only(_) | Came::One(_))
 }
 
 const FOREIGN: &str = "the session that this client entered is no session for the application: its layer has other keys, \

@@ -2,24 +2,16 @@
 
 use std::borrow::Cow;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{self, Entry},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Marks a response that may depend on a cookie of ours. With `came`, a session or a message came with the request, and
 /// no shared cache may store the response.
 pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
     add_vary(headers, COOKIE);
-    match headers.entry(header::CACHE_CONTROL) {
-        Entry::Vacant(control) => {
-            control.insert(PRIVATE);
-        }
-        Entry::Occupied(mut control) => {
-            if came && control.iter().flat_map(list).any(is_shared) {
-                let private = without_sharing(control.iter());
-                control.insert(private);
-            }
+    if headers.append(header::CACHE_CONTROL, PRIVATE) {
+        let (_, others) = taken_back(headers, &header::CACHE_CONTROL);
+        if came && others.iter().flat_map(list).any(is_shared) {
+            headers.insert(header::CACHE_CONTROL, without_sharing(others.iter()));
         }
     }
     if came {
@@ -31,9 +23,12 @@ pub(crate) fn mark_read(headers: &mut HeaderMap, came: bool) {
 /// next one.
 pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
     add_vary(headers, COOKIE);
-    let directives = || headers.get_all(header::CACHE_CONTROL).iter().flat_map(list);
-    if !directives().any(is_private) || directives().any(is_shared) {
-        headers.insert(header::CACHE_CONTROL, NO_STORE);
+    if headers.append(header::CACHE_CONTROL, NO_STORE) {
+        let (_, others) = taken_back(headers, &header::CACHE_CONTROL);
+        let directives = || others.iter().flat_map(list);
+        if !directives().any(is_private) || directives().any(is_shared) {
+            headers.insert(header::CACHE_CONTROL, NO_STORE);
+        }
     }
     set_cdn_controls(headers, &NO_STORE);
     replace_own_cookies(headers, &cookies);
@@ -66,17 +61,26 @@ pub(crate) fn forbid_storing(headers: &mut HeaderMap) {
 
 /// Adds a name to `Vary`, unless it is there.
 fn add_vary(headers: &mut HeaderMap, name: HeaderValue) {
-    match headers.entry(header::VARY) {
-        Entry::Vacant(vary) => {
-            vary.insert(name);
-        }
-        Entry::Occupied(mut vary) => {
-            let is_there = |known: &[u8]| known == b"*" || known.eq_ignore_ascii_case(name.as_bytes());
-            if !vary.iter().flat_map(list).any(is_there) {
-                vary.append(name);
-            }
+    if headers.append(header::VARY, name) {
+        let (name, others) = taken_back(headers, &header::VARY);
+        let is_there = |known: &[u8]| known == b"*" || known.eq_ignore_ascii_case(name.as_bytes());
+        if !others.iter().flat_map(list).any(is_there) {
+            headers.append(header::VARY, name);
         }
     }
+}
+
+/// Removes the value of a header that was appended last. Returns it and the others.
+///
+/// Few responses have the header already. So it is appended with one search, and taken back where that was wrong.
+fn taken_back(headers: &mut HeaderMap, name: &HeaderName) -> (HeaderValue, Vec<HeaderValue>) {
+    let mut values: Vec<_> = headers.get_all(name).iter().cloned().collect();
+    let Some(last) = values.pop() else { unreachable!("a value was appended") };
+    headers.remove(name);
+    for value in &values {
+        headers.append(name, value.clone());
+    }
+    (last, values)
 }
 
 /// Replaces the headers that a handler set for shared caches only (RFC 9213). Such a cache obeys them and not
@@ -84,6 +88,10 @@ fn add_vary(headers: &mut HeaderMap, name: HeaderValue) {
 fn set_cdn_controls(headers: &mut HeaderMap, value: &HeaderValue) {
     let is_for_cdn = |name: &&HeaderName| {
         let name = name.as_str();
+        // Most names are shorter.
+        if name.len() < SHORTEST_FOR_CDN {
+            return false;
+        }
         name == "surrogate-control"
             || name.strip_suffix("cdn-cache-control").is_some_and(|it| it.is_empty() || it.ends_with('-'))
     };
@@ -136,6 +144,7 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
+const SHORTEST_FOR_CDN: usize = "cdn-cache-control".len();
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 const COOKIE: HeaderValue = HeaderValue::from_static("Cookie");
 const AUTHORIZATION: HeaderValue = HeaderValue::from_static("Authorization");

@@ -29,6 +29,8 @@ pub(crate) struct SessionCookie {
 #[derive(Debug)]
 pub(crate) enum Came<T> {
     Nothing,
+    /// One valid token, in the only cookie under the session's name.
+    Only(T),
     One(T),
     /// Several valid tokens, in the order in which they came.
     Several(Vec<T>),
@@ -41,7 +43,7 @@ impl<T> Came<T> {
     pub(crate) fn into_vec(self) -> Vec<T> {
         match self {
             Self::Nothing | Self::TooMany => Vec::new(),
-            Self::One(only) => vec![only],
+            Self::Only(only) | Self::One(only) => vec![only],
             Self::Several(several) => several,
         }
     }
@@ -56,8 +58,13 @@ impl SessionCookie {
         accept: impl Fn(Verified) -> Option<T>,
     ) -> Came<T> {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return Came::Nothing };
-        let mut candidates = Candidates::new();
-        self.whole(cookies).for_each(|text| candidates.offer(text, ring));
+        let (mut candidates, mut beside) = (Candidates::new(), Beside::default());
+        for (suffix, text) in cookies.find(&self.spec) {
+            beside.count(suffix);
+            if suffix.is_empty() {
+                candidates.offer(text, ring);
+            }
+        }
         if candidates.are_too_many() {
             return Came::TooMany;
         }
@@ -67,15 +74,12 @@ impl SessionCookie {
         let (piece, other) = (in_pieces.next(), in_pieces.next());
         match (first, second, piece, other) {
             (None, _, None, _) => Came::Nothing,
+            (Some(only), None, None, _) if beside.is_one_cookie() => Came::Only(only),
             (None, _, Some(only), None) | (Some(only), None, None, _) => Came::One(only),
             (first, second, piece, other) => {
                 Came::Several(first.into_iter().chain(second).chain(valid).chain(piece).chain(other).collect())
             }
         }
-    }
-
-    fn whole<'a>(&'a self, cookies: &'a RequestCookies) -> impl Iterator<Item = &'a [u8]> {
-        cookies.find(&self.spec).filter(|(suffix, _)| suffix.is_empty()).map(|(_, value)| value)
     }
 
     /// Finds the tokens that came in pieces under numbered names. Former settings may have left a second cookie under
@@ -108,12 +112,14 @@ impl SessionCookie {
     }
 
     /// Sets the cookie to the token of `body`: one cookie if the token fits, otherwise as many as are allowed. Removes
-    /// other cookies that came under the session's name. With `begins`, the session begins or gets another id.
+    /// other cookies that came under the session's name, unless it is known that there was one cookie only. With
+    /// `begins`, the session begins or gets another id.
     pub(crate) fn set(
         &self,
         body: &[u8],
         max_age: Option<u64>,
         begins: bool,
+        had_one_cookie: bool,
         cookies: &RequestCookies,
     ) -> Result<Vec<String>, Error> {
         let Some(ring) = &self.ring else { return Ok(Vec::new()) };
@@ -131,7 +137,7 @@ impl SessionCookie {
             self.set_pieces(&ring.seal(body)?, room, max_age)?
         };
         let pieces = if is_whole { 0 } else { set.len() };
-        let beside = self.beside(cookies);
+        let beside = if had_one_cookie { Beside::ONE_COOKIE } else { self.beside(cookies) };
         set.extend((!is_whole && beside.whole > 0).then(|| spec.clear("")));
         set.extend(self.remove_twins_and_pieces(pieces, begins, &beside, cookies));
         set.truncate(pieces.max(1) + MOST_REMOVED);
@@ -158,11 +164,8 @@ impl SessionCookie {
 
     /// Counts the cookies that came under the session's name, in one pass.
     fn beside(&self, cookies: &RequestCookies) -> Beside {
-        let mut beside = Beside { whole: 0, has_pieces: false };
-        for (suffix, _) in cookies.find(&self.spec) {
-            beside.whole += usize::from(suffix.is_empty());
-            beside.has_pieces |= suffix.len() == PIECE_SUFFIX;
-        }
+        let mut beside = Beside::default();
+        cookies.find(&self.spec).for_each(|(suffix, _)| beside.count(suffix));
         beside
     }
 
@@ -229,9 +232,23 @@ enum Which {
 }
 
 /// The cookies that came under the session's name: the number of whole cookies, and whether there were pieces.
+#[derive(Clone, Copy, Default)]
 struct Beside {
     whole: usize,
     has_pieces: bool,
+}
+
+impl Beside {
+    const ONE_COOKIE: Self = Self { whole: 1, has_pieces: false };
+
+    fn count(&mut self, suffix: &[u8]) {
+        self.whole += usize::from(suffix.is_empty());
+        self.has_pieces |= suffix.len() == PIECE_SUFFIX;
+    }
+
+    const fn is_one_cookie(self) -> bool {
+        self.whole == 1 && !self.has_pieces
+    }
 }
 
 /// The length of the suffix of a piece: a dot and a digit.
