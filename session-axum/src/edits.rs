@@ -197,6 +197,9 @@ impl EditList {
 
     /// Adds the edits to a response, for the layers around this one.
     pub(crate) fn put_onto(self, response: &mut Response) {
+        if self.is_empty() {
+            return;
+        }
         for edit in self.into_iter() {
             ResponseEdits::of(response.extensions_mut()).push(edit);
         }
@@ -204,6 +207,9 @@ impl EditList {
 
     /// Applies the edits to the flash, and returns those of the session.
     pub(crate) fn apply_to_flash(self, flash: &mut Cow<'_, FlashChanges>) -> Result<Self, Error> {
+        if self.is_empty() {
+            return Ok(self);
+        }
         let mut others = Self::default();
         for edit in self.into_iter() {
             match edit {

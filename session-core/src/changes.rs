@@ -847,7 +847,12 @@ impl Changes {
     /// ```
     pub fn write(&self, loaded: &Entries, body: &mut Vec<u8>) {
         body.reserve(self.len_hint(loaded));
-        write_object(self.fields(loaded), body);
+        // Most sessions have no reserved keys, and then the view is not cut in two.
+        if loaded.has_reserved() || self.metadata_text(loaded).is_some() {
+            write_object(self.fields(loaded), body);
+        } else {
+            write_object(self.view(loaded), body);
+        }
     }
 
     /// Returns the approximate number of bytes that [`write`](Self::write) appends.

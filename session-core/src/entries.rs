@@ -232,6 +232,11 @@ impl Entries {
         slots.map(|slot| self.entry(slot)).filter(|(key, _)| *key != RESERVED_KEY)
     }
 
+    /// Returns whether there are reserved keys.
+    pub(crate) const fn has_reserved(&self) -> bool {
+        self.reserved.start < self.reserved.end
+    }
+
     /// Returns the JSON text of the metadata as it was read.
     pub(crate) fn metadata_text(&self) -> Option<&str> {
         let first = self.slot_by_key(self.reserved.start).filter(|_| self.own_metadata().is_some())?;
