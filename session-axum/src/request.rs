@@ -153,12 +153,7 @@ impl Slot {
 }
 
 impl Request {
-    pub(crate) fn new<B>(
-        settings: &Arc<Settings>,
-        request: &http::Request<B>,
-        outer: Option<Arc<Self>>,
-        clashes: bool,
-    ) -> Self {
+    pub(crate) fn new<B>(settings: &Arc<Settings>, request: &http::Request<B>) -> Self {
         let origin = settings.setup_warnings.watch(|| Origin::of(request.uri(), request.headers()));
         let cookies = match &settings.session_cookie.bearer {
             None => RequestCookies::of(request.headers()),
@@ -171,13 +166,18 @@ impl Request {
             is_head: request.method() == Method::HEAD,
             is_unattended: AtomicBool::new(false),
             origin,
-            outer,
-            clashes,
+            outer: None,
+            clashes: false,
             incoming: OnceLock::new(),
             state: Mutex::default(),
             is_loaded: AtomicBool::new(false),
             rare: OnceLock::new(),
         }
+    }
+
+    /// Notes that another layer is around this one. `clashes` is whether they share a cookie.
+    pub(crate) fn inside(self, outer: Arc<Self>, clashes: bool) -> Self {
+        Self { outer: Some(outer), clashes, ..self }
     }
 
     /// Iterates over the layers around the handler, from this one outwards.

@@ -46,24 +46,34 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         #[cfg(feature = "testing")]
         crate::testing::note_arrival(&request, &self.settings);
-        let outer = request.extensions().get::<Arc<SessionRequest>>().cloned();
-        // The same layer twice is harmless: the outer service saves, and this one only passes the request on.
-        if let Some(outer) = &outer
-            && outer.layers().any(|layer| Arc::ptr_eq(&layer.settings, &self.settings))
-        {
-            self.settings.setup_warnings.same_layer_twice(self.settings.session_cookie.spec.name());
-            return ResponseFuture::new(self.inner.call(request), None);
-        }
-        let clash = outer.as_ref().is_some_and(|outer| {
-            outer.layers().any(|layer| layer.clashes || layer.settings.shares_a_cookie_with(&self.settings))
-        });
-        if clash {
-            self.settings.setup_warnings.clashing_layers(self.settings.session_cookie.spec.name());
-        }
-        // Extractors find the innermost layer here. It keeps the outer ones, so that a third layer is compared with all
-        // of them.
-        let here = Arc::new(SessionRequest::new(&self.settings, &request, outer, clash));
-        request.extensions_mut().insert(Arc::clone(&here));
-        ResponseFuture::new(self.inner.call(request), Some(here))
+        let here = Arc::new(SessionRequest::new(&self.settings, &request));
+        // Extractors find the innermost layer here.
+        let here = match request.extensions_mut().insert(Arc::clone(&here)) {
+            None => Some(here),
+            Some(outer) => inside(outer, &self.settings, &mut request),
+        };
+        ResponseFuture::new(self.inner.call(request), here)
     }
+}
+
+/// Puts the state of a layer that is inside another one into the request. Returns `None` if it is the same layer twice.
+fn inside<B>(
+    outer: Arc<SessionRequest>,
+    settings: &Arc<Settings>,
+    request: &mut Request<B>,
+) -> Option<Arc<SessionRequest>> {
+    // The same layer twice is harmless: the outer service saves, and this one only passes the request on.
+    if outer.layers().any(|layer| Arc::ptr_eq(&layer.settings, settings)) {
+        settings.setup_warnings.same_layer_twice(settings.session_cookie.spec.name());
+        request.extensions_mut().insert(outer);
+        return None;
+    }
+    let clashes = outer.layers().any(|layer| layer.clashes || layer.settings.shares_a_cookie_with(settings));
+    if clashes {
+        settings.setup_warnings.clashing_layers(settings.session_cookie.spec.name());
+    }
+    // It keeps the outer layers, so that a third one is compared with all of them.
+    let here = Arc::new(SessionRequest::new(settings, request).inside(outer, clashes));
+    request.extensions_mut().insert(Arc::clone(&here));
+    Some(here)
 }

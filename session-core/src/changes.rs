@@ -40,11 +40,18 @@ pub struct Changes {
     edits: Vec<(String, Option<String>)>,
     /// The new metadata; `None` if it stays as it was.
     metadata: Option<Box<Metadata>>,
-    owner: Option<String>,
-    label: Option<String>,
+    /// The new owner and the new label. Few requests set them, and the changes are moved with each request.
+    names: Option<Box<Names>>,
     id_was_asked: bool,
     confirmation: Confirmation,
     turns: Turns,
+}
+
+/// The new owner and the new label of a session; `None` if it stays as it was.
+#[derive(Clone, Default)]
+struct Names {
+    owner: Option<String>,
+    label: Option<String>,
 }
 
 /// The part of the loaded session that the changes keep.
@@ -112,8 +119,7 @@ impl Changes {
         id: IdChange::Kept,
         edits: Vec::new(),
         metadata: None,
-        owner: None,
-        label: None,
+        names: None,
         id_was_asked: false,
         confirmation: Confirmation::Kept,
         turns: Turns { destroyed: 0, cleared: 0, renewed: 0, rotated: 0 },
@@ -191,7 +197,7 @@ impl Changes {
     /// ```
     pub fn clear(&mut self, loaded: &Entries) {
         self.edits.clear();
-        (self.owner, self.label) = (None, None);
+        self.names = None;
         if self.basis == Basis::Loaded {
             self.basis = Basis::Cleared;
         }
@@ -281,9 +287,9 @@ impl Changes {
     /// ```
     pub fn replace(&mut self) {
         let limits = self.metadata.as_ref().map(|metadata| Box::new(metadata.limits()));
-        let (owner, label, confirmation) = (self.owner.take(), self.label.take(), self.confirmation);
+        let (names, confirmation) = (self.names.take(), self.confirmation);
         self.destroy();
-        (self.metadata, self.owner, self.label, self.confirmation) = (limits, owner, label, confirmation);
+        (self.metadata, self.names, self.confirmation) = (limits, names, confirmation);
     }
 
     /// Replaces the session's metadata.
@@ -335,7 +341,7 @@ impl Changes {
     /// assert_eq!(changes.owner(), Some("ada"));
     /// ```
     pub fn set_owner(&mut self, owner: String) {
-        self.owner = Some(owner);
+        self.names.get_or_insert_default().owner = Some(owner);
     }
 
     /// Sets the label of the session: a text for its owner, such as the name of the browser.
@@ -350,7 +356,7 @@ impl Changes {
     /// assert_eq!(changes.label(), Some("Firefox on Linux"));
     /// ```
     pub fn set_label(&mut self, label: String) {
-        self.label = Some(label);
+        self.names.get_or_insert_default().label = Some(label);
     }
 
     /// Records that the visitor has confirmed who they are, at `now` in seconds since 1970.
@@ -424,10 +430,10 @@ impl Changes {
     /// ```
     #[must_use]
     pub fn without_owner(&self) -> Cow<'_, Self> {
-        if self.owner.is_none() && self.label.is_none() {
+        if self.names.is_none() {
             return Cow::Borrowed(self);
         }
-        Cow::Owned(Self { owner: None, label: None, ..self.clone() })
+        Cow::Owned(Self { names: None, ..self.clone() })
     }
 
     /// Returns the changes that were made after a save. `saved` is the clone of the changes that the save wrote.
@@ -472,14 +478,15 @@ impl Changes {
         }
         // `edited` also answers for keys that a `clear` or a `destroy` before the save removed: a later `remove` of one
         // of them changes nothing.
+        let owner = self.owner().filter(|owner| saved.owner() != Some(owner)).map(str::to_owned);
+        let label = self.label().filter(|label| saved.label() != Some(label)).map(str::to_owned);
         let is_new = |(key, text): &&(String, Option<String>)| saved.edited(key) != Some(text.as_deref());
         Self {
             basis: Basis::Loaded,
             id,
             edits: self.edits.iter().filter(is_new).cloned().collect(),
             metadata: self.metadata.clone().filter(|metadata| saved.metadata.as_ref() != Some(metadata)),
-            owner: self.owner.clone().filter(|owner| saved.owner.as_ref() != Some(owner)),
-            label: self.label.clone().filter(|label| saved.label.as_ref() != Some(label)),
+            names: (owner.is_some() || label.is_some()).then(|| Box::new(Names { owner, label })),
             // The caller that asked for the id relies on it for the rest of the request.
             id_was_asked: self.id_was_asked,
             // A `renew` after the save does not forget a confirmation of the same request.
@@ -603,8 +610,7 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         let entries = self.basis == Basis::Loaded && self.edits.is_empty() && self.metadata.is_none();
         let confirms = matches!(self.confirmation, Confirmation::At(_));
-        let names = self.owner.is_some() || self.label.is_some();
-        entries && !self.needs_new_id() && !names && !self.id_was_asked && !confirms
+        entries && !self.needs_new_id() && self.names.is_none() && !self.id_was_asked && !confirms
     }
 
     /// Returns the JSON text of the value of `key` after the changes; `None` if there is none.
@@ -728,7 +734,7 @@ impl Changes {
     /// ```
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
-        self.owner.as_deref()
+        self.names.as_ref()?.owner.as_deref()
     }
 
     /// Returns the label that the changes set; `None` if they set none.
@@ -745,7 +751,7 @@ impl Changes {
     /// ```
     #[must_use]
     pub fn label(&self) -> Option<&str> {
-        self.label.as_deref()
+        self.names.as_ref()?.label.as_deref()
     }
 
     /// Returns the owner after the changes.

@@ -56,16 +56,17 @@ impl Staged {
 /// The new id of the session, and the secret for its cookie. Each is drawn only once, so that a repeated save writes
 /// the same session.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NextId {
-    drawn: Option<Box<Drawn>>,
-    /// The id that was drawn before a renewal. A save may have begun to write a session under it.
-    former: Option<SessionId>,
-}
+pub(crate) struct NextId(Option<Box<Drawn>>);
 
 #[derive(Clone, Debug)]
-struct Drawn {
-    id: SessionId,
-    secret: Option<IdSecret>,
+enum Drawn {
+    Id {
+        id: SessionId,
+        secret: Option<IdSecret>,
+    },
+    /// The id that was drawn before a renewal, if none was drawn since. A save may have begun to write a session under
+    /// it.
+    Former(SessionId),
 }
 
 impl NextId {
@@ -73,7 +74,7 @@ impl NextId {
     pub(crate) fn id(&mut self, loaded: &Loaded, changes: &Changes) -> Result<SessionId, RandomError> {
         match loaded.session() {
             Some(live) if !changes.needs_new_id() => Ok(live.frame.id),
-            _ => Ok(self.draw(loaded, changes)?.id),
+            _ => Ok(*self.draw(loaded, changes)?.0),
         }
     }
 
@@ -83,7 +84,7 @@ impl NextId {
         loaded: &Loaded,
         changes: &Changes,
     ) -> Result<(SessionId, IdSecret), RandomError> {
-        let Drawn { id, secret } = self.draw(loaded, changes)?;
+        let (id, secret) = self.draw(loaded, changes)?;
         let secret = match secret {
             Some(secret) => secret,
             None => secret.insert(IdSecret::random()?),
@@ -91,28 +92,39 @@ impl NextId {
         Ok((*id, secret.clone()))
     }
 
-    fn draw(&mut self, loaded: &Loaded, changes: &Changes) -> Result<&mut Drawn, RandomError> {
-        match &mut self.drawn {
-            Some(drawn) => Ok(drawn),
-            empty @ None => {
-                let live = loaded.session().filter(|_| !changes.destroys()).map(|live| live.frame.id);
-                // A renewed session stays on the same node of a cluster.
-                let id = match self.former.or(live) {
-                    Some(id) => id.renewed()?,
-                    None => SessionId::random()?,
-                };
-                Ok(empty.insert(Box::new(Drawn { id, secret: None })))
-            }
+    fn draw(&mut self, loaded: &Loaded, changes: &Changes) -> Result<(&SessionId, &mut Option<IdSecret>), RandomError> {
+        let former = match self.0.as_deref() {
+            Some(Drawn::Former(former)) => Some(*former),
+            _ => None,
+        };
+        if self.drawn_id().is_none() {
+            let live = loaded.session().filter(|_| !changes.destroys()).map(|live| live.frame.id);
+            // A renewed session stays on the same node of a cluster.
+            let id = match former.or(live) {
+                Some(id) => id.renewed()?,
+                None => SessionId::random()?,
+            };
+            self.0 = Some(Box::new(Drawn::Id { id, secret: None }));
+        }
+        match self.0.as_deref_mut() {
+            Some(Drawn::Id { id, secret }) => Ok((id, secret)),
+            _ => unreachable!("it was drawn above"),
         }
     }
 
     /// Drops the id, so that a new id is drawn, on the same node of a cluster.
     fn renew(&mut self) {
-        self.former = self.drawn_id().or(self.former);
-        self.drawn = None;
+        if let Some(drawn) = &mut self.0
+            && let Drawn::Id { id, .. } = **drawn
+        {
+            **drawn = Drawn::Former(id);
+        }
     }
 
     fn drawn_id(&self) -> Option<SessionId> {
-        self.drawn.as_ref().map(|drawn| drawn.id)
+        match self.0.as_deref() {
+            Some(Drawn::Id { id, .. }) => Some(*id),
+            Some(Drawn::Former(_)) | None => None,
+        }
     }
 }
