@@ -45,7 +45,7 @@ pub fn rows() -> Vec<Row> {
         axum(peers::jwt).on_sockets(),
         axum(peers::cookie_store).on_sockets(),
         axum(peers::in_memory).on_sockets(),
-        axum(peers::in_memory_signed),
+        axum(peers::in_memory_signed).on_sockets(),
         axum(peers::axum_session).on_sockets().waits(),
         actix(peers::actix_session).on_sockets(),
         axum(ours::in_sqlite).on_sockets_alone(),

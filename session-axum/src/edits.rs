@@ -244,6 +244,9 @@ impl EditList {
         before: &Staged,
         is_own: impl Fn(&LoadedRequest) -> bool,
     ) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
         self.into_iter().try_for_each(|edit| edit.apply_to_session(staged.to_mut(), before, &is_own))
     }
 

@@ -74,8 +74,8 @@ impl Finish {
         let Self { edits, failure } = self;
         let (mut edits, mut outer_edits) = edits.split(&request);
         let failed_inside = response.extensions().get::<MadeFromError>().is_some();
-        let usage = request.usage();
         let mut closed = Request::close_and_take(&mut request).await;
+        let usage = closed.usage;
         if let Some(error) = &failure {
             response = answer(&request, error);
             let (own, outer) = ResponseEdits::take(&mut response).split(&request);

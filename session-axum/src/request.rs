@@ -133,6 +133,7 @@ pub(crate) enum Usage {
 
 /// The state of a request after it was closed, for the response.
 pub(crate) struct Closed {
+    pub(crate) usage: Usage,
     session: Slot,
     pub(crate) flash: FlashChanges,
     pub(crate) error: Option<Error>,
@@ -462,21 +463,26 @@ impl Request {
     /// Closes the request and takes the staged changes for the response. Handles that outlive the response still see
     /// them.
     pub(crate) async fn close_and_take(request: &mut Arc<Self>) -> Closed {
-        if let Some(only) = Arc::get_mut(request) {
-            let State { session, flash, error, is_closed, .. } =
-                only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            *is_closed = true;
+        if let Some(Self { state, incoming, .. }) = Arc::get_mut(request) {
+            let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            state.is_closed = true;
             return Closed {
-                session: std::mem::take(session),
-                flash: std::mem::take(flash).into_changes(),
-                error: error.take(),
+                usage: state.usage(incoming.get()),
+                session: std::mem::take(&mut state.session),
+                flash: std::mem::take(&mut state.flash).into_changes(),
+                error: state.error.take(),
             };
         }
         request.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
         let _turn = if request.settings.never_waits() { None } else { request.turn().await.ok() };
-        let State { session, flash, error, .. } = &*request.state();
-        Closed { session: session.clone(), flash: flash.clone().into_changes(), error: error.clone() }
+        let state = request.state();
+        Closed {
+            usage: state.usage(request.incoming.get()),
+            session: state.session.clone(),
+            flash: state.flash.clone().into_changes(),
+            error: state.error.clone(),
+        }
     }
 
     fn rare(&self) -> &Rare {
@@ -604,6 +610,7 @@ impl LoadedRequest {
         }
         let text = self.with(|session| match session.staged.changes.edited(key) {
             Some(text) => Text::Staged(text.map(str::to_owned)),
+            None if session.loaded.session().is_none() => Text::Staged(None),
             None => Text::In(session.loaded.clone()),
         });
         match &text {
