@@ -40,6 +40,23 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Returns the kind of a cookie that a response sets, as the counters call it.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn kind_of_cookie(&self, name: &str) -> &'static str {
+        let is = |spec: &cookie::Spec| {
+            name.strip_prefix(spec.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if is(&self.session_cookie.spec) {
+            "session"
+        } else if !is(&self.flash_cookie.spec) {
+            "ticket"
+        } else if name.ends_with(RETURN_SUFFIX) {
+            "return_to"
+        } else {
+            "flash"
+        }
+    }
+
     pub(crate) fn new(mut config: Config) -> Result<Self, SettingsError> {
         config.set_up_store();
         let setup_warnings = Arc::new(SetupWarnings::default());

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout};
 use crate::{
     config::Settings,
     engine::{Link, MOST_ROTATIONS, Place, StoreClient, times},
-    error::{Error, read_value},
+    error::{Error, LastError, read_value},
+    observe::{self, Destroyed},
     request::step_aside,
     state::loaded::Ended,
 };
@@ -73,15 +74,17 @@ use crate::{
 pub struct Detached {
     settings: Arc<Settings>,
     link: Arc<Link>,
+    /// Where the request remembers an error that its handler gets.
+    last_error: LastError,
     /// What the session's next visit depends on, as it was last seen.
     seen: Arc<Mutex<Option<(Times, Metadata)>>>,
 }
 
 impl Detached {
     /// Creates the handle. `seen` is the record as the request has loaded it.
-    pub(crate) fn new(settings: Arc<Settings>, link: Arc<Link>, seen: Option<&Record>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, link: Arc<Link>, last_error: LastError, seen: Option<&Record>) -> Self {
         let seen = seen.map(|record| (times(record), record.entries.metadata().clone()));
-        Self { settings, link, seen: Arc::new(Mutex::new(seen)) }
+        Self { settings, link, last_error, seen: Arc::new(Mutex::new(seen)) }
     }
 
     /// Returns the value of `key` as it is in the store now; `None` if there is none.
@@ -99,8 +102,11 @@ impl Detached {
     /// }
     /// ```
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        let record = self.record().await?;
-        read_value(key, record.entries.get(key))
+        self.noting(async {
+            let record = self.record().await?;
+            read_value(key, record.entries.get(key))
+        })
+        .await
     }
 
     /// Sets `key` to a value, in the store, now. Other keys keep what other requests write at the same time.
@@ -119,8 +125,11 @@ impl Detached {
     /// }
     /// ```
     pub async fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
-        let text = encode(&value).map_err(|error| Error::encode(key, error))?;
-        self.change(key, Exactly::No, |_| Ok(Some(((), text.clone())))).await.map(drop)
+        self.noting(async {
+            let text = encode(&value).map_err(|error| Error::encode(key, error))?;
+            self.change(key, Exactly::No, |_| Ok(Some(((), text.clone())))).await.map(drop)
+        })
+        .await
     }
 
     /// Replaces the value of `key` by the result of `change`, in one step that no other write can interrupt. `change`
@@ -144,12 +153,15 @@ impl Detached {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        let changed = self.change(key, Exactly::Yes, |old| {
-            let new = change(read_value(key, old)?);
-            let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
-            Ok(Some((new, text)))
-        });
-        changed.await?.ok_or_else(Error::gone)
+        self.noting(async {
+            let changed = self.change(key, Exactly::Yes, |old| {
+                let new = change(read_value(key, old)?);
+                let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
+                Ok(Some((new, text)))
+            });
+            changed.await?.ok_or_else(Error::gone)
+        })
+        .await
     }
 
     /// Removes `key`, and returns whether there was a value. Without its last value, a session ends, unless it has an
@@ -168,8 +180,11 @@ impl Detached {
     /// }
     /// ```
     pub async fn remove(&self, key: &str) -> Result<bool, Error> {
-        let removed = self.change(key, Exactly::No, |old| Ok(old.map(|_| ((), "null".to_owned())))).await?;
-        Ok(removed.is_some())
+        self.noting(async {
+            let removed = self.change(key, Exactly::No, |old| Ok(old.map(|_| ((), "null".to_owned())))).await?;
+            Ok(removed.is_some())
+        })
+        .await
     }
 
     /// Records a visit, which keeps the session alive as a request does. Call it when the visitor does something, for
@@ -194,26 +209,29 @@ impl Detached {
     /// }
     /// ```
     pub async fn visit(&self) -> Result<(), Error> {
-        let now = self.settings.now();
-        if self.was_seen_lately(now) {
-            return Ok(());
-        }
-        let (store, limits) = (self.store()?, self.settings.limits());
-        for _ in 0..=MOST_ROTATIONS {
-            let record = self.record().await?;
-            let metadata = record.entries.metadata();
-            if !limits.wants_extension(times(&record), metadata, now) {
+        self.noting(async {
+            let now = self.settings.now();
+            if self.was_seen_lately(now) {
                 return Ok(());
             }
-            let after = Times { created_at: record.created_at, issued_at: now };
-            let visit = Visit { now, expires_at: limits.last_second(after, metadata) };
-            if store.touch(&record.key, visit).await? {
-                self.see(after, metadata.clone());
-                return Ok(());
+            let (store, limits) = (self.store()?, self.settings.limits());
+            for _ in 0..=MOST_ROTATIONS {
+                let record = self.record().await?;
+                let metadata = record.entries.metadata();
+                if !limits.wants_extension(times(&record), metadata, now) {
+                    return Ok(());
+                }
+                let after = Times { created_at: record.created_at, issued_at: now };
+                let visit = Visit { now, expires_at: limits.last_second(after, metadata) };
+                if store.touch(&record.key, visit).await? {
+                    self.see(after, metadata.clone());
+                    return Ok(());
+                }
+                // It has ended since it was loaded, or a rotation has moved it.
             }
-            // It has ended since it was loaded, or a rotation has moved it.
-        }
-        Err(Error::gone())
+            Err(Error::gone())
+        })
+        .await
     }
 
     /// Returns whether the session is alive now.
@@ -231,11 +249,14 @@ impl Detached {
     /// }
     /// ```
     pub async fn is_alive(&self) -> Result<bool, Error> {
-        match self.record().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_gone() => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.noting(async {
+            match self.record().await {
+                Ok(_) => Ok(true),
+                Err(error) if error.is_gone() => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
     }
 
     /// Waits until the session has ended, and returns why: it expired, or a request logged it out or renewed it, on
@@ -273,18 +294,26 @@ impl Detached {
     /// }
     /// ```
     pub async fn ended(&self) -> Result<Ended, Error> {
-        let store = self.store()?;
-        let mut places = self.link.subscribe();
-        if !matches!(*places.borrow(), Place::Over(_)) {
-            store.watch(&self.link);
-        }
-        loop {
-            if let Place::Over(over) = *places.borrow_and_update() {
-                return Ok(over);
+        self.noting(async {
+            let store = self.store()?;
+            let mut places = self.link.subscribe();
+            if !matches!(*places.borrow(), Place::Over(_)) {
+                store.watch(&self.link);
             }
-            // The link has the other end, so the channel does not close while this waits.
-            let _ = places.changed().await;
-        }
+            loop {
+                if let Place::Over(over) = *places.borrow_and_update() {
+                    return Ok(over);
+                }
+                // The link has the other end, so the channel does not close while this waits.
+                let _ = places.changed().await;
+            }
+        })
+        .await
+    }
+
+    /// Waits for an answer, and remembers its error.
+    async fn noting<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        answer.await.inspect_err(|error| self.last_error.note(error))
     }
 
     fn store(&self) -> Result<&StoreClient, Error> {
@@ -350,7 +379,11 @@ impl Detached {
                 ..Write::new(&changes, visit)
             };
             match store.update(&record.key, write).await? {
-                Updated::Written { .. } | Updated::Removed => return Ok(Some(value)),
+                Updated::Written { .. } => return Ok(Some(value)),
+                Updated::Removed => {
+                    observe::destroyed(Destroyed::Emptied, 1);
+                    return Ok(Some(value));
+                }
                 _ if Instant::now() >= deadline => return Err(Error::too_many_writes()),
                 // After a rotation it is at another place.
                 Updated::Gone => {}

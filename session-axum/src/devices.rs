@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::{
     config::Settings,
     engine::StoreClient,
-    error::{Error, read_value},
+    error::{Error, LastError, read_value},
+    observe::{self, Destroyed},
     rejection::{MissingLayer, request_of},
     request::step_aside,
     session::Session,
@@ -53,11 +54,13 @@ use crate::{
 #[derive(Clone)]
 pub struct Sessions {
     settings: Arc<Settings>,
+    /// Where the request remembers an error that its handler gets.
+    last_error: LastError,
 }
 
 impl Sessions {
-    pub(crate) const fn new(settings: Arc<Settings>) -> Self {
-        Self { settings }
+    pub(crate) const fn new(settings: Arc<Settings>, last_error: LastError) -> Self {
+        Self { settings, last_error }
     }
 
     /// Returns the newest 100 live sessions of `owner`, the most recently used first.
@@ -81,16 +84,19 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn of(&self, owner: impl AsRef<str>) -> Result<Vec<LiveSession>, Error> {
-        let (owner, now) = (owner.as_ref(), self.settings.now());
-        let mut sessions = self.store()?.list(owner, now, LISTED).await?;
-        for former in self.former() {
-            if let Some(store) = former.settings.engine().records() {
-                sessions.extend(store.list(owner, now, LISTED).await?);
+        self.noting(async {
+            let (owner, now) = (owner.as_ref(), self.settings.now());
+            let mut sessions = self.store()?.list(owner, now, LISTED).await?;
+            for former in self.former() {
+                if let Some(store) = former.settings.engine().records() {
+                    sessions.extend(store.list(owner, now, LISTED).await?);
+                }
             }
-        }
-        sessions.sort_by_key(|info| Reverse(info.seen_at));
-        sessions.truncate(usize::try_from(LISTED).unwrap_or(usize::MAX));
-        Ok(sessions.into_iter().map(LiveSession::from).collect())
+            sessions.sort_by_key(|info| Reverse(info.seen_at));
+            sessions.truncate(usize::try_from(LISTED).unwrap_or(usize::MAX));
+            Ok(sessions.into_iter().map(LiveSession::from).collect())
+        })
+        .await
     }
 
     /// Returns the number of live sessions of `owner`.
@@ -110,14 +116,17 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn count(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
-        let (owner, now) = (owner.as_ref(), self.settings.now());
-        let mut count = self.store()?.count(owner, now).await?;
-        for former in self.former() {
-            if let Some(store) = former.settings.engine().records() {
-                count += store.count(owner, now).await?;
+        self.noting(async {
+            let (owner, now) = (owner.as_ref(), self.settings.now());
+            let mut count = self.store()?.count(owner, now).await?;
+            for former in self.former() {
+                if let Some(store) = former.settings.engine().records() {
+                    count += store.count(owner, now).await?;
+                }
             }
-        }
-        Ok(count)
+            Ok(count)
+        })
+        .await
     }
 
     /// Changes the value under `key` in every live session of `owner`, and returns in how many. For example, a new role
@@ -147,20 +156,23 @@ impl Sessions {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        if key.starts_with(RESERVED_PREFIX) {
-            return Err(Error::reserved(key));
-        }
-        let mut change = |old: Option<&str>| {
-            let old = read_value(key, old)?;
-            encode(&change(old)).map_err(|error| Error::encode(key, error))
-        };
-        let mut changed = self.update_here(self.store()?, owner.as_ref(), key, &mut change).await?;
-        for former in self.former() {
-            if let Some(store) = former.settings.engine().records() {
-                changed += self.update_here(store, owner.as_ref(), key, &mut change).await?;
+        self.noting(async {
+            if key.starts_with(RESERVED_PREFIX) {
+                return Err(Error::reserved(key));
             }
-        }
-        Ok(changed)
+            let mut change = |old: Option<&str>| {
+                let old = read_value(key, old)?;
+                encode(&change(old)).map_err(|error| Error::encode(key, error))
+            };
+            let mut changed = self.update_here(self.store()?, owner.as_ref(), key, &mut change).await?;
+            for former in self.former() {
+                if let Some(store) = former.settings.engine().records() {
+                    changed += self.update_here(store, owner.as_ref(), key, &mut change).await?;
+                }
+            }
+            Ok(changed)
+        })
+        .await
     }
 
     async fn update_here(
@@ -195,7 +207,11 @@ impl Sessions {
             let visit = Visit { now: record.seen_at, expires_at: record.expires_at };
             let write = Write { base: Some(&record), created_at: record.created_at, ..Write::new(&changes, visit) };
             match store.update(record_key, Write { only_if_unchanged: true, ..write }).await? {
-                Updated::Written { .. } | Updated::Removed => return Ok(true),
+                Updated::Written { .. } => return Ok(true),
+                Updated::Removed => {
+                    observe::destroyed(Destroyed::Emptied, 1);
+                    return Ok(true);
+                }
                 Updated::Gone => return Ok(false),
                 Updated::Conflict if Instant::now() >= deadline => return Err(Error::too_many_writes()),
                 Updated::Conflict => step_aside(attempt).await,
@@ -226,14 +242,19 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
-        let now = self.settings.now();
-        let mut was_there = false;
-        for former in self.former() {
-            if let Some(store) = former.settings.engine().records() {
-                was_there |= store.delete_by_id(id, now).await?;
+        self.noting(async {
+            let now = self.settings.now();
+            let mut was_there = false;
+            for former in self.former() {
+                if let Some(store) = former.settings.engine().records() {
+                    was_there |= store.delete_by_id(id, now).await?;
+                }
             }
-        }
-        Ok(self.store()?.delete_by_id(id, now).await? || was_there)
+            was_there |= self.store()?.delete_by_id(id, now).await?;
+            observe::destroyed(Destroyed::Revoked, u64::from(was_there));
+            Ok(was_there)
+        })
+        .await
     }
 
     /// Ends all sessions of `owner`, including the session of this request.
@@ -259,7 +280,7 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy_all(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
-        self.destroy_but(owner.as_ref(), None, None).await
+        self.noting(async { self.destroy_but(owner.as_ref(), None, None).await }).await
     }
 
     /// Ends all sessions of the owner of `session`, except `session` itself: "log out all other devices".
@@ -283,9 +304,12 @@ impl Sessions {
     /// }
     /// ```
     pub async fn destroy_others(&self, session: &Session) -> Result<u64, Error> {
-        let (owner, id, former_id) = session.owner_and_ids();
-        let Some(owner) = owner else { return Ok(0) };
-        self.destroy_but(&owner, id, former_id).await
+        self.noting(async {
+            let (owner, id, former_id) = session.owner_and_ids();
+            let Some(owner) = owner else { return Ok(0) };
+            self.destroy_but(&owner, id, former_id).await
+        })
+        .await
     }
 
     /// Ends all sessions of this application, of all owners and of visitors without an owner. Everyone has to log in
@@ -310,11 +334,19 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy_every(&self) -> Result<u64, Error> {
-        let mut ended = 0;
-        for former in self.former() {
-            ended += former.destroy_every_here().await?;
-        }
-        Ok(self.destroy_every_here().await? + ended)
+        self.noting(async {
+            let mut ended = 0;
+            for former in self.former() {
+                ended += former.destroy_every_here().await?;
+            }
+            Ok(self.destroy_every_here().await? + ended)
+        })
+        .await
+    }
+
+    /// Waits for an answer, and remembers its error.
+    async fn noting<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        answer.await.inspect_err(|error| self.last_error.note(error))
     }
 
     async fn destroy_every_here(&self) -> Result<u64, Error> {
@@ -322,7 +354,9 @@ impl Sessions {
         if let Some(revocations) = self.settings.engine().revocations() {
             return revocations.end_everything(now).await.map(|()| 0);
         }
-        self.store()?.delete_by_application(now).await
+        let ended = self.store()?.delete_by_application(now).await?;
+        observe::destroyed(Destroyed::Revoked, ended);
+        Ok(ended)
     }
 
     /// Ends the sessions of an owner here and in the former places, except for one with two ids.
@@ -345,14 +379,18 @@ impl Sessions {
         if let Some(revocations) = self.settings.engine().revocations() {
             return revocations.end_owner(owner, spared, now).await.map(|()| 0);
         }
-        self.store()?.delete_by_owner(owner, Spared { id: spared, newest: 0 }, now).await
+        let ended = self.store()?.delete_by_owner(owner, Spared { id: spared, newest: 0 }, now).await?;
+        observe::destroyed(Destroyed::Revoked, ended);
+        Ok(ended)
     }
 
     /// Iterates over the former layers with owners from which sessions still move here.
     fn former(&self) -> impl Iterator<Item = Self> {
         let now = self.settings.now();
         let layers = self.settings.migration.iter().flat_map(move |migration| migration.layers(now));
-        layers.filter(|former| former.engine().keeps_owners()).map(|former| Self::new(Arc::clone(former)))
+        layers
+            .filter(|former| former.engine().keeps_owners())
+            .map(|former| Self::new(Arc::clone(former), self.last_error.clone()))
     }
 
     fn store(&self) -> Result<&StoreClient, Error> {
@@ -364,7 +402,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Sessions {
     type Rejection = MissingLayer;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingLayer> {
-        Ok(Self::new(Arc::clone(&request_of(parts, "Sessions")?.settings)))
+        let request = request_of(parts, "Sessions")?;
+        Ok(Self::new(Arc::clone(&request.settings), request.last_error().clone()))
     }
 }
 

@@ -304,6 +304,7 @@ impl Drop for Pending {
     fn drop(&mut self) {
         if !self.lock().is_empty() {
             tracing::error!(
+                name: "setup.response_outside", target: "session_axum::setup",
                 "a response with session or flash changes never reached a session layer, and they are lost: add \
                  `.layer(SessionLayer::signed(keys))` around the route that made it"
             );

@@ -1,6 +1,9 @@
 //! Errors of sessions, keys and settings.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use crate::session_config::ConfigError;
 use axum_core::response::{IntoResponse, Response};
@@ -439,6 +442,24 @@ pub(crate) struct Failure(pub(crate) Error);
 /// Marks a response that a layer has made from an error. The layers around it save nothing either.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MadeFromError;
+
+/// Marks a response with an error that the application has put into its extensions, and that was logged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Logged;
+
+/// The last error that a request's session returned to the application. The clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastError(Arc<Mutex<Option<Error>>>);
+
+impl LastError {
+    pub(crate) fn note(&self, error: &Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    }
+
+    pub(crate) fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// Returns whether the status means that the handler did not finish. A timeout responds with 408 instead of the
 /// handler.

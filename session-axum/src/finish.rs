@@ -11,8 +11,9 @@ use crate::{
     config::{FlashMode, Settings},
     edits::{Edit, EditList, ResponseEdits},
     engine::{CarriedOut, Done},
-    error::{Chain, Error, Failure, MadeFromError, is_failure},
+    error::{Chain, Error, Failure, Logged, MadeFromError, is_failure},
     migration::Moving,
+    observe,
     request::{Closed, Request, SessionState, Usage},
     state::{
         flash_changes::{Consumed, FlashChanges},
@@ -64,6 +65,9 @@ impl Finish {
                     finish_bearer(request, response);
                 }
             }
+            if response.status().is_server_error() {
+                log_unanswered(request, response);
+            }
             return None;
         }
         Some(Self { edits, failure })
@@ -107,6 +111,7 @@ impl Finish {
         outer_edits.put_onto(&mut response);
         let was_read = usage != Usage::Unread || closed.session_was_asked_for();
         if !cookies.is_empty() {
+            observe::set_cookies(&request.settings, &cookies);
             if request.has_outer() {
                 InnerCookies::note(&mut response, &cookies);
             }
@@ -118,6 +123,9 @@ impl Finish {
             finish_bearer(&request, &mut response);
         }
         request.settle_detached();
+        if response.status().is_server_error() {
+            log_unanswered(&request, &mut response);
+        }
         response
     }
 }
@@ -168,12 +176,36 @@ async fn finish_failed(
 
 /// Makes the response to an error with the application's `on_error`.
 fn answer(request: &Request, error: &Error) -> Response {
-    tracing::error!(error = %Chain(error), "a session could not be read, changed or saved");
+    tracing::error!(
+        name: "error.answered", target: "session_axum::error",
+        error = %Chain(error), "a session could not be read, changed or saved"
+    );
     let mut response = (request.settings.config.on_error)(error);
     response.extensions_mut().remove::<Failure>();
     response.extensions_mut().insert(MadeFromError);
     response.extensions_mut().insert(error.clone());
     response
+}
+
+/// Logs the error behind a server error that the application made itself: an [`Error`] that it has put into the
+/// response's extensions, else the last one that it got in this request. If the layer has answered an error, it was
+/// logged. An error that the application has handled, with another response than a server error, is none for the log.
+#[cold]
+fn log_unanswered(request: &Request, response: &mut Response) {
+    if response.extensions().get::<MadeFromError>().is_some() {
+        return;
+    }
+    let (status, last) = (response.status(), request.take_last_error());
+    let is_logged = response.extensions().get::<Logged>().is_some();
+    let attached = response.extensions().get::<Error>().filter(|_| !is_logged).cloned();
+    if let Some(error) = attached.or(last) {
+        tracing::error!(
+            name: "error.unanswered", target: "session_axum::error",
+            error = %Chain(&error), %status,
+            "a session error became a server error of the application's own, which `on_error` did not make"
+        );
+        response.extensions_mut().insert(Logged);
+    }
 }
 
 /// The cookies that layers inside another layer have set. They are an extension of the response, so that the outer
@@ -336,7 +368,10 @@ impl Attempt {
         if renews && self.saves {
             return Err(Error::gone());
         }
-        tracing::info!("a session ended while its request ran, and what the request changed is dropped");
+        tracing::info!(
+            name: "session.ended_meanwhile", target: "session_axum::session",
+            "a session ended while its request ran, and what the request changed is dropped"
+        );
         Ok(Vec::new())
     }
 }

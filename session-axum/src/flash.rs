@@ -880,7 +880,10 @@ impl Flash {
 
     fn stage(&self, change: impl FnOnce(&mut FlashChanges)) {
         if let Err(error) = self.request.stage_flash(change) {
-            tracing::error!(%error, "a change of the flash messages was dropped");
+            tracing::error!(
+                name: "error.flash_change_dropped", target: "session_axum::error",
+                %error, "a change of the flash messages was dropped"
+            );
         }
     }
 

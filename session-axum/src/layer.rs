@@ -22,8 +22,9 @@ use crate::{
     config::{Config, FlashMode, Sealing, Settings},
     devices::Sessions,
     engine::{Ends, Engine, Revocations, StoreClient},
-    error::Error,
+    error::{Error, LastError},
     migration::{FormerSessions, Rule},
+    observe,
     service::SessionService,
 };
 
@@ -420,7 +421,7 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions {
-        Sessions::new(Arc::clone(&self.settings))
+        Sessions::new(Arc::clone(&self.settings), LastError::default())
     }
 
     /// Sets the name of the session cookie: `__Host-session` by default.
@@ -673,6 +674,7 @@ impl SessionLayer {
     #[must_use]
     pub fn insecure_over_http(self) -> Self {
         tracing::warn!(
+            name: "setup.insecure_over_http", target: "session_axum::setup",
             "session cookies are also sent over plain HTTP (`insecure_over_http`), so an attacker on the network can \
              take a session over: use HTTPS and remove this setting in production"
         );
@@ -1108,6 +1110,7 @@ impl SessionLayer {
     }
 
     fn of(sealing: Option<Sealing>, engine: Engine) -> Self {
+        observe::describe();
         match Settings::new(Config::new(sealing, engine)) {
             Ok(settings) => Self { settings: Arc::new(settings) },
             Err(error) => unreachable!("the defaults are valid: {error}"),

@@ -72,6 +72,7 @@
 //! |---|---|
 //! | `encrypted` | `SessionLayer::encrypted`: a cookie that the browser cannot read |
 //! | `compat` | [`compat`]: the sessions of Play, Revel, gorilla and Buffalo, for a migration |
+//! | `metrics` | counters of sessions, cookies and store calls, for the crate `metrics`: see `docs/observability.md` |
 //! | `validator`, `garde` | `.with_errors(report)` for the form errors of these crates |
 //! | `testing` | `session_axum::testing`: a client with cookies, ready-made sessions, a clock to move |
 //!
@@ -81,7 +82,7 @@
 //!
 //! The repository has guides in `docs`, and all their code is compiled: `getting-started.md`, `tasks.md` (one line for
 //! each task), `cookbook.md`, `testing.md`, `deployment.md`, `security.md`, `stores.md`, `forms.md`, `migrating.md`,
-//! `comparison.md` and `glossary.md`. `troubleshooting.md` has every sentence that these crates log or return as an
+//! `comparison.md` and `glossary.md`. `observability.md` has the counters and the events. `troubleshooting.md` has every sentence that these crates log or return as an
 //! error, with its cause and what to do.
 //!
 //! # What it does not do
@@ -105,6 +106,7 @@ mod future;
 mod guard;
 mod layer;
 mod migration;
+mod observe;
 mod pairs;
 mod rejection;
 mod request;

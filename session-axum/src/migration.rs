@@ -17,6 +17,7 @@ use crate::{
     engine::{Arrival, Context, Destination, Engine, FormerId, rotated_to},
     error::{Chain, Error},
     layer::SessionLayer,
+    observe::Refusals,
     state::{
         loaded::{Ended, Loaded},
         outcome::{Outcome, Plan},
@@ -449,7 +450,10 @@ impl Migration {
                 // The session is here now, and its cookie must reach the browser. The former one ends when it comes
                 // beside ours.
                 Err(error) => {
-                    tracing::error!(error = %Chain(&error), "a session has moved, and its former one cannot be ended yet");
+                    tracing::error!(
+                        name: "migration.former_not_ended", target: "session_axum::migration",
+                        error = %Chain(&error), "a session has moved, and its former one cannot be ended yet"
+                    );
                 }
             }
         }
@@ -460,7 +464,10 @@ impl Migration {
             match here.end_beside(settings, plan, came, moving.removes || has_ended).await {
                 Err(error) if has_ended => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "a former cookie came beside a session, and cannot be looked up");
+                    tracing::warn!(
+                        name: "migration.former_not_found", target: "session_axum::migration",
+                        error = %Chain(&error), "a former cookie came beside a session, and cannot be looked up"
+                    );
                     continue;
                 }
                 Ok(()) => {}
@@ -500,7 +507,10 @@ impl Migration {
         if was_alive || has_ended || plan.outcome == Outcome::Replaced {
             return Ok(true);
         }
-        tracing::info!("a session ended in its former place while it was moved, and is over");
+        tracing::info!(
+            name: "migration.ended_meanwhile", target: "session_axum::migration",
+            "a session ended in its former place while it was moved, and is over"
+        );
         Ok(false)
     }
 
@@ -517,7 +527,7 @@ impl Migration {
             match &here.rule.source {
                 Source::Layer(former) => {
                     let spec = &former.flash_cookie.spec;
-                    for received in former.flash_cookie.read(cookies, now).batches {
+                    for received in former.flash_cookie.read(cookies, now, &Refusals::default()).batches {
                         let removal = received.clear(spec);
                         // The layer has read a cookie of its own name and keys already. It may lie in another place.
                         match known.iter_mut().find(|own| own.frame.id == received.frame.id) {
@@ -569,7 +579,9 @@ impl RuleHere {
     /// Returns whether the request brought a cookie of the former place.
     fn came(&self, cookies: &RequestCookies, now: u64) -> bool {
         match &self.rule.source {
-            Source::Layer(former) => !former.session_cookie.find(cookies, now, Some).into_vec().is_empty(),
+            Source::Layer(former) => {
+                !former.session_cookie.find(cookies, now, &Refusals::default(), Some).into_vec().is_empty()
+            }
             Source::System(system) => system.cookies().first().is_some_and(|session| cookies.has_name(session.name())),
         }
     }

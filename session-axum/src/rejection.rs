@@ -40,7 +40,10 @@ enum Cause {
 impl MissingLayer {
     fn logged(cause: Cause) -> Self {
         let rejection = Self(cause);
-        tracing::error!("{rejection}");
+        tracing::error!(
+            name: "setup.rejected", target: "session_axum::setup",
+            "{rejection}"
+        );
         rejection
     }
 }

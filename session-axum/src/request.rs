@@ -21,8 +21,9 @@ use crate::{
     config::{FlashMode, Settings},
     detached::Detached,
     engine::{Context, Link, Place, Pledge, body},
-    error::{Chain, Error},
+    error::{Chain, Error, LastError},
     migration::{Arrived, Migration, Moving},
+    observe::{self, Refusals, Sent},
     setup_warnings::Origin,
     state::{
         flash_changes::{FlashChanges, Part, StagedFlash},
@@ -73,6 +74,9 @@ struct Rare {
     turn: tokio::sync::Mutex<()>,
     /// Where detached handles find the session; empty if there are none.
     link: OnceLock<Pledge>,
+    /// The last error that the application got, in case that it makes its own server error of it; empty if there is
+    /// none.
+    last_error: OnceLock<LastError>,
 }
 
 #[derive(Clone, Default)]
@@ -225,6 +229,7 @@ impl Request {
             Ok(arrived) => self.put(self.arrived(arrived)),
             Err(error) => {
                 self.state().session = Slot::Failed(error.clone());
+                self.last_error().note(&error);
                 return Err(error);
             }
         }
@@ -288,7 +293,10 @@ impl Request {
         let systems = match self.systems(migration, self.settings.now()).await {
             Ok(systems) => systems,
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "the flash messages of a former system cannot be read; they wait");
+                tracing::error!(
+                    name: "migration.system_flash_unavailable", target: "session_axum::migration",
+                    error = %Chain(&error), "the flash messages of a former system cannot be read; they wait"
+                );
                 return;
             }
         };
@@ -296,13 +304,18 @@ impl Request {
         if in_session.map(|session| &session.flash).any(|flash| !flash.is_empty())
             && let Err(error) = self.load().await
         {
-            tracing::error!(error = %Chain(&error), "the flash messages of a former session cannot be read; they wait");
+            tracing::error!(
+                name: "migration.session_flash_unavailable", target: "session_axum::migration",
+                error = %Chain(&error), "the flash messages of a former session cannot be read; they wait"
+            );
         }
     }
 
     fn read_flash(&self, in_session: Option<&Batch>, now: u64) -> IncomingFlash {
         let Self { settings, cookies, .. } = self;
-        let mut incoming = settings.flash_cookie.read(cookies, now);
+        let refusals = Refusals::default();
+        let mut incoming = settings.flash_cookie.read(cookies, now, &refusals);
+        refusals.report(Sent::Flash);
         if let Some(migration) = &settings.migration {
             migration.flash(cookies, self.known_systems(), now, &mut incoming.batches);
             let in_session = in_session.cloned();
@@ -346,7 +359,9 @@ impl Request {
     pub(crate) fn brought_flash(&self) -> bool {
         // A migration may still have to load the session before all messages are known.
         if self.settings.migration.is_some() && self.incoming.get().is_none() {
-            return !self.settings.flash_cookie.read(&self.cookies, self.settings.now()).batches.is_empty();
+            let Self { settings, cookies, .. } = self;
+            let incoming = settings.flash_cookie.read(cookies, settings.now(), &Refusals::default());
+            return !incoming.batches.is_empty();
         }
         self.incoming().batches.iter().any(ReceivedBatch::is_ours)
     }
@@ -406,6 +421,16 @@ impl Request {
         if !state.is_closed {
             state.error.get_or_insert(error);
         }
+    }
+
+    /// Returns where the last error is kept that the application got.
+    pub(crate) fn last_error(&self) -> &LastError {
+        self.rare().last_error.get_or_init(LastError::default)
+    }
+
+    /// Takes the last error that the application got.
+    pub(crate) fn take_last_error(&self) -> Option<Error> {
+        self.rare.get()?.last_error.get()?.take()
     }
 
     /// Closes the request if there is nothing to save and the browser needs no new cookie.
@@ -559,6 +584,9 @@ impl Closed {
 impl SessionState {
     fn new(loaded: Loaded) -> Self {
         let (is_new, ended) = (loaded.session().is_none(), loaded.over);
+        if let Some(ended) = ended {
+            observe::over(ended);
+        }
         Self { loaded, staged: Staged::default(), is_new, ended, unfinished: None, moving: None }
     }
 
@@ -629,7 +657,10 @@ impl LoadedRequest {
     /// logged.
     pub(crate) fn stage_or_log<R: Default>(&self, change: impl FnOnce(&mut SessionState) -> R) -> R {
         self.stage(change).unwrap_or_else(|error| {
-            tracing::error!(%error, "a change was dropped");
+            tracing::error!(
+                name: "error.change_dropped", target: "session_axum::error",
+                %error, "a change was dropped"
+            );
             R::default()
         })
     }
@@ -667,12 +698,18 @@ impl LoadedRequest {
             };
             Pledge(Arc::new(Link::new(place, settings.limits())))
         });
-        Detached::new(Arc::clone(settings), Arc::clone(link), record)
+        Detached::new(Arc::clone(settings), Arc::clone(link), self.0.last_error().clone(), record)
     }
 
     /// Fails the response.
     pub(crate) fn fail(&self, error: Error) {
         self.0.fail(error);
+    }
+
+    /// Remembers an error that the application gets.
+    #[cold]
+    pub(crate) fn note_error(&self, error: &Error) {
+        self.0.last_error().note(error);
     }
 
     /// Passes the current state of the session to `read`, also after the response has been sent.

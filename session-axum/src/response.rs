@@ -680,7 +680,10 @@ pub struct ReturnTo(HeaderValue);
 impl ReturnTo {
     pub(crate) fn new(page: &str) -> Self {
         Self(HeaderValue::try_from(page).unwrap_or_else(|_| {
-            tracing::error!("the page for `Session::return_to` cannot be sent as a header: percent-encode it");
+            tracing::error!(
+                name: "error.return_to", target: "session_axum::error",
+                "the page for `Session::return_to` cannot be sent as a header: percent-encode it"
+            );
             HeaderValue::from_static("/")
         }))
     }

@@ -204,7 +204,8 @@ impl Session {
     /// # });
     /// ```
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.request.with_text(key, |text| read_value(key, text))
+        let value = self.request.with_text(key, |text| read_value(key, text));
+        value.inspect_err(|error| self.request.note_error(error))
     }
 
     /// Returns whether there is a value under `key`.
@@ -331,6 +332,10 @@ impl Session {
     /// # });
     /// ```
     pub fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
+        self.set(key, value).inspect_err(|error| self.request.note_error(error))
+    }
+
+    fn set(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
         if key.starts_with(RESERVED_PREFIX) {
             return Err(Error::reserved(key));
         }
@@ -451,14 +456,16 @@ impl Session {
         F: FnMut(Option<T>) -> T,
     {
         if key.starts_with(RESERVED_PREFIX) {
-            return Err(Error::reserved(key));
+            let error = Error::reserved(key);
+            self.request.note_error(&error);
+            return Err(error);
         }
         let mut change = |old: Option<&str>| {
             let new = change(read_value(key, old)?);
             let text = encode_readable(&new).map_err(|error| Error::encode(key, error))?;
             Ok((new, text))
         };
-        self.request.update(key, &mut change).await
+        self.request.update(key, &mut change).await.inspect_err(|error| self.request.note_error(error))
     }
 
     /// Returns the public id of the session, for caches and logs.
@@ -863,7 +870,7 @@ impl Session {
     /// # }
     /// ```
     pub async fn bearer_token(&self) -> Result<String, Error> {
-        Box::pin(self.request.bearer_token()).await
+        Box::pin(self.request.bearer_token()).await.inspect_err(|error| self.request.note_error(error))
     }
 
     /// Returns a handle on this session that outlives the response, for a WebSocket, a stream or a job.
@@ -924,7 +931,7 @@ impl Session {
     /// # });
     /// ```
     pub async fn save(&self) -> Result<(), Error> {
-        Box::pin(self.request.save()).await
+        Box::pin(self.request.save()).await.inspect_err(|error| self.request.note_error(error))
     }
 
     /// Sets the owner of this session: the user, by an id that does not change.
@@ -960,7 +967,8 @@ impl Session {
     /// # }
     /// ```
     pub fn set_owner(&self, owner: impl Into<String>) -> Result<(), Error> {
-        self.set_name(owner.into(), Engine::keeps_owners, Changes::set_owner)
+        let set = self.set_name(owner.into(), Engine::keeps_owners, Changes::set_owner);
+        set.inspect_err(|error| self.request.note_error(error))
     }
 
     /// Sets the label of this session, such as "Firefox on Linux". A list of the owner's devices shows the label.
@@ -993,7 +1001,8 @@ impl Session {
     /// # }
     /// ```
     pub fn set_label(&self, label: impl Into<String>) -> Result<(), Error> {
-        self.set_name(label.into(), Engine::keeps_labels, Changes::set_label)
+        let set = self.set_name(label.into(), Engine::keeps_labels, Changes::set_label);
+        set.inspect_err(|error| self.request.note_error(error))
     }
 
     /// Sets the owner or the label. Every engine accepts the same names, so that a handler works with all of them.
@@ -1210,7 +1219,10 @@ impl<T: SessionData> Session<T> {
         let reader = Reader::new(loaded.entries(), changes.as_deref().unwrap_or(&UNCHANGED));
         let data = T::read(&reader);
         for key in reader.unreadable() {
-            tracing::warn!(key, "a value of the session cannot be decoded any more and counts as missing");
+            tracing::warn!(
+                name: "error.value_unreadable", target: "session_axum::error",
+                key, "a value of the session cannot be decoded any more and counts as missing"
+            );
         }
         data
     }
@@ -1320,7 +1332,8 @@ impl<T: SessionData> Serialize for Session<T> {
             let changes = changes.as_deref().unwrap_or(&UNCHANGED);
             return serializer.collect_map(changes.view(loaded.entries()).map(|(key, text)| (key, JsonText(text))));
         }
-        let mut fields = self.fields(Writer::new()).map_err(S::Error::custom)?;
+        let fields = self.fields(Writer::new()).inspect_err(|error| self.request.note_error(error));
+        let mut fields = fields.map_err(S::Error::custom)?;
         fields.retain(|field| !field.key.starts_with(RESERVED_PREFIX));
         serializer.collect_map(fields.iter().map(|field| (field.key, field.text.as_deref().map(JsonText))))
     }

@@ -28,6 +28,7 @@ impl SetupWarnings {
     pub(crate) fn same_layer_twice(&self, cookie: &str) {
         self.two_layers.run(|| {
             tracing::error!(
+                name: "setup.layer_twice", target: "session_axum::setup",
                 cookie,
                 "the same session layer was added twice around one route, and the inner one is ignored: keep one of \
                  them"
@@ -38,6 +39,7 @@ impl SetupWarnings {
     pub(crate) fn clashing_layers(&self, cookie: &str) {
         self.two_layers.run(|| {
             tracing::error!(
+                name: "setup.layers_clash", target: "session_axum::setup",
                 cookie,
                 "two different session layers around one route share a cookie name, so every extractor and helper \
                  below them answers with a 500: give one of them another `name` (the name of its flash cookie \
@@ -49,6 +51,7 @@ impl SetupWarnings {
     pub(crate) fn owner_without_store(&self) {
         self.owner_without_store.run(|| {
             tracing::warn!(
+                name: "setup.owner_without_store", target: "session_axum::setup",
                 "a session's owner or label was set, but this layer has no session store to keep it: use \
                  `SessionLayer::stored(store, keys)`, or `.revocations(list)` for owners alone"
             );
@@ -59,7 +62,10 @@ impl SetupWarnings {
     pub(crate) fn without_effect(&self, idle: Option<(&'static str, &'static str)>) {
         let Some((setting, place)) = idle else { return };
         self.without_effect.run(|| {
-            tracing::error!(setting, "a setting of the session layer has no effect: use it with {place}, or remove it");
+            tracing::error!(
+                name: "setup.without_effect", target: "session_axum::setup",
+                setting, "a setting of the session layer has no effect: use it with {place}, or remove it"
+            );
         });
     }
 
@@ -67,9 +73,10 @@ impl SetupWarnings {
     pub(crate) fn flashing_on_a_page(&self, status: StatusCode) {
         self.flashing_on_a_page.run(|| {
             tracing::warn!(
+                name: "flash.on_a_page", target: "session_axum::flash",
                 %status,
-                "a response that is a page flashed a message, and only the next page shows it: flash on a redirect, or \
-                 show the message on this page with `flash.now(..)`"
+                "a response that is a page flashed a message, and only the next page shows it: flash on a redirect, \
+                 or show the message on this page with `flash.now(..)`"
             );
         });
     }
@@ -78,9 +85,11 @@ impl SetupWarnings {
     pub(crate) fn rival_cookies(&self, cookie: &str, now: u64) {
         self.rivals.run(now, || {
             tracing::warn!(
+                name: "cookie.rivals", target: "session_axum::cookie",
                 cookie,
-                "a request brought session cookies of two different sessions, or more than four that could be ours, and \
-                 gets no session: another site under this domain may be planting cookies (a `__Host-` name prevents it)"
+                "a request brought session cookies of two different sessions, or more than four that could be ours, \
+                 and gets no session: another site under this domain may be planting cookies (a `__Host-` name \
+                 prevents it)"
             );
         });
     }
@@ -89,8 +98,9 @@ impl SetupWarnings {
     pub(crate) fn flash_read_too_late(&self, now: u64) {
         self.late_reads.run(now, || {
             tracing::warn!(
-                "a flash message or form was read after the response had been sent, as in a streamed body, so the next \
-                 page shows it again: read it before the handler returns, and move the text into the stream"
+                name: "flash.read_too_late", target: "session_axum::flash",
+                "a flash message or form was read after the response had been sent, as in a streamed body, so the \
+                 next page shows it again: read it before the handler returns, and move the text into the stream"
             );
         });
     }
@@ -99,6 +109,7 @@ impl SetupWarnings {
     pub(crate) fn clock_ahead(&self, ahead: u64, now: u64) {
         self.clock_ahead.run(now, || {
             tracing::warn!(
+                name: "cookie.future", target: "session_axum::cookie",
                 ahead,
                 "a cookie that was made in the future is refused: synchronize the clocks of all instances, or allow a \
                  larger difference with `SessionLayer::clock_skew`"
@@ -110,10 +121,11 @@ impl SetupWarnings {
     pub(crate) fn foreign_cookie(&self, cookie: &str, now: u64) {
         self.foreign.run(now, || {
             tracing::warn!(
+                name: "cookie.foreign", target: "session_axum::cookie",
                 cookie,
-                "a cookie under the name of the session cookie was not made with this layer's keys, and is replaced: if \
-                 another application on this host uses the same name, give one of them another `name`, or give both \
-                 the same keys and `application`"
+                "a cookie under the name of the session cookie was not made with this layer's keys, and is replaced: \
+                 if another application on this host uses the same name, give one of them another `name`, or give \
+                 both the same keys and `application`"
             );
         });
     }
@@ -139,15 +151,18 @@ impl SetupWarnings {
         if secure && !spec.has_prefix() {
             self.no_prefix.run(|| {
                 tracing::warn!(
+                    name: "cookie.no_prefix", target: "session_axum::cookie",
                     cookie,
-                    "the name of the session cookie has no prefix, so another site under this domain can plant a cookie \
-                     of this name: begin the name with `__Host-`, or with `__Secure-` if it has a `domain` or a `path`"
+                    "the name of the session cookie has no prefix, so another site under this domain can plant a \
+                     cookie of this name: begin the name with `__Host-`, or with `__Secure-` if it has a `domain` or \
+                     a `path`"
                 );
             });
         }
         if secure && origin == Some(Origin::PlainHttp) {
             self.plain_http.run(|| {
                 tracing::warn!(
+                    name: "cookie.plain_http", target: "session_axum::cookie",
                     cookie,
                     "a Secure cookie was set on a page over plain HTTP, so the browser drops it: serve the site over \
                      HTTPS, or use `SessionLayer::insecure_over_http` on a laptop"
@@ -162,6 +177,7 @@ impl SetupWarnings {
         if issued >= NEVER_BACK || (issued > 1 && origin == Some(Origin::SameSite)) {
             self.never_back.run(|| {
                 tracing::warn!(
+                    name: "cookie.never_back", target: "session_axum::cookie",
                     cookie,
                     issued,
                     "session cookies were set, but none has come back. Check three things: is the site served over \

@@ -61,6 +61,7 @@ use crate::{
     error::{Error, ErrorKind},
     flash::Message,
     form::{self, Choice, FormValues, IntoErrors},
+    observe::Refusals,
     wire::{flash_cookies::Suffix, request_cookies::RequestCookies},
 };
 use entered::Entered;
@@ -1372,7 +1373,7 @@ impl TestSession {
         if let Some(stored) = loaded.stored() {
             session.secret = stored.secret.clone();
         }
-        let batches = session.settings.flash_cookie.read(&cookies, now).batches;
+        let batches = session.settings.flash_cookie.read(&cookies, now, &Refusals::default()).batches;
         session.entries = loaded.entries().iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         batches.into_iter().for_each(|received| session.flash.extend(received.batch));
         Ok(session)

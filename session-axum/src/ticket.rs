@@ -224,7 +224,10 @@ impl<T: TicketData> Ticket<T> {
         if let Some(request) = self.request.filter(|request| cookie::<T>().came(&request.settings, &request.cookies)) {
             let removal = TicketChange { cookie: cookie::<T>(), text: None };
             if let Err(error) = request.stage_flash(|flash| flash.change_ticket(removal)) {
-                tracing::error!(%error, "a ticket was not removed");
+                tracing::error!(
+                    name: "error.ticket_not_removed", target: "session_axum::error",
+                    %error, "a ticket was not removed"
+                );
             }
         }
         self.value

@@ -70,6 +70,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for UnattendedService<S> {
         match request.extensions().get::<Arc<SessionRequest>>() {
             Some(session) => session.layers().for_each(|layer| layer.be_unattended()),
             None => tracing::error!(
+                name: "setup.unattended_outside", target: "session_axum::setup",
                 "`Unattended` marks a route outside of a session layer, and has no effect: add the session layer with \
                  `.layer(..)` after the routes"
             ),

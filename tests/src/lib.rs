@@ -57,6 +57,8 @@ mod model;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod observability;
+#[cfg(test)]
 mod outcomes;
 #[cfg(doctest)]
 mod pages;

@@ -42,6 +42,9 @@ struct Glossary;
 #[doc = include_str!("../../docs/migrating.md")]
 struct Migrating;
 
+#[doc = include_str!("../../docs/observability.md")]
+struct Observability;
+
 #[doc = include_str!("../../docs/stores.md")]
 struct Stores;
 

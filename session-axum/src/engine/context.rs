@@ -7,6 +7,7 @@ use session_core::{
 };
 
 use crate::{
+    observe::Refused,
     setup_warnings::SetupWarnings,
     state::loaded::Loaded,
     wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
@@ -24,8 +25,8 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     /// Returns the session's token, if the client sent it in the `Authorization` header.
-    pub(super) fn bearer(&self) -> Option<Verified> {
-        self.cookie.bearer.as_ref()?.open(self.cookies.bearer()?, self.now)
+    pub(super) fn bearer(&self) -> Option<Result<Verified, Refused>> {
+        Some(self.cookie.bearer.as_ref()?.open(self.cookies.bearer()?, self.now))
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    observe::{self, Refusals, Refused, Sent},
     state::{
         loaded::{Ended, Live, Loaded},
         outcome::{CookieChange, Outcome, Plan},
@@ -20,7 +21,8 @@ use crate::{
 
 /// Reads the session out of its cookie. `ends` are the sessions that this process has ended.
 pub(super) fn load(ends: &Ends, context: Context<'_>) -> Loaded {
-    let Found { came, nothing } = find(context);
+    let Found { came, nothing, refusals } = find(context);
+    refusals.report(Sent::Session);
     let lives = match came {
         Came::Nothing => return nothing,
         Came::Only(live) => {
@@ -53,25 +55,28 @@ pub(super) struct Found {
     pub(super) came: Came<Arc<Live>>,
     /// The answer if there is no live session.
     pub(super) nothing: Loaded,
+    /// Why other values do not count.
+    pub(super) refusals: Refusals,
 }
 
 /// Finds the live sessions in the cookies.
 pub(super) fn find(context: Context<'_>) -> Found {
-    let (came, is_malformed, has_expired) = (Cell::new(false), Cell::new(false), Cell::new(false));
+    let (came, has_expired, refusals) = (Cell::new(false), Cell::new(false), Refusals::default());
     let accept = |verified: Verified| {
         came.set(true);
         let (frame, sealed_by_old_key) = (verified.frame(), !verified.by_newest_key());
         let Ok(entries) = verified.entries() else {
-            is_malformed.set(true);
+            refusals.note(Refused::Unreadable);
             return None;
         };
         let live = Live::in_cookie(frame, entries, sealed_by_old_key).unless_over(context.limits, context.now);
         has_expired.set(has_expired.get() || live.is_none());
         live.map(Arc::new)
     };
-    let found = context.cookie.find(context.cookies, context.now, accept);
-    if is_malformed.get() {
+    let found = context.cookie.find(context.cookies, context.now, &refusals, accept);
+    if refusals.has(Refused::Unreadable) {
         tracing::error!(
+            name: "cookie.unreadable", target: "session_axum::cookie",
             "a correctly signed session cookie holds no valid session data and is ignored; does another application \
              use this secret?"
         );
@@ -81,7 +86,7 @@ pub(super) fn find(context: Context<'_>) -> Found {
     } else {
         Loaded::nothing()
     };
-    Found { came: found, nothing }
+    Found { came: found, nothing, refusals }
 }
 
 /// Returns the `Set-Cookie` values that the plan needs: they set or remove the session cookie. There may be none.
@@ -123,6 +128,7 @@ pub(super) fn carry_out(
         }
         ends.note(id, end, context.now);
     }
+    observe::carried_out(plan);
     Ok(CarriedOut::Done(cookies.into()))
 }
 
@@ -155,6 +161,7 @@ pub(super) fn newest(lives: Vec<Arc<Live>>, context: Context<'_>) -> Loaded {
     let are_too_many = lives.is_empty();
     let loaded = Loaded::newest(lives);
     if are_too_many || loaded.has_rivals() {
+        observe::refused(Sent::Session, if are_too_many { Refused::TooMany } else { Refused::Rivals });
         context.setup_warnings.rival_cookies(context.cookie.spec.name(), context.now);
     }
     loaded

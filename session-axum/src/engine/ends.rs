@@ -97,8 +97,9 @@ impl fmt::Debug for Ends {
 /// Logs that a log-out came too late for its session.
 pub(super) fn log_out_met_a_renewal() {
     tracing::info!(
-        "a session was renewed while a log-out of it ran: the renewed session is another one, and stays alive until its \
-         own log-out or its limits"
+        name: "session.renewed_meanwhile", target: "session_axum::session",
+        "a session was renewed while a log-out of it ran: the renewed session is another one, and stays alive until \
+         its own log-out or its limits"
     );
 }
 

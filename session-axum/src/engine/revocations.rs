@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::{Chain, Error},
+    observe::{self, Sent},
     state::{
         loaded::{Ended, Live, Loaded},
         outcome::{Outcome, Plan},
@@ -43,7 +44,8 @@ enum Verdict {
 
 impl Revocations {
     pub(super) async fn load(&self, context: Context<'_>) -> Result<Loaded, Error> {
-        let Found { came, nothing } = cookie::find(context);
+        let Found { came, nothing, refusals } = cookie::find(context);
+        refusals.report(Sent::Session);
         let mut lives = match came {
             Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
             came => came.into_vec(),
@@ -67,7 +69,10 @@ impl Revocations {
         if !lives.is_empty() {
             return Ok(cookie::newest(lives, context));
         }
-        tracing::info!("a request brought a session that was ended");
+        tracing::info!(
+            name: "session.revoked_came", target: "session_axum::session",
+            "a request brought a session that was ended"
+        );
         let over = Loaded::nothing_behind_a_cookie(Some(Ended::Elsewhere));
         let loaded = if ended_now { Loaded::ended() } else { over };
         Ok(loaded.with_unknown_successor(has_unknown_successor))
@@ -119,7 +124,10 @@ impl Revocations {
         let keys: Vec<RecordKey> = questions.iter().flatten().copied().collect();
         let mut found = match self.list.look_up(&keys, now).await {
             Err(error) if self.trusts_when_unavailable => {
-                tracing::error!(error = %Chain(&error), "the list of revocations cannot be read; a session is accepted unchecked");
+                tracing::error!(
+                    name: "store.revocations_unavailable", target: "session_axum::store",
+                    error = %Chain(&error), "the list of revocations cannot be read; a session is accepted unchecked"
+                );
                 return Ok(vec![Verdict::Alive; lives.len()]);
             }
             answer => answer?.into_iter(),
@@ -203,6 +211,7 @@ impl Revocations {
             changes.insert(END, CLEARED.to_owned());
             self.note(live.frame.id, changes, context.now).await?;
         }
+        observe::carried_out(plan);
         Ok(CarriedOut::Done(cookies.into()))
     }
 

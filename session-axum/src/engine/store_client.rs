@@ -26,7 +26,10 @@ use super::{
     turns::{Turn, Turns},
     watch::{Link, Watcher},
 };
-use crate::error::{Chain, Error};
+use crate::{
+    error::{Chain, Error},
+    observe,
+};
 
 /// A client of a session store. Its clones use the same store.
 #[derive(Clone)]
@@ -67,7 +70,7 @@ impl StoreClient {
     }
 
     pub(crate) async fn load(&self, key: &RecordKey, now: u64) -> Result<Lookup, Error> {
-        let lookup = self.ask(Twice, || self.inner.load(key, now)).await?;
+        let lookup = self.ask("load", Twice, || self.inner.load(key, now)).await?;
         if self.can_read(&lookup) {
             return Ok(lookup);
         }
@@ -75,7 +78,7 @@ impl StoreClient {
     }
 
     pub(crate) async fn look_up(&self, keys: &[RecordKey], now: u64) -> Result<Vec<Lookup>, Error> {
-        let mut lookups = self.ask(Twice, || self.inner.look_up(keys, now)).await?;
+        let mut lookups = self.ask("look_up", Twice, || self.inner.look_up(keys, now)).await?;
         for lookup in &mut lookups {
             if !self.can_read(lookup) {
                 *lookup = Lookup::Unknown;
@@ -95,14 +98,14 @@ impl StoreClient {
     }
 
     pub(crate) async fn create(&self, key: &RecordKey, write: Write<'_>) -> Result<(), Error> {
-        self.ask(Twice, || self.inner.create(key, self.ours(write))).await
+        self.ask("create", Twice, || self.inner.create(key, self.ours(write))).await
     }
 
     pub(crate) async fn update(&self, key: &RecordKey, write: Write<'_>) -> Result<Updated, Error> {
         // Exact writes are not retried: after a lost answer, our own first attempt cannot be told from another
         // request's write.
         let times = if write.only_if_unchanged { Once } else { Twice };
-        self.ask(times, || self.inner.update(key, self.ours(write))).await
+        self.ask("update", times, || self.inner.update(key, self.ours(write))).await
     }
 
     /// Waits until no other request of this process updates the record, at most until the deadline.
@@ -111,35 +114,35 @@ impl StoreClient {
     }
 
     pub(crate) async fn touch(&self, key: &RecordKey, visit: Visit) -> Result<bool, Error> {
-        self.ask(Twice, || self.inner.touch(key, visit)).await
+        self.ask("touch", Twice, || self.inner.touch(key, visit)).await
     }
 
     pub(crate) async fn rename(&self, from: &RecordKey, to: &RecordKey, write: Write<'_>) -> Result<Updated, Error> {
-        self.ask(Twice, || self.inner.rename(from, to, self.ours(write))).await
+        self.ask("rename", Twice, || self.inner.rename(from, to, self.ours(write))).await
     }
 
     pub(crate) async fn delete(&self, key: &RecordKey, end: End, now: u64) -> Result<bool, Error> {
-        self.ask(Twice, || self.inner.delete(key, end, now)).await
+        self.ask("delete", Twice, || self.inner.delete(key, end, now)).await
     }
 
     pub(crate) async fn list(&self, owner: &str, now: u64, limit: u64) -> Result<Vec<SessionInfo>, Error> {
-        self.ask(Twice, || self.inner.list(self.owner(owner), now, limit)).await
+        self.ask("list", Twice, || self.inner.list(self.owner(owner), now, limit)).await
     }
 
     pub(crate) async fn count(&self, owner: &str, now: u64) -> Result<u64, Error> {
-        self.ask(Twice, || self.inner.count(self.owner(owner), now)).await
+        self.ask("count", Twice, || self.inner.count(self.owner(owner), now)).await
     }
 
     pub(crate) async fn delete_by_id(&self, id: SessionId, now: u64) -> Result<bool, Error> {
-        self.ask(Twice, || self.inner.delete_by_id(id, now)).await
+        self.ask("delete_by_id", Twice, || self.inner.delete_by_id(id, now)).await
     }
 
     pub(crate) async fn delete_by_owner(&self, owner: &str, spared: Spared, now: u64) -> Result<u64, Error> {
-        self.ask(Twice, || self.inner.delete_by_owner(self.owner(owner), spared, now)).await
+        self.ask("delete_by_owner", Twice, || self.inner.delete_by_owner(self.owner(owner), spared, now)).await
     }
 
     pub(crate) async fn delete_by_application(&self, now: u64) -> Result<u64, Error> {
-        self.ask(Twice, || self.inner.delete_by_application(&self.application, now)).await
+        self.ask("delete_by_application", Twice, || self.inner.delete_by_application(&self.application, now)).await
     }
 
     /// Returns the key of the entry in a list of revocations that ends all sessions of an owner.
@@ -172,7 +175,12 @@ impl StoreClient {
     }
 
     /// Returns the store's answer, or an error if there is no answer before the deadline.
-    async fn ask<'a, T>(&self, times: Times, operation: impl Fn() -> StoreFuture<'a, T>) -> Result<T, Error> {
+    async fn ask<'a, T>(
+        &self,
+        name: &'static str,
+        times: Times,
+        operation: impl Fn() -> StoreFuture<'a, T>,
+    ) -> Result<T, Error> {
         self.keep_swept();
         let (began, limit) = (std::time::Instant::now(), self.settings.timeout());
         let deadline = Instant::now() + limit;
@@ -192,6 +200,7 @@ impl StoreClient {
             // The error of the first attempt names the server and the cause.
             Err(_) => Err(first_error.unwrap_or_else(|| no_answer(limit, began.elapsed()))),
         };
+        observe::store_call(name, began, answer.as_ref().err().map(StoreError::kind));
         answer.map_err(Error::from)
     }
 
@@ -220,11 +229,21 @@ impl StoreClient {
 async fn sweep(store: &dyn SessionStore, now: u64) {
     let began = std::time::Instant::now();
     let swept = timeout(SWEEP_LIMIT, store.delete_expired(now)).await;
-    match swept.unwrap_or_else(|_| Err(no_answer(SWEEP_LIMIT, began.elapsed()))) {
-        Ok(removed) => tracing::debug!(removed, "expired sessions were removed"),
+    let swept = swept.unwrap_or_else(|_| Err(no_answer(SWEEP_LIMIT, began.elapsed())));
+    observe::store_call("delete_expired", began, swept.as_ref().err().map(StoreError::kind));
+    match swept {
+        Ok(removed) => {
+            tracing::debug!(
+                name: "store.swept", target: "session_axum::store",
+                removed, "expired sessions were removed"
+            );
+        }
         Err(error) => {
             let error = Error::from(error);
-            tracing::warn!(error = %Chain(&error), "expired records could not be removed; the next sweep tries again");
+            tracing::warn!(
+                name: "store.sweep_failed", target: "session_axum::store",
+                error = %Chain(&error), "expired records could not be removed; the next sweep tries again"
+            );
         }
     }
 }

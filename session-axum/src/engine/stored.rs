@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{Chain, Error, ErrorKind},
+    observe::{self, Destroyed, Refusals, Refused, Sent},
     state::{
         loaded::{Arriving, Ended, Live, Loaded, Stored},
         outcome::{CookieChange, Outcome, Plan},
@@ -26,13 +27,16 @@ use crate::{
 
 /// Loads the record of the cookie: once for each request, and only for a cookie that one of our keys has signed.
 pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Loaded, Error> {
-    let candidates = match find(context) {
-        (Came::Nothing, true) => return Ok(Loaded::nothing_behind_a_cookie(None)),
-        (Came::Nothing, false) => return Ok(Loaded::nothing()),
-        (Came::TooMany, _) => return Ok(cookie::newest(Vec::new(), context)),
-        (found, _) => found.into_vec(),
+    let (found, came, refusals) = find(context);
+    refusals.report(sent(context));
+    let candidates = match found {
+        Came::Nothing if came => return Ok(Loaded::nothing_behind_a_cookie(None)),
+        Came::Nothing => return Ok(Loaded::nothing()),
+        Came::TooMany => return Ok(cookie::newest(Vec::new(), context)),
+        found => found.into_vec(),
     };
-    let lookups = look_up(store, &candidates, context.now).await?;
+    let mut refusals = Refusals::default();
+    let lookups = look_up(store, &candidates, &mut refusals, context.now).await?;
     let (mut lives, mut has_ended, mut has_unknown_successor, mut over) = (Vec::new(), false, false, None);
     for (candidate, lookup) in candidates.into_iter().zip(lookups) {
         match follow(store, lookup, context.now).await? {
@@ -43,9 +47,11 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
             (Lookup::Ended(_), _) => has_ended = true,
             (Lookup::Unknown, true) => (has_ended, has_unknown_successor) = (true, true),
             (Lookup::Expired, _) => over = Some(Ended::Expired),
-            (Lookup::Unknown, false) => {}
+            (Lookup::Unknown, false) if refusals.has(Refused::Unreadable) => {}
+            (Lookup::Unknown, false) => refusals.note(Refused::Unknown),
         }
     }
+    refusals.report(sent(context));
     // A cookie without a live record does not count beside one that has one.
     Ok(match (lives.is_empty(), has_ended) {
         (false, _) => cookie::newest(lives, context),
@@ -54,18 +60,23 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
     })
 }
 
-/// Finds the valid tokens of a request. Also returns whether an authentic one came.
-fn find(context: Context<'_>) -> (Came<Candidate>, bool) {
-    let came = Cell::new(false);
+/// Finds the valid tokens of a request. Also returns whether an authentic one came, and why others do not count.
+fn find(context: Context<'_>) -> (Came<Candidate>, bool, Refusals) {
+    let (came, refusals) = (Cell::new(false), Refusals::default());
     let accept = |verified: Verified| {
         came.set(true);
-        Candidate::of(&verified)
+        refusals.accept(Candidate::of(&verified).ok_or(Refused::Unreadable))
     };
     let found = match context.bearer() {
-        Some(verified) => accept(verified).map_or(Came::Nothing, Came::One),
-        None => context.cookie.find(context.cookies, context.now, accept),
+        Some(bearer) => refusals.accept(bearer).and_then(accept).map_or(Came::Nothing, Came::One),
+        None => context.cookie.find(context.cookies, context.now, &refusals, accept),
     };
-    (found, came.get())
+    (found, came.get(), refusals)
+}
+
+/// Returns where the token of the request is.
+const fn sent(context: Context<'_>) -> Sent {
+    if context.cookies.bearer().is_some() { Sent::Bearer } else { Sent::Session }
 }
 
 /// A valid token, before its record is read.
@@ -95,14 +106,24 @@ impl Candidate {
 }
 
 /// Looks for the records of the cookies, in one question. A record that cannot be read is none, and stays as it is.
-async fn look_up(store: &StoreClient, candidates: &[Candidate], now: u64) -> Result<Vec<Lookup>, Error> {
+async fn look_up(
+    store: &StoreClient,
+    candidates: &[Candidate],
+    refusals: &mut Refusals,
+    now: u64,
+) -> Result<Vec<Lookup>, Error> {
     let [only] = candidates else {
         let keys: Vec<_> = candidates.iter().map(|candidate| candidate.key).collect();
         return store.look_up(&keys, now).await;
     };
     match store.load(&only.key, now).await {
         Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Unreadable) => {
-            tracing::error!(error = %Chain(&error), "a stored session makes no sense; it counts as no session, and its record stays");
+            tracing::error!(
+                name: "store.record_unreadable", target: "session_axum::store",
+                error = %Chain(&error),
+                "a stored session makes no sense; it counts as no session, and its record stays"
+            );
+            refusals.note(Refused::Unreadable);
             Ok(vec![Lookup::Unknown])
         }
         lookup => Ok(vec![lookup?]),
@@ -167,6 +188,7 @@ pub(super) async fn carry_out(
         committed => committed,
     };
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
+    observe::carried_out(plan);
     let record = committed.record(plan);
     let cookies = match plan.cookie() {
         CookieChange::Leave => Vec::new(),
@@ -235,7 +257,8 @@ async fn move_in(store: &StoreClient, plan: Plan<'_>) -> Result<MovedIn, Error> 
         note_move(store, *mark, plan.now).await?;
     }
     if let (Some(owner), Some(most)) = (owner, store.settings.sessions_per_owner()) {
-        store.delete_by_owner(owner, Spared { id: None, newest: most }, plan.now).await?;
+        let over = store.delete_by_owner(owner, Spared { id: None, newest: most }, plan.now).await?;
+        observe::destroyed(Destroyed::Limit, over);
     }
     let Some(record) = store.load(key, plan.now).await?.live() else { return Ok(MovedIn::HasEnded) };
     let stored = Stored { secret: secret.clone(), record, is_current: true };
@@ -292,6 +315,7 @@ pub(super) async fn save(store: &StoreClient, plan: Plan<'_>, next_id: &mut Next
     };
     let committed = commit(store, plan, next_id).await?;
     let plan = Plan { outcome: committed.outcome(plan.outcome), ..plan };
+    observe::carried_out(plan);
     Ok(match committed {
         Committed::Nothing => Saved::Written(plan.loaded.clone()),
         Committed::Written(next) => Saved::Written(next.loaded(plan)),
@@ -321,6 +345,7 @@ pub(super) async fn write_exactly(store: &StoreClient, plan: Plan<'_>, stored: &
         Updated::Conflict => Ok(ExactWrite::Conflict),
         // The update has removed the last key.
         Updated::Removed => {
+            observe::destroyed(Destroyed::Emptied, 1);
             let plan = Plan { outcome: Outcome::Removed, ..plan };
             Ok(ExactWrite::Written(with_cookie_due(Loaded::nothing_behind_a_cookie(None), plan)))
         }
@@ -500,7 +525,8 @@ async fn rename(
 async fn make_room<'a>(store: &StoreClient, plan: Plan<'a>) -> Result<Plan<'a>, Error> {
     let Some((most, owner)) = limited_owner(store, plan) else { return Ok(plan) };
     let id = plan.loaded.session().map(|live| live.frame.id);
-    store.delete_by_owner(owner, Spared { id, newest: most - 1 }, plan.now).await?;
+    let over = store.delete_by_owner(owner, Spared { id, newest: most - 1 }, plan.now).await?;
+    observe::destroyed(Destroyed::Limit, over);
     let listed = store.list(owner, plan.now, LATEST).await?;
     let others = listed.iter().filter(|info| Some(info.key.id()) != id).map(|info| info.created_at + 1);
     let now = others.filter(|later| *later <= plan.now + CLOCK_SKEW).fold(plan.now, u64::max);
@@ -510,7 +536,9 @@ async fn make_room<'a>(store: &StoreClient, plan: Plan<'a>) -> Result<Plan<'a>, 
 /// Ends the oldest sessions of an owner after a log-in, because others may have logged in at the same time.
 async fn keep_limit(store: &StoreClient, plan: Plan<'_>) -> Result<(), Error> {
     let Some((most, owner)) = limited_owner(store, plan) else { return Ok(()) };
-    store.delete_by_owner(owner, Spared { id: None, newest: most }, plan.now).await.map(drop)
+    let over = store.delete_by_owner(owner, Spared { id: None, newest: most }, plan.now).await?;
+    observe::destroyed(Destroyed::Limit, over);
+    Ok(())
 }
 
 /// Returns the owner that this plan sets, and how many sessions the owner may have.

@@ -198,7 +198,11 @@ async fn run(mut running: Running, store: StoreClient) {
         drop(links);
         match look_at(&keyed, &store).await {
             Err(error) if !was_away => {
-                tracing::warn!(error = %Chain(&error), "the sessions of open connections cannot be watched until the store is back");
+                tracing::warn!(
+                    name: "store.watch_failed", target: "session_axum::store",
+                    error = %Chain(&error),
+                    "the sessions of open connections cannot be watched until the store is back"
+                );
                 was_away = true;
             }
             Err(_) => {}

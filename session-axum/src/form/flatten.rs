@@ -55,7 +55,10 @@ impl<'a> Values<'a> {
 
     pub(super) fn add<F: Serialize + ?Sized>(&mut self, form: &F) {
         if let Err(Stop::NoFields) = form.serialize(Flatten { values: self, role: Role::Form }) {
-            tracing::warn!("form input without fields: pass a struct, a map or pairs of name and value");
+            tracing::warn!(
+                name: "flash.form_without_fields", target: "session_axum::flash",
+                "form input without fields: pass a struct, a map or pairs of name and value"
+            );
         }
     }
 
@@ -63,7 +66,10 @@ impl<'a> Values<'a> {
     pub(super) fn finish(self) -> Batch {
         let Self { fields, mut batch, .. } = self;
         if !batch.dropped.is_empty() {
-            tracing::warn!("a form has more than 64 KiB or 1000 values: the rest was left out");
+            tracing::warn!(
+                name: "flash.form_cut", target: "session_axum::flash",
+                "a form has more than 64 KiB or 1000 values: the rest was left out"
+            );
         }
         // A name that occurs several times is left out as a whole.
         batch.input = fields.into_iter().filter(|(name, _)| !batch.dropped.contains(name)).collect();

@@ -301,7 +301,6 @@ impl Live {
     pub(crate) fn unless_over(mut self, limits: Limits, now: u64) -> Option<Self> {
         let (times, metadata) = (self.frame.times(), self.base().entries.metadata());
         if limits.is_over(times, metadata, now) {
-            tracing::debug!("a session has expired");
             return None;
         }
         self.is_due = limits.wants_extension(times, metadata, now);

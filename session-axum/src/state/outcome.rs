@@ -6,7 +6,8 @@ use session_core::{
     token::{Frame, Times},
 };
 
-use super::loaded::{Live, Loaded};
+use super::loaded::{Ended, Live, Loaded};
+use crate::observe;
 
 /// What happens to a session with the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +100,23 @@ impl Outcome {
         self == Self::Replaced || (self == Self::Saved && loaded.session().is_none())
     }
 
-    /// Writes a log line if the request's changes are dropped.
+    /// Notes a session that expired while its request ran, and writes a log line if the request's changes are dropped.
     pub(crate) fn log(self, changes: &Changes) {
+        if self == Self::Expired {
+            observe::over(Ended::Expired);
+        }
         match self {
             Self::Expired if !changes.is_empty() => {
-                tracing::info!("a session expired while its request ran, and what the request changed is dropped");
+                tracing::info!(
+                    name: "session.expired_meanwhile", target: "session_axum::session",
+                    "a session expired while its request ran, and what the request changed is dropped"
+                );
             }
             Self::Ended if !changes.is_empty() => {
-                tracing::info!("a request came with a session that has ended, and what it changed is dropped");
+                tracing::info!(
+                    name: "session.late_request", target: "session_axum::session",
+                    "a request came with a session that has ended, and what it changed is dropped"
+                );
             }
             _ => {}
         }

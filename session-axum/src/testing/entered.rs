@@ -9,6 +9,7 @@ use http::{HeaderValue, Request};
 
 use crate::{
     config::Settings,
+    observe::Refusals,
     wire::{request_cookies::RequestCookies, session_cookie::Came},
 };
 
@@ -38,7 +39,10 @@ impl Entered {
     pub(super) fn complain(&self) {
         if self.reached_a_layer.load(Ordering::SeqCst) && !self.is_fine.swap(true, Ordering::SeqCst) {
             let name = &self.name;
-            tracing::error!(cookie = name, "{FOREIGN}");
+            tracing::error!(
+                name: "setup.test_session_of_other_keys", target: "session_axum::setup",
+                cookie = name, "{FOREIGN}"
+            );
             eprintln!("session_axum::testing: {FOREIGN} (cookie: {name})");
         }
     }
@@ -59,7 +63,7 @@ pub(crate) fn note_arrival<B>(request: &Request<B>, settings: &Settings) {
 
 fn opens(entered: &Entered, settings: &Settings) -> bool {
     let Ok(header) = HeaderValue::try_from(format!("{}={}", entered.name, entered.value)) else { return false };
-    let came = settings.session_cookie.find(&RequestCookies::One(header), settings.now(), Some);
+    let came = settings.session_cookie.find(&RequestCookies::One(header), settings.now(), &Refusals::default(), Some);
     matches!(came, Came::Only(_) | Came::One(_))
 }
 

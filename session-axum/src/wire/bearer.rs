@@ -10,7 +10,7 @@ use super::{
     candidates::{Clocks, candidate},
     request_cookies::RequestCookies,
 };
-use crate::error::Error;
+use crate::{error::Error, observe::Refused};
 
 /// How tokens in the `Authorization` header are read and made.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Bearer {
     }
 
     /// Opens a token that one of our keys made.
-    pub(crate) fn open(&self, token: &HeaderValue, now: u64) -> Option<Verified> {
+    pub(crate) fn open(&self, token: &HeaderValue, now: u64) -> Result<Verified, Refused> {
         self.clocks.open(&candidate(token.as_bytes(), &self.ring)?, &self.ring, now)
     }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use session_core::token::{Ring, Token, Verified, is_plausible};
 
 use super::few::Few;
-use crate::setup_warnings::SetupWarnings;
+use crate::{
+    observe::{Refusals, Refused},
+    setup_warnings::SetupWarnings,
+};
 
 /// The tokens under one cookie name that one of our keys may have made: at most 4, each once. A flood of cookies
 /// therefore costs almost no cryptography. Other values before a token are not counted, so the token is still tried.
@@ -16,8 +19,8 @@ impl<'a> Candidates<'a> {
         Self(Few::new())
     }
 
-    pub(super) fn offer(&mut self, text: &'a [u8], ring: &Ring) {
-        let Some(token) = candidate(text, ring) else { return };
+    pub(super) fn offer(&mut self, text: &'a [u8], ring: &Ring, refusals: &Refusals) {
+        let Some(token) = refusals.accept(candidate(text, ring)) else { return };
         if !self.iter().any(|(known, _)| known == text) {
             self.0.push((text, token));
         }
@@ -34,8 +37,9 @@ impl<'a> Candidates<'a> {
 }
 
 /// Returns the token if one of our keys may have made it.
-pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Option<Token<'a>> {
-    Token::parse(text, ring.protection()).filter(|token| ring.knows(token))
+pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Result<Token<'a>, Refused> {
+    let token = Token::parse(text, ring.protection()).ok_or(Refused::Malformed)?;
+    if ring.knows(&token) { Ok(token) } else { Err(Refused::UnknownKey) }
 }
 
 /// How far the clocks of two instances may differ, and the warning if they differ more.
@@ -48,14 +52,14 @@ pub(crate) struct Clocks {
 
 impl Clocks {
     /// Opens a token that one of our keys made, unless its times cannot be true.
-    pub(super) fn open(&self, token: &Token<'_>, ring: &Ring, now: u64) -> Option<Verified> {
-        let verified = ring.open(token)?;
+    pub(super) fn open(&self, token: &Token<'_>, ring: &Ring, now: u64) -> Result<Verified, Refused> {
+        let verified = ring.open(token).ok_or(Refused::Forged)?;
         let times = verified.frame().times();
         if is_plausible(times, now, self.skew) {
-            return Some(verified);
+            return Ok(verified);
         }
         self.setup_warnings.clock_ahead(times.issued_at.saturating_sub(now), now);
-        None
+        Err(Refused::Future)
     }
 }
 

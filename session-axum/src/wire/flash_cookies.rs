@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    observe::{Refusals, Refused},
     state::flash_changes::{Consumed, FlashChanges},
 };
 
@@ -99,12 +100,13 @@ impl FormerBatch {
 }
 
 impl FlashCookie {
-    /// Reads the valid flash messages. The id in a cookie's name must be the id of the batch inside.
-    pub(crate) fn read(&self, cookies: &RequestCookies, now: u64) -> IncomingFlash {
+    /// Reads the valid flash messages. The id in a cookie's name must be the id of the batch inside. Notes why other
+    /// values do not count.
+    pub(crate) fn read(&self, cookies: &RequestCookies, now: u64, refusals: &Refusals) -> IncomingFlash {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return IncomingFlash::default() };
         let mut batches = Vec::new();
-        for name in self.names(cookies, ring).iter() {
-            batches.extend(self.read_batch(cookies, ring, *name, now));
+        for name in self.names(cookies, ring, refusals).iter() {
+            batches.extend(self.read_batch(cookies, ring, *name, now, refusals));
         }
         batches.sort_by_key(|batch: &ReceivedBatch| batch.frame.created_at);
         IncomingFlash { batches }
@@ -180,13 +182,18 @@ impl FlashCookie {
     }
 
     /// Returns the first 8 cookie names that can belong to a batch.
-    fn names<'a>(&'a self, cookies: &'a RequestCookies, ring: &Ring) -> Few<Name<'a>, MAX_BATCHES> {
+    fn names<'a>(
+        &'a self,
+        cookies: &'a RequestCookies,
+        ring: &Ring,
+        refusals: &Refusals,
+    ) -> Few<Name<'a>, MAX_BATCHES> {
         let mut names: Few<Name<'_>, MAX_BATCHES> = Few::new();
         let is_batch = |suffix: &[u8]| suffix.len() == FLASH_SUFFIX && suffix.starts_with(b".");
         for (suffix, first) in cookies.find(&self.spec).filter(|(suffix, _)| is_batch(suffix)) {
             if let Some(known) = names.iter_mut().find(|known| known.suffix == suffix) {
                 known.is_repeated = true;
-            } else if candidate(first, ring).is_some() {
+            } else if refusals.accept(candidate(first, ring)).is_some() {
                 names.push(Name { suffix, first, is_repeated: false });
             }
         }
@@ -195,30 +202,40 @@ impl FlashCookie {
 
     /// Returns the batch under a name. If two different batches are valid, it is unknown which one is ours, and the
     /// result is `None`.
-    fn read_batch(&self, cookies: &RequestCookies, ring: &Ring, name: Name<'_>, now: u64) -> Option<ReceivedBatch> {
+    fn read_batch(
+        &self,
+        cookies: &RequestCookies,
+        ring: &Ring,
+        name: Name<'_>,
+        now: u64,
+        refusals: &Refusals,
+    ) -> Option<ReceivedBatch> {
         let mut candidates = Candidates::new();
-        candidates.offer(name.first, ring);
+        candidates.offer(name.first, ring, refusals);
         if name.is_repeated {
             let others = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == name.suffix);
-            others.for_each(|(_, value)| candidates.offer(value, ring));
+            others.for_each(|(_, value)| candidates.offer(value, ring, refusals));
         }
         let mut valid = candidates.iter().filter_map(|(text, token)| {
             let size = self.spec.name().len() + name.suffix.len() + text.len();
-            let (frame, batch) = self.open(&token, name.suffix, ring, now)?;
+            let (frame, batch) = refusals.accept(self.open(&token, name.suffix, ring, now))?;
             Some(ReceivedBatch { frame, size, batch, former: None })
         });
         let batch = valid.next()?;
         valid.next().is_none().then_some(batch)
     }
 
-    fn open(&self, token: &Token<'_>, suffix: &[u8], ring: &Ring, now: u64) -> Option<(Frame, Batch)> {
+    fn open(&self, token: &Token<'_>, suffix: &[u8], ring: &Ring, now: u64) -> Result<(Frame, Batch), Refused> {
         let verified = self.clocks.open(token, ring, now)?;
         let frame = verified.frame();
-        let fresh = now <= frame.created_at.saturating_add(self.lifetime);
-        if !fresh || Suffix::of(&frame).as_str().as_bytes() != suffix {
-            return None;
+        if now > frame.created_at.saturating_add(self.lifetime) {
+            return Err(Refused::Expired);
         }
-        Some((frame, Batch::of(&verified.entries().ok()?).ok()?))
+        if Suffix::of(&frame).as_str().as_bytes() != suffix {
+            return Err(Refused::Forged);
+        }
+        let batch = verified.entries().ok().and_then(|entries| Batch::of(&entries).ok());
+        Ok((frame, batch.ok_or(Refused::Unreadable)?))
     }
 }
 

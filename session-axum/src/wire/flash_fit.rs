@@ -65,8 +65,12 @@ impl<'a> OutgoingFlash<'a> {
             let room = self.room(MAX_SIZE);
             let batch = self.batches[place].batch.to_mut();
             shrink_input(batch, room);
-            if batch.shrink_errors(room) > 0 {
-                tracing::warn!("a form's errors are too large for a cookie: the longest messages were left out");
+            let dropped = batch.shrink_errors(room);
+            if dropped > 0 {
+                tracing::warn!(
+                    name: "flash.errors_dropped", target: "session_axum::flash",
+                    dropped, "a form's errors are too large for a cookie: the longest messages were left out"
+                );
             }
             self.reseal(place);
         }
@@ -154,6 +158,7 @@ impl<'a> OutgoingFlash<'a> {
 
     fn log_dropped(&self) {
         tracing::warn!(
+            name: "flash.unread_dropped", target: "session_axum::flash",
             cookie = self.name,
             "flash messages or a form that no page has read were dropped to make room for newer ones"
         );
@@ -172,7 +177,10 @@ impl<'a> OutgoingBatch<'a> {
 fn shrink_input(batch: &mut Batch, room: usize) {
     let dropped = batch.shrink_input(room);
     if dropped > 0 {
-        tracing::warn!(dropped, "a refused form is too large for a cookie: its largest fields were left out");
+        tracing::warn!(
+            name: "flash.fields_dropped", target: "session_axum::flash",
+            dropped, "a refused form is too large for a cookie: its largest fields were left out"
+        );
     }
 }
 

@@ -114,7 +114,10 @@ fn replace_own_cookies(headers: &mut HeaderMap, cookies: &[String]) {
     if !all.iter().any(is_ours) {
         return;
     }
-    tracing::warn!("the application set a cookie with the name of a session or flash cookie itself; it was replaced");
+    tracing::warn!(
+        name: "cookie.replaced", target: "session_axum::cookie",
+        "the application set a cookie with the name of a session or flash cookie itself; it was replaced"
+    );
     headers.remove(header::SET_COOKIE);
     for other in all.into_iter().filter(|value| !is_ours(value)) {
         headers.append(header::SET_COOKIE, other);

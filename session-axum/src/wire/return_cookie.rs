@@ -10,7 +10,7 @@ use super::{
     candidates::{Candidates, Clocks},
     request_cookies::RequestCookies,
 };
-use crate::error::Error;
+use crate::{error::Error, observe::Refusals};
 
 /// How the cookie is read and written. It is one of the flash cookies, with a name and keys of its own.
 #[derive(Clone, Debug)]
@@ -37,11 +37,11 @@ impl ReturnCookie {
     /// Returns the page that came with the request, the newest if there are several.
     pub(crate) fn read(&self, cookies: &RequestCookies, now: u64) -> Option<String> {
         let ring = self.ring.as_ref()?;
-        let mut candidates = Candidates::new();
+        let (mut candidates, refusals) = (Candidates::new(), Refusals::default());
         let came = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == RETURN_SUFFIX.as_bytes());
-        came.for_each(|(_, value)| candidates.offer(value, ring));
+        came.for_each(|(_, value)| candidates.offer(value, ring, &refusals));
         let is_fresh = |issued_at: u64| now <= issued_at.saturating_add(self.lifetime);
-        let opened = candidates.iter().filter_map(|(_, token)| self.clocks.open(&token, ring, now));
+        let opened = candidates.iter().filter_map(|(_, token)| self.clocks.open(&token, ring, now).ok());
         let newest = opened.filter(|it| is_fresh(it.frame().issued_at)).max_by_key(|it| it.frame().issued_at)?;
         std::str::from_utf8(newest.payload()).ok().filter(|page| is_own_page(page)).map(str::to_owned)
     }

@@ -10,7 +10,7 @@ use super::{
     candidates::{Candidates, Clocks, candidate},
     request_cookies::RequestCookies,
 };
-use crate::error::Error;
+use crate::{error::Error, observe::Refusals};
 
 /// How the session's cookie is read and written.
 #[derive(Clone, Debug)]
@@ -50,11 +50,13 @@ impl<T> Came<T> {
 }
 
 impl SessionCookie {
-    /// Finds the valid tokens under the session's name. `accept` can refuse an authentic token.
+    /// Finds the valid tokens under the session's name. `accept` can refuse an authentic token. Notes why other values do
+    /// not count.
     pub(crate) fn find<T>(
         &self,
         cookies: &RequestCookies,
         now: u64,
+        refusals: &Refusals,
         accept: impl Fn(Verified) -> Option<T>,
     ) -> Came<T> {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return Came::Nothing };
@@ -62,15 +64,16 @@ impl SessionCookie {
         for (suffix, text) in cookies.find(&self.spec) {
             beside.count(suffix);
             if suffix.is_empty() {
-                candidates.offer(text, ring);
+                candidates.offer(text, ring, refusals);
             }
         }
         if candidates.are_too_many() {
             return Came::TooMany;
         }
-        let mut valid = candidates.iter().filter_map(|(_, token)| accept(self.clocks.open(&token, ring, now)?));
+        let mut valid =
+            candidates.iter().filter_map(|(_, token)| accept(refusals.accept(self.clocks.open(&token, ring, now))?));
         let (first, second) = (valid.next(), valid.next());
-        let mut in_pieces = self.find_in_pieces(cookies, ring, now).into_iter().filter_map(&accept);
+        let mut in_pieces = self.find_in_pieces(cookies, ring, now, refusals).into_iter().filter_map(&accept);
         let (piece, other) = (in_pieces.next(), in_pieces.next());
         match (first, second, piece, other) {
             (None, _, None, _) => Came::Nothing,
@@ -85,7 +88,7 @@ impl SessionCookie {
     /// Finds the tokens that came in pieces under numbered names. Former settings may have left a second cookie under
     /// each name. A browser sends the two in the same order for all names, so the first ones and the last ones belong
     /// together.
-    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64) -> Vec<Verified> {
+    fn find_in_pieces(&self, cookies: &RequestCookies, ring: &Ring, now: u64, refusals: &Refusals) -> Vec<Verified> {
         if self.most_pieces < 2 {
             return Vec::new();
         }
@@ -93,17 +96,22 @@ impl SessionCookie {
             (1..=self.most_pieces).map_while(|number| self.piece(cookies, number, at)).collect()
         };
         let (first, last) = (pieces(Which::First), pieces(Which::Last));
-        let twin = (first != last).then(|| self.longest(&first, ring, now)).flatten();
-        twin.into_iter().chain(self.longest(&last, ring, now)).collect()
+        let twin = (first != last).then(|| self.longest(&first, ring, now, refusals)).flatten();
+        twin.into_iter().chain(self.longest(&last, ring, now, refusals)).collect()
     }
 
     /// Opens a token that came in pieces. Pieces of an older, longer token may still be there: the longest run is tried
     /// first, then shorter ones.
-    fn longest(&self, pieces: &[&[u8]], ring: &Ring, now: u64) -> Option<Verified> {
-        (1..=pieces.len()).rev().find_map(|count| {
+    fn longest(&self, pieces: &[&[u8]], ring: &Ring, now: u64, refusals: &Refusals) -> Option<Verified> {
+        let mut first = None;
+        for count in (1..=pieces.len()).rev() {
             let text = pieces[..count].concat();
-            self.clocks.open(&candidate(&text, ring)?, ring, now)
-        })
+            match candidate(&text, ring).and_then(|token| self.clocks.open(&token, ring, now)) {
+                Ok(verified) => return Some(verified),
+                Err(why) => _ = first.get_or_insert(why),
+            }
+        }
+        refusals.accept(Err(first?))
     }
 
     /// Returns whether the request brought a cookie with exactly this name, ours or not.

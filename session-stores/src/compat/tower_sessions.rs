@@ -270,7 +270,10 @@ impl TowerSessions {
         let Some(bytes) = self.place.read(id).await? else { return Ok(None) };
         let read = FormerRecord::decode(&bytes, id).map(|record| (record.last_second, session(id, record)));
         let Some((last_second, Ok(mut session))) = read else {
-            tracing::warn!("a record of tower-sessions cannot be read, and its visitor has no session");
+            tracing::warn!(
+                name: "compat.record_unreadable", target: "session_stores::compat",
+                "a record of tower-sessions cannot be read, and its visitor has no session"
+            );
             return Ok(None);
         };
         session.expires_at = u64::try_from(last_second).ok();

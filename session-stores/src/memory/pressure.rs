@@ -23,8 +23,8 @@ impl Pressure {
     pub(super) fn note(&self, evicted: usize) {
         if let Some(evicted) = self.due(evicted, Instant::now()) {
             tracing::warn!(
-                evicted,
-                "MemoryStore is full: it removed live sessions, those with the oldest last visit first"
+                name: "memory.full", target: "session_stores::memory",
+                evicted, "MemoryStore is full: it removed live sessions, those with the oldest last visit first"
             );
         }
     }

@@ -137,7 +137,10 @@ impl Primary {
                 return Ok(false);
             }
             self.open(&mut made).await?;
-            tracing::warn!("after a failover of Redis, the connection was made anew");
+            tracing::warn!(
+                name: "redis.reconnected", target: "session_stores::redis",
+                "after a failover of Redis, the connection was made anew"
+            );
         }
         Ok(true)
     }

@@ -1,4 +1,4 @@
-//! Every span and event of this thread as text, at every level.
+//! Every span and event of this thread as text, at every level. Each event of ours is on the page of the events.
 
 use std::{
     fmt::{self, Write as _},
@@ -12,6 +12,8 @@ use tracing::{
     span,
     subscriber::DefaultGuard,
 };
+
+use super::events;
 
 /// The lines so far.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +62,7 @@ impl Subscriber for Logs {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        events::check(event.metadata());
         self.push(event.metadata(), |line| event.record(line));
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod backends;
 pub(crate) mod browser;
 pub(crate) mod corpus;
+pub(crate) mod events;
 pub(crate) mod exchange;
 pub(crate) mod fields;
 pub(crate) mod jar;
