@@ -108,7 +108,11 @@ fn others() -> Vec<PathBuf> {
     let names = sources.filter_map(|entry| {
         let path = entry.ok()?.path();
         let serves = fs::read_to_string(&path).is_ok_and(|source| source.contains("start::serve("));
-        let is_built = cfg!(feature = "databases") || !["devices", "users"].contains(&path.file_stem()?.to_str()?);
+        let is_built = match path.file_stem()?.to_str()? {
+            "devices" | "users" => cfg!(feature = "databases"),
+            "observed" => cfg!(feature = "metrics"),
+            _ => true,
+        };
         (serves && is_built).then(|| path.file_stem().map(PathBuf::from)).flatten()
     });
     let built = PathBuf::from(env!("CARGO_BIN_EXE_settings")).with_file_name("examples");

@@ -25,6 +25,52 @@ mod errors;
 #[expect(dead_code, reason = "`main` is not called")]
 #[path = "../../examples/inspect.rs"]
 mod inspect;
+#[expect(dead_code, reason = "`main` is not called")]
+#[path = "../../examples/observed.rs"]
+mod observed;
+
+#[tokio::test]
+async fn the_counters_are_a_page_for_prometheus() {
+    let recorder = observed::recorder().unwrap().build_recorder();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let layer = SessionLayer::signed(keys()).revocations(MemoryStore::new());
+    let client = Client::new(observed::app(layer, recorder.handle()));
+    assert!(client.get("/").await.text().contains("Hello stranger."));
+    for path in ["/log-in", "/log-in", "/log-out"] {
+        assert_eq!(client.post(path).await.location(), Some("/"), "{path}");
+    }
+    client.set_cookie("__Host-session", "forged");
+    client.get("/").await;
+    let page = client.get("/metrics").await;
+    assert_eq!((page.status(), &*page.set_cookies()), (StatusCode::OK, &[][..]));
+    let text = page.text();
+    for line in [
+        "# HELP session_created_total Sessions that began.",
+        "# TYPE session_created_total counter",
+        "session_created_total 1",
+        "session_renewed_total{kind=\"renew\"} 1",
+        "session_destroyed_total{cause=\"request\"} 1",
+        "session_refused_total{cookie=\"session\",reason=\"malformed\"} 1",
+        "# TYPE session_cookie_bytes histogram",
+        "session_cookie_bytes_bucket{cookie=\"session\",le=\"256\"} 2",
+        "session_cookie_bytes_count{cookie=\"session\"} 2",
+        "session_store_call_duration_seconds_count{operation=\"create\"} 2",
+        "session_store_calls_total{operation=\"create\",outcome=\"ok\"} 2",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_the_application_answers_itself_is_in_the_log() {
+    let (logs, _guard) = Logs::capture();
+    let recorder = observed::recorder().unwrap().build_recorder();
+    let client = Client::new(observed::app(layer(), recorder.handle()));
+    let page = client.post("/mistake").await;
+    assert_eq!((page.status().as_u16(), page.text().as_str()), (500, "<h1>Sorry</h1><p>The terminal says why.</p>"));
+    let lines: Vec<_> = logs.take().into_iter().filter(|line| line.starts_with("ERROR")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("for `user`, a text, cannot be read as `u32`"), "{lines:?}");
+}
 
 #[tokio::test]
 async fn errors_are_pages_for_browsers_and_json_for_programs() {
