@@ -98,13 +98,23 @@ impl Refused {
 pub(crate) struct Refusals(Cell<u16>);
 
 impl Refusals {
+    #[inline]
     pub(crate) fn note(&self, why: Refused) {
         self.0.set(self.0.get() | why.bit());
     }
 
-    /// Returns the value, or notes why it is refused.
-    pub(crate) fn accept<T>(&self, value: Result<T, Refused>) -> Option<T> {
-        value.map_err(|why| self.note(why)).ok()
+    /// Returns the value. If there is none, notes why.
+    #[inline]
+    pub(crate) fn unless_none<T>(&self, value: Option<T>, why: Refused) -> Option<T> {
+        if value.is_none() {
+            self.note(why);
+        }
+        value
+    }
+
+    /// Adds the reasons for which another value does not count.
+    pub(crate) fn add(&self, others: &Self) {
+        self.0.set(self.0.get() | others.0.get());
     }
 
     pub(crate) const fn has(&self, why: Refused) -> bool {

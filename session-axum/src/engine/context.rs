@@ -7,7 +7,7 @@ use session_core::{
 };
 
 use crate::{
-    observe::Refused,
+    observe::Refusals,
     setup_warnings::SetupWarnings,
     state::loaded::Loaded,
     wire::{request_cookies::RequestCookies, session_cookie::SessionCookie},
@@ -25,8 +25,9 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     /// Returns the session's token, if the client sent it in the `Authorization` header.
-    pub(super) fn bearer(&self) -> Option<Result<Verified, Refused>> {
-        Some(self.cookie.bearer.as_ref()?.open(self.cookies.bearer()?, self.now))
+    /// The inner option is `None` if the token is not valid.
+    pub(super) fn bearer(&self, refusals: &Refusals) -> Option<Option<Verified>> {
+        Some(self.cookie.bearer.as_ref()?.open(self.cookies.bearer()?, self.now, refusals))
     }
 }
 

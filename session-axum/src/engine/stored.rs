@@ -65,10 +65,10 @@ fn find(context: Context<'_>) -> (Came<Candidate>, bool, Refusals) {
     let (came, refusals) = (Cell::new(false), Refusals::default());
     let accept = |verified: Verified| {
         came.set(true);
-        refusals.accept(Candidate::of(&verified).ok_or(Refused::Unreadable))
+        refusals.unless_none(Candidate::of(&verified), Refused::Unreadable)
     };
-    let found = match context.bearer() {
-        Some(bearer) => refusals.accept(bearer).and_then(accept).map_or(Came::Nothing, Came::One),
+    let found = match context.bearer(&refusals) {
+        Some(bearer) => bearer.and_then(accept).map_or(Came::Nothing, Came::One),
         None => context.cookie.find(context.cookies, context.now, &refusals, accept),
     };
     (found, came.get(), refusals)

@@ -10,7 +10,7 @@ use super::{
     candidates::{Clocks, candidate},
     request_cookies::RequestCookies,
 };
-use crate::{error::Error, observe::Refused};
+use crate::{error::Error, observe::Refusals};
 
 /// How tokens in the `Authorization` header are read and made.
 #[derive(Clone, Debug)]
@@ -43,8 +43,8 @@ impl Bearer {
     }
 
     /// Opens a token that one of our keys made.
-    pub(crate) fn open(&self, token: &HeaderValue, now: u64) -> Result<Verified, Refused> {
-        self.clocks.open(&candidate(token.as_bytes(), &self.ring)?, &self.ring, now)
+    pub(crate) fn open(&self, token: &HeaderValue, now: u64, refusals: &Refusals) -> Option<Verified> {
+        self.clocks.open(&candidate(token.as_bytes(), &self.ring, refusals)?, &self.ring, now, refusals)
     }
 
     /// Returns the token of a body.

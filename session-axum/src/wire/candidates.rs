@@ -20,7 +20,7 @@ impl<'a> Candidates<'a> {
     }
 
     pub(super) fn offer(&mut self, text: &'a [u8], ring: &Ring, refusals: &Refusals) {
-        let Some(token) = refusals.accept(candidate(text, ring)) else { return };
+        let Some(token) = candidate(text, ring, refusals) else { return };
         if !self.iter().any(|(known, _)| known == text) {
             self.0.push((text, token));
         }
@@ -37,9 +37,10 @@ impl<'a> Candidates<'a> {
 }
 
 /// Returns the token if one of our keys may have made it.
-pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring) -> Result<Token<'a>, Refused> {
-    let token = Token::parse(text, ring.protection()).ok_or(Refused::Malformed)?;
-    if ring.knows(&token) { Ok(token) } else { Err(Refused::UnknownKey) }
+#[inline]
+pub(super) fn candidate<'a>(text: &'a [u8], ring: &Ring, refusals: &Refusals) -> Option<Token<'a>> {
+    let token = refusals.unless_none(Token::parse(text, ring.protection()), Refused::Malformed)?;
+    refusals.unless_none(ring.knows(&token).then_some(token), Refused::UnknownKey)
 }
 
 /// How far the clocks of two instances may differ, and the warning if they differ more.
@@ -52,14 +53,15 @@ pub(crate) struct Clocks {
 
 impl Clocks {
     /// Opens a token that one of our keys made, unless its times cannot be true.
-    pub(super) fn open(&self, token: &Token<'_>, ring: &Ring, now: u64) -> Result<Verified, Refused> {
-        let verified = ring.open(token).ok_or(Refused::Forged)?;
+    pub(super) fn open(&self, token: &Token<'_>, ring: &Ring, now: u64, refusals: &Refusals) -> Option<Verified> {
+        let verified = refusals.unless_none(ring.open(token), Refused::Forged)?;
         let times = verified.frame().times();
         if is_plausible(times, now, self.skew) {
-            return Ok(verified);
+            return Some(verified);
         }
         self.setup_warnings.clock_ahead(times.issued_at.saturating_sub(now), now);
-        Err(Refused::Future)
+        refusals.note(Refused::Future);
+        None
     }
 }
 

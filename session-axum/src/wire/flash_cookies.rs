@@ -193,7 +193,7 @@ impl FlashCookie {
         for (suffix, first) in cookies.find(&self.spec).filter(|(suffix, _)| is_batch(suffix)) {
             if let Some(known) = names.iter_mut().find(|known| known.suffix == suffix) {
                 known.is_repeated = true;
-            } else if refusals.accept(candidate(first, ring)).is_some() {
+            } else if candidate(first, ring, refusals).is_some() {
                 names.push(Name { suffix, first, is_repeated: false });
             }
         }
@@ -218,24 +218,33 @@ impl FlashCookie {
         }
         let mut valid = candidates.iter().filter_map(|(text, token)| {
             let size = self.spec.name().len() + name.suffix.len() + text.len();
-            let (frame, batch) = refusals.accept(self.open(&token, name.suffix, ring, now))?;
+            let (frame, batch) = self.open(&token, name.suffix, ring, now, refusals)?;
             Some(ReceivedBatch { frame, size, batch, former: None })
         });
         let batch = valid.next()?;
         valid.next().is_none().then_some(batch)
     }
 
-    fn open(&self, token: &Token<'_>, suffix: &[u8], ring: &Ring, now: u64) -> Result<(Frame, Batch), Refused> {
-        let verified = self.clocks.open(token, ring, now)?;
+    fn open(
+        &self,
+        token: &Token<'_>,
+        suffix: &[u8],
+        ring: &Ring,
+        now: u64,
+        refusals: &Refusals,
+    ) -> Option<(Frame, Batch)> {
+        let verified = self.clocks.open(token, ring, now, refusals)?;
         let frame = verified.frame();
         if now > frame.created_at.saturating_add(self.lifetime) {
-            return Err(Refused::Expired);
+            refusals.note(Refused::Expired);
+            return None;
         }
         if Suffix::of(&frame).as_str().as_bytes() != suffix {
-            return Err(Refused::Forged);
+            refusals.note(Refused::Forged);
+            return None;
         }
         let batch = verified.entries().ok().and_then(|entries| Batch::of(&entries).ok());
-        Ok((frame, batch.ok_or(Refused::Unreadable)?))
+        Some((frame, refusals.unless_none(batch, Refused::Unreadable)?))
     }
 }
 

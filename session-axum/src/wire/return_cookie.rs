@@ -41,7 +41,7 @@ impl ReturnCookie {
         let came = cookies.find(&self.spec).filter(|(suffix, _)| *suffix == RETURN_SUFFIX.as_bytes());
         came.for_each(|(_, value)| candidates.offer(value, ring, &refusals));
         let is_fresh = |issued_at: u64| now <= issued_at.saturating_add(self.lifetime);
-        let opened = candidates.iter().filter_map(|(_, token)| self.clocks.open(&token, ring, now).ok());
+        let opened = candidates.iter().filter_map(|(_, token)| self.clocks.open(&token, ring, now, &refusals));
         let newest = opened.filter(|it| is_fresh(it.frame().issued_at)).max_by_key(|it| it.frame().issued_at)?;
         std::str::from_utf8(newest.payload()).ok().filter(|page| is_own_page(page)).map(str::to_owned)
     }

@@ -71,7 +71,7 @@ impl SessionCookie {
             return Came::TooMany;
         }
         let mut valid =
-            candidates.iter().filter_map(|(_, token)| accept(refusals.accept(self.clocks.open(&token, ring, now))?));
+            candidates.iter().filter_map(|(_, token)| accept(self.clocks.open(&token, ring, now, refusals)?));
         let (first, second) = (valid.next(), valid.next());
         let mut in_pieces = self.find_in_pieces(cookies, ring, now, refusals).into_iter().filter_map(&accept);
         let (piece, other) = (in_pieces.next(), in_pieces.next());
@@ -103,15 +103,17 @@ impl SessionCookie {
     /// Opens a token that came in pieces. Pieces of an older, longer token may still be there: the longest run is tried
     /// first, then shorter ones.
     fn longest(&self, pieces: &[&[u8]], ring: &Ring, now: u64, refusals: &Refusals) -> Option<Verified> {
-        let mut first = None;
-        for count in (1..=pieces.len()).rev() {
+        let open = |count: usize, refusals: &Refusals| {
             let text = pieces[..count].concat();
-            match candidate(&text, ring).and_then(|token| self.clocks.open(&token, ring, now)) {
-                Ok(verified) => return Some(verified),
-                Err(why) => _ = first.get_or_insert(why),
-            }
+            self.clocks.open(&candidate(&text, ring, refusals)?, ring, now, refusals)
+        };
+        let (longest, whole) = (pieces.len(), Refusals::default());
+        let found = (longest > 0).then(|| open(longest, &whole)).flatten();
+        let found = found.or_else(|| (1..longest).rev().find_map(|count| open(count, &Refusals::default())));
+        if found.is_none() {
+            refusals.add(&whole);
         }
-        refusals.accept(Err(first?))
+        found
     }
 
     /// Returns whether the request brought a cookie with exactly this name, ours or not.
