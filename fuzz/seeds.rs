@@ -45,7 +45,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("payload", JSON.iter().map(|text| text.as_bytes().to_vec()))?;
     write("flash", FLASH.iter().chain(JSON).map(|text| text.as_bytes().to_vec()))?;
     write("derive", DERIVE.iter().chain(JSON).map(|text| text.as_bytes().to_vec()))?;
-    write("form", FORMS.iter().map(|text| text.as_bytes().to_vec()))?;
+    // One form is larger than a cookie.
+    let large = format!("name=Ada&notes={}", "x".repeat(3_500));
+    write("form", FORMS.iter().copied().chain([large.as_str()]).map(|text| text.as_bytes().to_vec()))?;
     write("set_cookie", COOKIES.iter().map(|text| text.as_bytes().to_vec()))?;
     write("record", records())?;
     let texts = STRUCTS.iter().map(|text| [&[0], text.as_bytes()].concat());
