@@ -281,6 +281,7 @@ mod tests {
             let ring = keys.ring(protection, crate::token::Purpose::Session, "session", "");
             for len in 32..40 {
                 assert_eq!(ring.seal(&vec![b'x'; len]).unwrap().len(), protection.token_len(len));
+                assert_eq!(protection.token_len_of_payload(len - FRAME), protection.token_len(len));
             }
         }
     }
@@ -298,6 +299,9 @@ mod tests {
         let (body, mac) = ("A".repeat(43), "B".repeat(43));
         let parse = |text: String| Token::parse(text.as_bytes(), Protection::Signed).is_some();
         assert!(parse(format!("1.kidk.{body}.{mac}")));
+        let text = format!("1.kidk.{body}.{mac}");
+        let token = Token::parse(text.as_bytes(), Protection::Signed).unwrap();
+        assert_eq!(format!("{token:?}"), "Token { protection: Signed, .. }");
         for text in [
             String::new(),
             format!("2.kidk.{body}.{mac}"),

@@ -453,6 +453,12 @@ mod tests {
             let mut other = tag;
             other[position] ^= 1;
             assert!(!equal(&tag, &other), "{position}");
+            // Differences that would cancel each other out.
+            for second in 0..position {
+                let mut both = other;
+                both[second] ^= 1;
+                assert!(!equal(&tag, &both), "{second} {position}");
+            }
         }
         assert!(!equal(&tag, &tag[1..]) && !equal(&tag, b"") && !equal(&tag, &[&tag[..], b"x"].concat()));
     }
@@ -480,5 +486,55 @@ mod tests {
                 assert!(!opens(other.as_bytes()), "{other}");
             }
         }
+    }
+
+    fn signing(keys: &crate::Keys) -> Ring {
+        keys.ring(Protection::Signed, crate::token::Purpose::Session, "session", "")
+    }
+
+    fn keys_of_two() -> [crate::Keys; 2] {
+        let (old, new) = ("o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E", "V9s3qXWfTz1p6nYbKc7RgLd0aHj2Mu8E");
+        let old_keys = crate::Keys::new(old).unwrap();
+        [old_keys, crate::Keys::new(new).unwrap().with_fallback(old).unwrap()]
+    }
+
+    #[test]
+    fn a_ring_opens_what_each_of_its_keys_sealed_and_tells_the_newest() {
+        let [old, both] = keys_of_two().map(|keys| signing(&keys));
+        let frame = Frame { id: crate::SessionId::from_bytes([7; 16]), created_at: 5, issued_at: 7 };
+        let mut body = frame.begin_body(7);
+        body.extend_from_slice(br#"{"a":1}"#);
+        for (ring, is_newest) in [(&old, false), (&both, true)] {
+            let text = ring.seal(&body).unwrap();
+            let token = Token::parse(text.as_bytes(), Protection::Signed).unwrap();
+            assert!(both.knows(&token));
+            assert_eq!(old.knows(&token), !is_newest);
+            let verified = both.open(&token).unwrap();
+            assert_eq!(verified.by_newest_key(), is_newest);
+            assert_eq!((verified.frame(), verified.payload()), (frame, &br#"{"a":1}"#[..]));
+            assert_eq!(verified.entries().unwrap().get("a"), Some("1"));
+        }
+    }
+
+    #[test]
+    fn what_is_printed_shows_no_key_and_no_value() {
+        let ring = signing(&keys_of_two()[1]);
+        let text = ring.seal(&[0; FRAME]).unwrap();
+        let verified = ring.open(&Token::parse(text.as_bytes(), Protection::Signed).unwrap()).unwrap();
+        assert_eq!(format!("{ring:?}"), "Ring { protection: Signed, keys: 2 }");
+        assert_eq!(format!("{verified:?}"), "Verified { newest_key: true, .. }");
+    }
+
+    #[cfg(feature = "encrypted")]
+    #[test]
+    fn a_value_opens_with_each_key_and_with_the_text_it_is_bound_to() {
+        let [old, both] =
+            keys_of_two().map(|keys| keys.ring(Protection::Encrypted, crate::token::Purpose::Session, "session", ""));
+        for ring in [&old, &both] {
+            let sealed = ring.seal_value(b"value", b"bound").unwrap();
+            assert_eq!(both.open_value(&sealed, b"bound").as_deref(), Some(&b"value"[..]));
+            assert_eq!(both.open_value(&sealed, b"other"), None);
+        }
+        assert_eq!(old.open_value(&both.seal_value(b"value", b"").unwrap(), b""), None);
     }
 }

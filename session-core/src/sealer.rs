@@ -316,3 +316,76 @@ impl std::error::Error for SealError {}
 const EXPIRY: usize = 8;
 /// The most characters of a text.
 const LONGEST: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_893_456_000;
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    struct At(u64);
+
+    impl Clock for At {
+        fn now(&self) -> std::time::SystemTime {
+            std::time::UNIX_EPOCH + Duration::from_secs(self.0)
+        }
+    }
+
+    fn keys() -> Keys {
+        Keys::new("o6+0kRcUg2Hhu0l7b9Q4sC1mYw8zJd5E").unwrap()
+    }
+
+    #[test]
+    fn a_value_opens_from_its_first_second_to_its_last() {
+        let at = |seconds: u64| keys().sealer("invitation").clock(At(seconds));
+        let text = at(NOW).seal("ada", HOUR).unwrap();
+        for (now, opens) in [
+            (NOW - CLOCK_SKEW - 1, false),
+            (NOW - CLOCK_SKEW, true),
+            (NOW, true),
+            (NOW + 3_600, true),
+            (NOW + 3_601, false),
+        ] {
+            assert_eq!(at(now).open::<String>(&text).is_some(), opens, "{now}");
+        }
+        assert_eq!(at(NOW).open::<String>(&text).as_deref(), Some("ada"));
+    }
+
+    #[test]
+    fn a_value_has_at_most_4096_characters() {
+        let sealer = keys().sealer("invitation");
+        let text = |len: usize| sealer.seal(&"x".repeat(len), HOUR);
+        let most = (0..LONGEST).rfind(|len| text(*len).is_ok()).unwrap();
+        let longest = text(most).unwrap();
+        // Base64 text without padding has no length that would make it 4096.
+        let error = text(most + 1).unwrap_err();
+        assert_eq!((longest.len(), error.kind()), (4_095, SealErrorKind::TooLong));
+        assert!(error.to_string().starts_with("the sealed value would have more than 4096 characters"), "{error}");
+        assert_eq!(sealer.open::<String>(&longest), Some("x".repeat(most)));
+        // Longer than any that is sealed here, but authentic.
+        let mut body = Frame { id: SessionId::from_bytes([7; 16]), created_at: NOW, issued_at: NOW }.begin_body(0);
+        body.extend_from_slice(&u64::MAX.to_be_bytes());
+        body.extend_from_slice(format!("\"{}\"", "x".repeat(most + 1)).as_bytes());
+        let longer = sealer.ring.seal(&body).unwrap();
+        assert!(longer.len() > LONGEST);
+        assert_eq!(sealer.open_at::<String>(&longer, NOW), None);
+    }
+
+    #[test]
+    fn the_application_and_the_protection_choose_the_key() {
+        let sealer = || keys().sealer("invitation");
+        let sealers = [
+            sealer(),
+            sealer().application("shop"),
+            #[cfg(feature = "encrypted")]
+            sealer().encrypted(),
+        ];
+        for (number, one) in sealers.iter().enumerate() {
+            let text = one.seal(&1, HOUR).unwrap();
+            for (other, sealer) in sealers.iter().enumerate() {
+                assert_eq!(sealer.open(&text), (number == other).then_some(1), "{number} {other}");
+            }
+        }
+    }
+}
