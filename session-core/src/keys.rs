@@ -424,6 +424,28 @@ mod tests {
     }
 
     #[test]
+    fn a_successor_depends_on_the_secret_the_name_the_application_and_the_identity() {
+        let ids = |keys: &Keys, name, application, identity: &[u8]| {
+            keys.successors(name, application, identity).map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        let [one, other] = [GOOD, OTHER].map(|secret| Keys::new(secret).unwrap());
+        let both = Keys::new(GOOD).unwrap().with_fallback(OTHER).unwrap();
+        let of = |keys| ids(keys, "sid", "shop", b"7");
+        assert_eq!(of(&both), [of(&one), of(&other)].concat());
+        let different = [
+            of(&one),
+            of(&other),
+            ids(&one, "sids", "hop", b"7"),
+            ids(&one, "sid", "", b"7"),
+            ids(&one, "sid", "shop", b"8"),
+        ];
+        for (place, ids) in different.iter().enumerate() {
+            assert_eq!(ids.len(), 1);
+            assert!(!different[..place].contains(ids), "{place}");
+        }
+    }
+
+    #[test]
     fn a_bad_secret_is_refused_with_its_reason() {
         assert_eq!(kind(""), KeyErrorKind::Missing);
         assert_eq!(kind("short"), KeyErrorKind::TooShort { length: 5 });
