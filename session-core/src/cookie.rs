@@ -906,8 +906,11 @@ mod tests {
         assert!(spec.set("", &"v".repeat(4096 - 14), None).is_ok());
         let error = spec.set("", &"v".repeat(4097 - 14), None).unwrap_err();
         assert_eq!(error.to_string(), "the cookie __Host-session would have 4097 bytes, but at most 4096 are allowed");
+        assert_eq!((error.size(), error.limit()), (4097, 4096));
+        let error = error.naming([("a", "1"), ("b", "\"bb\""), ("c", "22"), ("d", "333")]);
+        assert_eq!(error.largest(), [("b".to_owned(), 9), ("d".to_owned(), 8), ("c".to_owned(), 7)]);
         assert_eq!(
-            error.naming([("a", "1"), ("b", "\"bb\""), ("c", "22"), ("d", "333")]).to_string(),
+            error.to_string(),
             "the cookie __Host-session would have 4097 bytes, but at most 4096 are allowed; \
              the largest keys: b (9 bytes), d (8 bytes), c (7 bytes)"
         );
@@ -944,6 +947,38 @@ mod tests {
         for path in ["", "app", "/a;b", "/a\r\nb", "/é", "/ ", "/a b"] {
             assert_eq!(kind(settings().path(path)), SettingsErrorKind::Path, "{path:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_name_domain_and_path_are_accepted_and_no_longer_ones() {
+        let kind = |settings: Settings| settings.build().err().map(|error| error.kind);
+        let settings = || Settings::new("session");
+        let label = |len: usize| "a".repeat(len);
+        let domain = |last: usize| [label(63), label(63), label(63), label(last)].join(".");
+        assert_eq!(kind(settings().name(&label(128))), None);
+        assert_eq!(kind(settings().path(&format!("/{}", label(1_023)))), None);
+        assert_eq!(kind(settings().path(&format!("/{}", label(1_024)))), Some(SettingsErrorKind::Path));
+        assert_eq!(domain(61).len(), 253);
+        assert_eq!(kind(settings().domain(&domain(61))), None);
+        for refused in [domain(62), label(64), "a-.b".to_owned(), "a.b-".to_owned()] {
+            assert_eq!(kind(settings().domain(&refused)), Some(SettingsErrorKind::Domain), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_printed_as_its_sentence() {
+        let error = Settings::new("session").path("shop").build().unwrap_err();
+        assert!(error.to_string().starts_with("the path of the cookie \"__Secure-session\" is not valid"), "{error}");
+        assert_eq!(format!("{error:?}"), error.to_string());
+    }
+
+    #[test]
+    fn a_place_is_the_domain_the_path_and_the_partition() {
+        let place = |settings: Settings| settings.build().unwrap().place().to_owned();
+        let settings = Settings::new("session");
+        assert_eq!(place(settings.clone()), "/");
+        let all = settings.domain(".Example.com").path("/shop").partitioned(true);
+        assert_eq!(place(all), "example.com/shop;Partitioned");
     }
 
     #[test]
