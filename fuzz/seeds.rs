@@ -121,7 +121,7 @@ const DERIVE: &[&str] = &[
 const FORMS: &[&str] = &[
     "name=Ada&age=36&colours=red&colours=blue",
     "address%5Bcity%5D=London&address[zip]=1&guests[0][name]=a&guests[1][name]=b",
-    "a[b][c][d][e]=f&a[b]=1&a=2&[]=3&a[=4&a]=5",
+    "a[b][c][d][e]=f&a[b]=1&a=2&[]=3&a[=4&a]=5&a][=6",
     "password=x&card%5Bnumber%5D=4&name=%C3%A9%F0%9F%98%80&=&x",
     "age=&name=&colours=",
     "name=%ff%fe&name=+%2B",
