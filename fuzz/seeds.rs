@@ -138,6 +138,7 @@ const COOKIES: &[&str] = &[
 
 const STRUCTS: &[&str] = &[
     "struct A { a: u8 }",
+    "struct A { #[session(rename = \"b\", alias = \"c\")] a: Option<u8>, #[session(default)] d: u8 }",
     "#[session(prefix = \"a.\", redirect = \"/login\")] struct A<T> { #[session(default)] a: Option<T> }",
     "#[ticket(name = \"a\", lifetime = \"5m\")] struct A { a: u8 }",
     "enum A { B }",
