@@ -80,10 +80,12 @@
 //!
 //! # Guides
 //!
-//! The repository has guides in `docs`, and all their code is compiled: `getting-started.md`, `tasks.md` (one line for
-//! each task), `cookbook.md`, `testing.md`, `deployment.md`, `security.md`, `stores.md`, `forms.md`, `migrating.md`,
-//! `comparison.md` and `glossary.md`. `observability.md` has the counters and the events. `troubleshooting.md` has every sentence that these crates log or return as an
-//! error, with its cause and what to do.
+//! [`guides`] has them as pages, and all their code is compiled: [getting started](guides::getting_started),
+//! [one line for each task](guides::tasks), [the cookbook](guides::cookbook), [testing](guides::testing),
+//! [deployment](guides::deployment), [security](guides::security), [stores](guides::stores), [forms](guides::forms),
+//! [migrating](guides::migrating) and more. [Observability](guides::observability) has the counters and the events,
+//! and [troubleshooting](guides::troubleshooting) has every sentence that these crates log or return as an error, with
+//! its cause and what to do.
 //!
 //! # What it does not do
 //!
@@ -104,6 +106,8 @@ pub mod flash;
 pub mod form;
 mod future;
 mod guard;
+#[cfg(all(doc, not(doctest)))]
+pub mod guides;
 mod layer;
 mod migration;
 mod observe;

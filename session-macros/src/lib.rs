@@ -10,11 +10,12 @@ mod ast;
 mod attr;
 mod expand;
 mod fallback;
+mod guide;
 mod ticket;
 mod valid;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{DeriveInput, LitStr, parse_macro_input};
 
 /// Implements `SessionData` for a struct: each field becomes a key of the session.
 ///
@@ -86,4 +87,12 @@ pub fn derive_session_data(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(TicketData, attributes(ticket))]
 pub fn derive_ticket_data(input: TokenStream) -> TokenStream {
     ticket::derive(&parse_macro_input!(input as DeriveInput)).into()
+}
+
+/// Expands to the text of a page of `docs`, for the documentation of `session-axum`.
+#[doc(hidden)]
+#[proc_macro]
+pub fn guide(input: TokenStream) -> TokenStream {
+    let file = parse_macro_input!(input as LitStr);
+    guide::expand(&file).unwrap_or_else(syn::Error::into_compile_error).into()
 }

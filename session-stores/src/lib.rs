@@ -14,6 +14,10 @@
 //! | `RedisStore` | `redis` | in a Redis server, one hash for each session | many instances and much traffic |
 //! | `RedisStore::cluster` | `redis-cluster` | in a Redis cluster | more sessions or traffic than one Redis server takes |
 //!
+//! Which store to choose, what it promises, and what happens when it fails: [the guide][guide].
+//!
+//! [guide]: https://docs.rs/session-axum/latest/session_axum/guides/stores/
+//!
 //! # A store of your own
 //!
 //! Implement [`SessionStore`](session_core::store::SessionStore): its documentation is the contract. The feature

@@ -85,3 +85,32 @@ fn each_claim_of_the_comparison_has_a_test_that_exists() {
         }
     }
 }
+
+#[test]
+fn each_guide_is_a_page_of_the_documentation() {
+    let modules = fs::read_to_string(root().join("session-axum/src/guides.rs")).unwrap();
+    for path in pages().into_iter().filter(|path| path.parent().unwrap().ends_with("docs")) {
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let module = file.trim_end_matches(".md").replace('-', "_");
+        let is_page = modules.contains(&format!("{module} = \"{file}\"")) && modules.contains(&format!("[`{module}`]"));
+        assert_eq!(is_page, file != "releasing.md", "{file}");
+    }
+}
+
+/// The links to the guides on docs.rs, from the pages of the crates.
+#[test]
+fn each_link_to_a_page_of_the_documentation_leads_to_a_guide() {
+    let guides = "https://docs.rs/session-axum/latest/session_axum/guides/";
+    let mut count = 0;
+    for crate_ in ["session-axum", "session-core", "session-stores"] {
+        let readme = fs::read_to_string(root().join(crate_).join("README.md")).unwrap();
+        let page = fs::read_to_string(root().join(crate_).join("src/lib.rs")).unwrap();
+        for rest in readme.split(guides).skip(1).chain(page.split(guides).skip(1)) {
+            let module = rest.split('/').next().unwrap();
+            let file = format!("docs/{}.md", module.replace('_', "-"));
+            assert!(rest.starts_with(')') || root().join(&file).exists(), "{crate_}: {file}");
+            count += 1;
+        }
+    }
+    assert!(count >= 7, "{count}");
+}

@@ -33,7 +33,9 @@ use crate::sql::FormerTable;
 ///
 /// If the database does not answer, the request fails with a 503: no visitor looks logged out.
 ///
-/// The guide `docs/from-tower-sessions.md` has a row for each call and each setting.
+/// [The guide][guide] has a row for each call and each setting.
+///
+/// [guide]: https://docs.rs/session-axum/latest/session_axum/guides/from_tower_sessions/
 ///
 /// # Examples
 #[cfg_attr(feature = "sqlite", doc = include_str!("tower_sessions.md"))]
