@@ -1,6 +1,7 @@
 //! The guides: their links lead somewhere, and the claims of docs/comparison.md have their tests.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -82,6 +83,57 @@ fn each_claim_of_the_comparison_has_a_test_that_exists() {
             let (file, name) = test.split_once(": ").unwrap_or((test, ""));
             let source = fs::read_to_string(root().join("tests/src").join(file)).unwrap_or_else(|_| panic!("{row}"));
             assert!(name.is_empty() || has_test(&source, name), "{row}");
+        }
+    }
+}
+
+/// The versions of other crates that docs/comparison.md speaks of, by name.
+fn compared_versions(page: &str) -> BTreeMap<&str, &str> {
+    let table = page.split("| crate | version |").nth(1).unwrap().split("\n## ").next().unwrap();
+    let links: Vec<_> = table.split("](https://docs.rs/").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
+    links.iter().map(|link| link.trim_start_matches("crate/").split_once('/').unwrap()).collect()
+}
+
+#[test]
+fn each_fact_about_another_crate_is_of_a_version_that_is_named() {
+    let page = fs::read_to_string(root().join("docs/comparison.md")).unwrap();
+    let versions = compared_versions(&page);
+    assert_eq!(versions.len(), 10, "{versions:?}");
+    let facts = page.split("## Our claims, and their tests").next().unwrap();
+    let mut count = 0;
+    for link in links(facts).into_iter().filter_map(|link| link.strip_prefix("https://docs.rs/")) {
+        let mut parts = link.trim_start_matches("crate/").split('/');
+        let (name, version) = (parts.next().unwrap(), parts.next().unwrap_or_default());
+        assert_eq!(versions.get(name), Some(&version), "{link}");
+        count += 1;
+    }
+    assert!(count > 30, "{count}");
+}
+
+/// When the benchmarks or the application to move from take a newer version, the comparison is read again.
+#[test]
+fn the_compared_versions_are_those_that_are_measured() {
+    let page = fs::read_to_string(root().join("docs/comparison.md")).unwrap();
+    let locks = ["benches/Cargo.lock", "tests/tower-sessions-app/Cargo.lock"];
+    let locks = locks.map(|lock| fs::read_to_string(root().join(lock)).unwrap());
+    for (name, version) in compared_versions(&page) {
+        let package = |version: &str| format!("name = \"{name}\"\nversion = \"{version}\"");
+        let is_locked = locks.iter().any(|lock| lock.contains(&package(version)));
+        assert!(is_locked || ["axum-flash", "axum_session_auth"].contains(&name), "{name} {version}");
+    }
+}
+
+/// The row of each part of the comparison names a source or a test for what it says of another crate or of this one.
+#[test]
+fn each_crate_of_the_comparison_has_a_source_in_its_cell() {
+    let page = fs::read_to_string(root().join("docs/comparison.md")).unwrap();
+    let table = page.split("## Which one has what").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |")).collect();
+    assert!(rows.len() >= 8, "{rows:?}");
+    for row in rows {
+        let others = row.split(" | ").skip(2).map(|cell| cell.trim_matches(['|', ' ']));
+        for cell in others.filter(|cell| !cell.is_empty()) {
+            assert!(cell.contains("](https://docs.rs/"), "{row}: {cell}");
         }
     }
 }
