@@ -63,6 +63,8 @@ mod outcomes;
 #[cfg(doctest)]
 mod pages;
 #[cfg(test)]
+mod proxy_buffers;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod rotation;

@@ -1,4 +1,4 @@
-//! A real nginx as a caching proxy.
+//! A real nginx as a proxy.
 
 use std::{
     fs,
@@ -10,22 +10,28 @@ use std::{
 
 use super::{Directory, Guarded, find, free_port};
 
-/// A proxy on a port of its own, with an empty cache.
+/// A proxy on a port of its own.
 pub struct Nginx {
     pub port: u16,
     _running: Guarded,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Nginx {
-    /// Starts a proxy before the server on this port. It stores every page that RFC 9111 lets it store, pages with a
-    /// `Set-Cookie` as well, which nginx does not do by itself. It honours `Vary`, `Cache-Control` and `Expires`.
+    /// Starts a proxy before the server on this port, with an empty cache. It stores every page that RFC 9111 lets it
+    /// store, pages with a `Set-Cookie` as well, which nginx does not do by itself. It honours `Vary`, `Cache-Control`
+    /// and `Expires`.
     pub fn before(server: u16) -> Self {
+        Self::with_server(&CACHING.replace("$SERVER", &server.to_string()))
+    }
+
+    /// Starts a proxy with this `server` block, in which `$PORT` is the port of the proxy.
+    pub fn with_server(block: &str) -> Self {
         let (directory, port) = (Directory::new(), free_port());
         let place = directory.path().display().to_string();
-        let config = CONFIG.replace("$PLACE", &place).replace("$PORT", &port.to_string());
+        let config = CONFIG.replace("$BLOCK", block).replace("$PLACE", &place).replace("$PORT", &port.to_string());
         let path = directory.path().join("nginx.conf");
-        fs::write(&path, config.replace("$SERVER", &server.to_string())).expect("the configuration can be written");
+        fs::write(&path, config).expect("the configuration can be written");
         let program = installed().display().to_string();
         let command = [program, "-c".to_owned(), path.display().to_string(), "-e".to_owned(), "stderr".to_owned()];
         let log = directory.path().join("log");
@@ -36,7 +42,12 @@ impl Nginx {
             assert!(!running.has_ended() && begun.elapsed() < PATIENCE, "nginx does not start: {}", said());
             thread::sleep(Duration::from_millis(20));
         }
-        Self { port, _running: running, _directory: directory }
+        Self { port, _running: running, directory }
+    }
+
+    /// What nginx has written to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 }
 
@@ -49,7 +60,7 @@ fn installed() -> PathBuf {
     })
 }
 
-/// `proxy_cache_valid` is for pages that say nothing of caching. `user` is for tests that run as root.
+/// `user` is for tests that run as root.
 const CONFIG: &str = "
 daemon off;
 user root;
@@ -64,6 +75,12 @@ http {
     scgi_temp_path $PLACE/scgi;
     proxy_temp_path $PLACE/proxy;
     proxy_cache_path $PLACE/cache keys_zone=pages:4m;
+    $BLOCK
+}
+";
+
+/// `proxy_cache_valid` is for pages without a header about caching.
+const CACHING: &str = "
     server {
         listen 127.0.0.1:$PORT;
         location / {
@@ -74,7 +91,6 @@ http {
             add_header X-Cache $upstream_cache_status always;
         }
     }
-}
 ";
 
 const PATIENCE: Duration = Duration::from_secs(20);
