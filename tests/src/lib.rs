@@ -39,6 +39,8 @@ mod forms;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod golden_files;
+#[cfg(test)]
 mod guards;
 #[cfg(test)]
 mod guides;
