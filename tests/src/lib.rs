@@ -65,6 +65,8 @@ mod outcomes;
 #[cfg(doctest)]
 mod pages;
 #[cfg(test)]
+mod pictures;
+#[cfg(test)]
 mod proxy_buffers;
 #[cfg(test)]
 mod readme;

@@ -133,6 +133,14 @@ impl Browser {
         self.0.goto(url).await
     }
 
+    /// A picture of the whole page as a PNG, in a window of this width.
+    pub(crate) async fn picture(&self, width: u32) -> Outcome<Vec<u8>> {
+        self.0.set_window_size(width, 600).await?;
+        let height = self.run("return document.documentElement.scrollHeight + outerHeight - innerHeight").await?;
+        self.0.set_window_size(width, u32::try_from(height.as_u64().unwrap()).unwrap()).await?;
+        self.0.screenshot().await
+    }
+
     pub(crate) async fn reload(&self) -> Outcome {
         self.0.refresh().await
     }
