@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+times=$(mktemp)
+trap 'rm -f "$log" "$times"' EXIT
 current="start"
 
 fail() {
@@ -21,6 +22,13 @@ step() {
         fail "$current (after $((SECONDS - began)) s)"
     fi
     printf '   ok, %d s\n' "$((SECONDS - began))"
+    printf '%6d s  %s\n' "$((SECONDS - began))" "$current" >>"$times"
+}
+
+# The steps that took longest.
+slowest() {
+    printf '\nThe slowest steps:\n'
+    sort -rn "$times" | head -n 5
 }
 
 has() { command -v "$1" >/dev/null 2>&1; }

@@ -17,8 +17,6 @@ mod caching_proxy;
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
-mod compile_fail;
-#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod cookies;

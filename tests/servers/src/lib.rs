@@ -104,6 +104,7 @@ pub struct Guarded(Child);
 impl Guarded {
     /// Starts `command`. It is stopped with `signal`.
     pub fn start(command: &[String], signal: &str, log: &Path) -> Self {
+        expect_servers();
         let log = fs::File::create(log).expect("the server's log can be made");
         let child = Command::new("sh")
             .args(["-c", GUARD, "guard", signal])
@@ -131,6 +132,12 @@ impl Drop for Guarded {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }
+}
+
+/// Fails in `./tests/run quick`, which leaves out the tests that start servers or browsers.
+pub fn expect_servers() {
+    let is_quick = env::var_os("SESSION_TESTS_WITHOUT_SERVERS").is_some();
+    assert!(!is_quick, "this test starts a server: name it in `with_servers` of tests/run");
 }
 
 /// Whether the tests run as root, as which many servers refuse to.

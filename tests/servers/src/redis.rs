@@ -55,6 +55,7 @@ impl Server {
     }
 
     fn start_with(arguments: impl Fn(u16, &Path) -> Vec<String>) -> Self {
+        super::expect_servers();
         assert!(is_installed(), "these tests need redis-server: on Debian, `apt-get install redis-server`");
         // Somebody else may take the port before Redis does.
         (0..5).find_map(|_| Self::try_start(free_port(), &arguments)).expect("redis-server starts")

@@ -259,6 +259,7 @@ struct Chromedriver {
 
 impl Chromedriver {
     fn start() -> Self {
+        session_test_servers::expect_servers();
         let mut process = Command::new(on_the_path(&["chromedriver"]))
             .arg("--port=0")
             .stdout(Stdio::piped())
