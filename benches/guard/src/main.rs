@@ -27,14 +27,14 @@ const fn limit(scenario: Scenario, allocator_calls: u64, instructions: u64) -> L
 
 /// Measured with Rust 1.95, valgrind 3.19.
 const LIMITS: [Limit; 7] = [
-    limit(Scenario::Untouched, 5, 2_480),
+    limit(Scenario::Untouched, 5, 2_390),
     limit(Scenario::Read, 8, 25_600),
     limit(Scenario::Write, 14, 48_900),
     limit(Scenario::ReadLarge, 8, 189_800),
     // `Cache-Control: private`, one header more on every page that reads its session, is 430 of these.
-    limit(Scenario::NoCookie, 5, 4_040),
-    limit(Scenario::Forged, 5, 22_900),
-    limit(Scenario::FlashRound, 30, 47_100),
+    limit(Scenario::NoCookie, 5, 3_700),
+    limit(Scenario::Forged, 5, 22_700),
+    limit(Scenario::FlashRound, 30, 46_900),
 ];
 
 /// Per cent. Compilers and libraries move counts by a few of them.

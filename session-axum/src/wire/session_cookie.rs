@@ -61,12 +61,12 @@ impl SessionCookie {
     ) -> Came<T> {
         let Some(ring) = self.ring.as_ref().filter(|_| !cookies.is_empty()) else { return Came::Nothing };
         let (mut candidates, mut beside) = (Candidates::new(), Beside::default());
-        for (suffix, text) in cookies.find(&self.spec) {
+        cookies.find(&self.spec).for_each(|(suffix, text)| {
             beside.count(suffix);
             if suffix.is_empty() {
                 candidates.offer(text, ring, refusals);
             }
-        }
+        });
         if candidates.are_too_many() {
             return Came::TooMany;
         }
