@@ -233,8 +233,9 @@ async fn two_different_valid_sessions_are_none_and_a_warning() {
         let request = Request::get("/").header(header::COOKIE, header).body(Body::empty()).unwrap();
         assert_eq!(client.send(request).await.text(), "stranger");
     }
-    let lines = logs.take();
+    let (refused, lines): (Vec<_>, Vec<_>) = logs.take().into_iter().partition(|line| line.starts_with("DEBUG"));
     assert!(lines.len() == 1 && lines[0].contains("of two different sessions"), "{lines:?}");
+    assert!(refused.len() == 2 && refused.iter().all(|line| line.contains(" session.refused:")), "{refused:?}");
     let header = format!("__Host-session={alice}; __Host-session={alice}; __Host-session=junk");
     let request = Request::get("/").header(header::COOKIE, header).body(Body::empty()).unwrap();
     assert_eq!(client.send(request).await.text(), "alice");

@@ -63,6 +63,13 @@ struct Visitor {
     name: String,
 }
 
+#[derive(SessionData)]
+#[session(redirect = "/log-in", return_to)]
+struct Member {
+    #[expect(dead_code)]
+    member: String,
+}
+
 #[derive(serde::Serialize, serde::Deserialize, TicketData)]
 #[ticket(name = "oauth", path = "/", lifetime = "10m")]
 struct OAuth {
@@ -94,6 +101,7 @@ fn app(layer: SessionLayer) -> Router {
             }),
         )
         .route("/unread", get(async || "no session"))
+        .route("/members", get(async |_: Session<Member>| "members"))
         .layer(layer)
 }
 
@@ -395,7 +403,9 @@ async fn each_cookie_that_is_set_counts_with_its_bytes() {
     let (counts, _guard) = (Counts::of(&recorder), set_default_local_recorder(&recorder));
     for (engine, layer, clock, _held) in engines().await {
         let client = Client::new(app(layer)).with_clock(&clock);
-        for (path, kind) in [("/insert", "session"), ("/flash", "flash"), ("/ticket", "ticket")] {
+        for (path, kind) in
+            [("/insert", "session"), ("/flash", "flash"), ("/ticket", "ticket"), ("/members", "return_to")]
+        {
             let page = client.get(path).await;
             let pair = page.set_cookies()[0].split(';').next().unwrap().to_owned();
             assert_eq!(bytes(&counts.all(), kind), [pair.len() - 1], "{engine} {path}");
@@ -477,6 +487,36 @@ async fn the_sweep_of_a_store_counts_as_a_call() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("no sweep within 10 seconds");
+}
+
+/// The words of a function of observe.rs that makes labels.
+fn words<'a>(item: &str, function: &str) -> Vec<&'a str> {
+    let source = include_str!("../../../session-axum/src/observe.rs").split(item).nth(1).unwrap();
+    let body = source.split(function).nth(1).unwrap().split("\n    }\n").next().unwrap();
+    body.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn the_page_has_each_reason_and_each_word_of_a_label() {
+    let page = include_str!("../../../docs/observability.md");
+    let table = page.split("### Why a cookie is refused").nth(1).unwrap().split("\n## ").next().unwrap();
+    let reasons: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(reasons, words("impl Refused {", "fn label"));
+    let rows = |label: &str| page.lines().find(|line| line.starts_with(&format!("| `{label}` | "))).unwrap().to_owned();
+    let has = |label: &str, words: &[&str]| {
+        let row = rows(label);
+        words.iter().for_each(|word| assert!(row.contains(&format!("`{word}`")), "{label}: {word}"));
+    };
+    has("cookie", &words("impl Sent {", "fn label"));
+    has("cookie", &["return_to", "ticket"]);
+    has("cause", &["request", "emptied", "revoked", "limit"]);
+    has("kind", &["renew", "rotate", "replace"]);
+    has("outcome", &["ok", "unavailable", "unreadable", "refused"]);
+    let client = include_str!("../../../session-axum/src/engine/store_client.rs");
+    let asked: Vec<_> = client.split("self.ask(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(asked.len(), 12, "{asked:?}");
+    has("operation", &asked);
+    has("operation", &["delete_expired"]);
 }
 
 /// What the page says of each metric: its name, its kind with the unit, its labels and its description.
