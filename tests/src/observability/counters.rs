@@ -66,7 +66,6 @@ struct Visitor {
 #[derive(SessionData)]
 #[session(redirect = "/log-in", return_to)]
 struct Member {
-    #[expect(dead_code)]
     member: String,
 }
 
