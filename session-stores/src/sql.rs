@@ -430,7 +430,7 @@ fn data_after(write: &Write<'_>, entries: &Entries) -> String {
     String::from_utf8(body).expect("keys and values are text")
 }
 
-/// The longest wait for other processes that create the table in the same file.
+/// The longest wait for other processes that open the same file or create the table in it.
 const START: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 /// The number of expired records that one statement deletes.

@@ -2,7 +2,7 @@
 //! version. `tests/golden` writes those of a new one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -584,12 +584,12 @@ fn this_version_has_its_files() {
     assert!(directory().join(env!("CARGO_PKG_VERSION")).is_dir(), "write them with tests/golden");
 }
 
-/// This is how `tests/golden` writes the files of a version. Those of a version that has some stay as they are.
+/// `tests/golden` copies these files for a version that has none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "tests/golden calls it"]
-async fn write_the_files_of_this_version() {
-    let directory = directory().join(env!("CARGO_PKG_VERSION"));
-    assert!(!directory.exists(), "{} is there: the files of a version are written once", directory.display());
+async fn the_files_of_this_version_can_be_written() {
+    let version = env!("CARGO_PKG_VERSION");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/golden").join(version);
+    let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).unwrap();
     for engine in ENGINES {
         let base = Base::new(engine.place).await;
@@ -609,4 +609,9 @@ async fn write_the_files_of_this_version() {
     let seal = |sealer: session_axum::Sealer| sealer.seal(&value, Duration::from_secs(HOUR)).unwrap();
     let values = [seal(sealer.clone()), seal(sealer.encrypted())];
     fs::write(directory.join("values.json"), serde_json::to_string_pretty(&values).unwrap() + "\n").unwrap();
+    let files = |directory: &Path| -> BTreeSet<_> {
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let known = self::directory().join(version);
+    assert!(!known.is_dir() || files(&known) == files(&directory), "{:?}", files(&directory));
 }

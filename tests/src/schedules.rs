@@ -430,3 +430,20 @@ async fn a_log_in_does_not_take_over_the_values_of_a_session_that_was_logged_out
         assert!(schedules.await > 10, "{engine:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_begins_anew_is_there_however_the_former_one_ends() {
+    for other in [&[LogOut][..], &[Renew], &[Rotate], &[BeginAnew]] {
+        for engine in ENGINES {
+            let requests = [&[BeginAnew][..], other];
+            let schedules = requests_of_one_session(engine, requests, async |site, _, [answer, _], context| {
+                let mut browser = site.browser.clone();
+                browser.apply(&answer.1);
+                let shown = site.show(&browser).await;
+                assert!(answer.0.is_empty() && shown.has("new") && !shown.has("a"), "{context}: {shown:?}");
+            });
+            let least = if engine == Engine::Signed { 1 } else { 10 };
+            assert!(schedules.await > least, "{engine:?}, {other:?}");
+        }
+    }
+}

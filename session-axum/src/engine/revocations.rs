@@ -196,7 +196,9 @@ impl Revocations {
         let plan = Plan { changes: changes.as_ref().unwrap_or(plan.changes), ..plan };
         let cookies = cookie::cookies(plan, next_id, context)?;
         let ending = cookie::ending(plan, next_id)?;
-        let heir = if plan.changes.needs_new_id() { Some(next_id.id(plan.loaded, plan.changes)?) } else { None };
+        // A session that begins after `destroy` has nothing of the former one, however that ended.
+        let takes_over = plan.changes.needs_new_id() && !plan.changes.destroys();
+        let heir = if takes_over { Some(next_id.id(plan.loaded, plan.changes)?) } else { None };
         for (id, end) in ending {
             match self.end(id, end, heir, plan.changes.begins_anew(), context.now).await? {
                 None => {}

@@ -20,8 +20,9 @@ use tokio::{
 };
 
 use super::{
+    PAUSE, START,
     dialect::{Dialect, Options, Persistence, Value},
-    error::{exhausted_pool, gave_way, is_lost, paused_clock, store_error, unreachable},
+    error::{exhausted_pool, gave_way, is_locked, is_lost, paused_clock, store_error, unreachable},
     row::{InfoRow, RecordRow},
 };
 
@@ -55,7 +56,17 @@ impl<D: Dialect> Connections<D> {
     pub(super) async fn open(options: Options<D>, most: u32) -> Result<Self, StoreError> {
         let connections = Self::lazy(options, most)?;
         let began = Instant::now();
-        match timeout(AT_START, connections.pool.acquire()).await {
+        let mut opened = timeout(AT_START, connections.pool.acquire()).await;
+        // Several processes may open a new file at the same time, and it has one lock for all of them.
+        while let Ok(Err(error)) = &opened
+            && D::ONE_WRITER
+            && is_locked(error)
+            && began.elapsed() < START
+        {
+            sleep(PAUSE).await;
+            opened = timeout(AT_START, connections.pool.acquire()).await;
+        }
+        match opened {
             Ok(Ok(connection)) => connections.keep(connection, Instant::now()),
             Ok(Err(error)) => return Err(connections.error(error, began).await),
             Err(_) => return Err(connections.error(sqlx::Error::PoolTimedOut, began).await),

@@ -123,6 +123,15 @@ fn verdict(error: &dyn DatabaseError, code: &str) -> Verdict {
     postgres(code)
 }
 
+/// Another connection has the lock of a SQLite file.
+const BUSY: i32 = 5;
+
+/// Returns whether another connection has kept the lock of a SQLite file for too long.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
+}
+
 /// Judges an error of SQLite by its [code](https://www.sqlite.org/rescode.html). SQLite never quotes a value.
 #[cfg(feature = "sqlite")]
 fn sqlite(message: &str, code: &str) -> Verdict {
@@ -210,11 +219,10 @@ const LOCKED_BY_ANOTHER: &str = ". Another connection has kept the lock for almo
 const NO_RIGHT: &str = ". This user may not do that: let a user who may create tables call `migrate()` once";
 
 #[cfg(feature = "sqlite")]
-use sqlite_codes::{BUSY, CANTOPEN, FULL, INTERRUPT, IOERR, LOCKED, NOMEM, PROTOCOL, SCHEMA};
+use sqlite_codes::{CANTOPEN, FULL, INTERRUPT, IOERR, LOCKED, NOMEM, PROTOCOL, SCHEMA};
 
 #[cfg(feature = "sqlite")]
 mod sqlite_codes {
-    pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
     pub(super) const NOMEM: i32 = 7;
     pub(super) const INTERRUPT: i32 = 9;
