@@ -275,7 +275,9 @@ impl Revocations {
             End::Deleted => {}
             End::Renewed => {
                 changes.insert(END, RENEWED.to_owned());
-                heir.inspect(|heir| changes.insert(HEIR, format!("\"{heir}\"")));
+                if let Some(heir) = heir {
+                    changes.insert(HEIR, format!("\"{heir}\""));
+                }
             }
             End::Rotated { successor } => changes.insert(END, format!("\"{}\"", successor.id())),
         }
