@@ -15,7 +15,7 @@ pub(super) fn describe() {
     describe_counter!(CREATED, Unit::Count, "Sessions that began.");
     describe_counter!(RENEWED, Unit::Count, "Sessions that got a new id, by kind: renew, rotate or replace.");
     describe_counter!(DESTROYED, Unit::Count, "Sessions that were ended before their limits, by cause.");
-    describe_counter!(EXPIRED, Unit::Count, "Requests that brought a session whose time limits were over.");
+    describe_counter!(EXPIRED, Unit::Count, "Requests with an expired session.");
     describe_counter!(REFUSED, Unit::Count, "Requests that brought a cookie or token that does not count, by reason.");
     describe_histogram!(COOKIE_BYTES, Unit::Bytes, "Bytes of the name and the value of each cookie that was set.");
     describe_counter!(STORE_CALLS, Unit::Count, "Calls of the store, by operation and outcome.");
