@@ -92,7 +92,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// - [`StoreErrorKind::Unavailable`] if the file cannot be opened, or if other processes keep it locked for 30 seconds.
+    /// - [`StoreErrorKind::Unavailable`] if the file cannot be opened, or if other processes keep it locked for 30
+    ///   seconds.
     /// - [`StoreErrorKind::Refused`] if the address is not valid, or names a database in memory. Each connection would
     ///   have a database of its own there. Use `MemoryStore` instead.
     ///
