@@ -179,67 +179,67 @@ impl EditList {
         edits.into_iter().for_each(|edit| self.push(edit));
     }
 
-    /// Splits the edits into those of this layer and those of the layers around it.
-    pub(crate) fn split(self, request: &Arc<Request>) -> (Self, Self) {
-        if self.is_empty() {
-            return (self, Self::default());
+    /// Takes the edits of the layers around this one out of the list.
+    pub(crate) fn take_outer(&mut self, request: &Arc<Request>) -> Self {
+        let mut outer = Self::default();
+        // Most lists have none, and stay as they are.
+        if self.iter().all(|edit| matches!(edit.is_for_outer(request), Ok(false))) {
+            return outer;
         }
-        let (mut own, mut outer) = (Self::default(), Self::default());
-        for edit in self.into_iter() {
+        for edit in std::mem::take(self).into_iter() {
             match edit.is_for_outer(request) {
                 Ok(true) => outer.push(edit),
-                Ok(false) => own.push(edit),
-                Err(error) => own.push(Edit::Fail(error)),
+                Ok(false) => self.push(edit),
+                Err(error) => self.push(Edit::Fail(error)),
             }
         }
-        (own, outer)
+        outer
     }
 
-    /// Adds the edits to a response, for the layers around this one.
-    pub(crate) fn put_onto(self, response: &mut Response) {
+    /// Moves the edits to a response, for the layers around this one.
+    pub(crate) fn put_onto(&mut self, response: &mut Response) {
         if self.is_empty() {
             return;
         }
-        for edit in self.into_iter() {
+        for edit in std::mem::take(self).into_iter() {
             ResponseEdits::of(response.extensions_mut()).push(edit);
         }
     }
 
-    /// Applies the edits to the flash, and returns those of the session.
-    pub(crate) fn apply_to_flash(self, flash: &mut Cow<'_, FlashChanges>) -> Result<Self, Error> {
+    /// Applies the edits of the flash to it, and leaves those of the session in the list.
+    pub(crate) fn apply_to_flash(&mut self, flash: &mut FlashChanges) -> Result<(), Error> {
         if self.is_empty() {
-            return Ok(self);
+            return Ok(());
         }
-        let mut others = Self::default();
-        for edit in self.into_iter() {
+        for edit in std::mem::take(self).into_iter() {
             match edit {
                 Edit::Flash(batch) => {
                     if let Some((key, _)) = batch.messages.iter().find(|(key, _)| key.starts_with(RESERVED_PREFIX)) {
                         return Err(Error::reserved(key));
                     }
-                    flash.to_mut().added.extend(batch);
+                    flash.added.extend(batch);
                 }
-                Edit::NewFlash => flash.to_mut().begin_anew(),
+                Edit::NewFlash => flash.begin_anew(),
                 Edit::ReturnTo(page) => {
-                    flash.to_mut().return_page = page.map_or(ReturnPage::Forget, ReturnPage::Set);
+                    flash.return_page = page.map_or(ReturnPage::Forget, ReturnPage::Set);
                 }
-                Edit::Ticket(change) => flash.to_mut().change_ticket(change),
-                Edit::RemoveFromFlash(keys) => flash.to_mut().remove(keys),
+                Edit::Ticket(change) => flash.change_ticket(change),
+                Edit::RemoveFromFlash(keys) => flash.remove(keys),
                 edit => {
                     if edit.is_end() {
-                        flash.to_mut().drop_forms();
+                        flash.drop_forms();
                     }
-                    others.push(edit);
+                    self.push(edit);
                 }
             }
         }
-        Ok(others)
+        Ok(())
     }
 
     /// Applies the edits to `staged`, the changes of the extractors that still count. `before` has all changes of the
     /// extractors. `is_own` returns whether a handle belongs to this request.
     pub(crate) fn apply_to_session(
-        self,
+        &mut self,
         staged: &mut Cow<'_, Staged>,
         before: &Staged,
         is_own: impl Fn(&LoadedRequest) -> bool,
@@ -247,7 +247,7 @@ impl EditList {
         if self.is_empty() {
             return Ok(());
         }
-        self.into_iter().try_for_each(|edit| edit.apply_to_session(staged.to_mut(), before, &is_own))
+        std::mem::take(self).into_iter().try_for_each(|edit| edit.apply_to_session(staged.to_mut(), before, &is_own))
     }
 
     fn into_iter(self) -> impl Iterator<Item = Edit> {

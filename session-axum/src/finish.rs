@@ -30,6 +30,8 @@ use crate::{
 /// The changes of a response to the session and the flash, besides the changes that extractors have staged.
 pub(crate) struct Finish {
     edits: EditList,
+    /// The changes for the layers around this one.
+    outer_edits: EditList,
     failure: Option<Error>,
 }
 
@@ -52,7 +54,7 @@ impl Finish {
             return None;
         }
         if failure.is_some() || !edits.is_empty() {
-            return Some(Self { edits, failure });
+            return Some(Self { edits, outer_edits: EditList::default(), failure });
         }
         // Asked first: `drops_flash` may look for messages, and that is not a handler's use.
         let is_used = request.settings.config.flash_mode == FlashMode::UntilRead || request.usage() != Usage::Unread;
@@ -70,63 +72,68 @@ impl Finish {
             }
             return None;
         }
-        Some(Self { edits, failure })
+        Some(Self { edits, outer_edits: EditList::default(), failure })
     }
 
     /// Saves the request's session and flash, and adds the cookies to the response. It only waits if a store is asked.
-    pub(crate) async fn run(self, mut request: Arc<Request>, mut response: Response) -> Response {
-        let Self { edits, failure } = self;
-        let (mut edits, mut outer_edits) = edits.split(&request);
+    ///
+    /// What few responses wait for is in boxes, and what is large is borrowed: a future is as large as all that it keeps
+    /// while it waits.
+    pub(crate) async fn run(&mut self, request: &mut Arc<Request>, response: &mut Response) {
+        let Self { edits, outer_edits, failure } = self;
+        *outer_edits = edits.take_outer(request);
         let failed_inside = response.extensions().get::<MadeFromError>().is_some();
-        let mut closed = Request::close_and_take(&mut request).await;
-        let usage = closed.usage;
-        if let Some(error) = &failure {
-            response = answer(&request, error);
-            let (own, outer) = ResponseEdits::take(&mut response).split(&request);
+        let mut closed = match Request::close_alone(request) {
+            Some(closed) => closed,
+            None => request.close_beside_handles().await,
+        };
+        let (request, usage) = (&*request, closed.usage);
+        if let Some(error) = failure {
+            *response = answer(request, error);
+            let mut own = ResponseEdits::take(response);
+            outer_edits.extend(own.take_outer(request));
             edits.extend(own);
-            outer_edits.extend(outer);
         }
-        if cfg!(debug_assertions) && edits.flashes() && shows_page(&response) {
+        if cfg!(debug_assertions) && edits.flashes() && shows_page(response) {
             request.settings.setup_warnings.flashing_on_a_page(response.status());
         }
         let failed = failure.is_some() || failed_inside || is_failure(response.status());
         let saves = !failed || request.settings.config.save_on_server_error;
         // A store that has failed is not asked again: the request has waited long enough.
         let may_ask = !failure.as_ref().is_some_and(Error::is_about_the_store);
-        let attempt = Attempt { shows_messages: shows_messages(&request, &response), saves, finishes_saves: may_ask };
+        let attempt = Attempt { shows_messages: shows_messages(request, response), saves, finishes_saves: may_ask };
         let mut logs_out = edits.iter().any(Edit::is_end) || closed.ends();
-        let cookies = match attempt.run(&request, &mut closed, edits).await {
+        let cookies = match attempt.run(request, &mut closed, edits).await {
             Ok(cookies) => cookies,
             Err(failed) => {
                 logs_out &= !failed.error.is_about_the_store();
                 // The response is replaced, but what the layers inside have saved holds.
-                let mut cookies = InnerCookies::take(&mut response);
-                cookies.extend(finish_failed(&request, &mut closed, failed, &mut response).await);
+                let mut cookies = InnerCookies::take(response);
+                cookies.extend(Box::pin(finish_failed(request, &mut closed, failed, response)).await);
                 cookies
             }
         };
         if logs_out && request.settings.config.clears_site_data {
             clear_cache(response.headers_mut());
         }
-        outer_edits.put_onto(&mut response);
+        outer_edits.put_onto(response);
         let was_read = usage != Usage::Unread || closed.session_was_asked_for();
         if !cookies.is_empty() {
             observe::set_cookies(&request.settings, &cookies);
             if request.has_outer() {
-                InnerCookies::note(&mut response, &cookies);
+                InnerCookies::note(response, &cookies);
             }
             add_cookies(response.headers_mut(), cookies);
         } else if was_read {
             mark_read(response.headers_mut(), usage == Usage::Read { came: true } || closed.session_came());
         }
         if request.settings.session_cookie.bearer.is_some() && was_read {
-            finish_bearer(&request, &mut response);
+            finish_bearer(request, response);
         }
         request.settle_detached();
         if response.status().is_server_error() {
-            log_unanswered(&request, &mut response);
+            log_unanswered(request, response);
         }
-        response
     }
 }
 
@@ -151,17 +158,18 @@ async fn finish_failed(
     // The application's answer may change the session or the flash, and that may fail as well: then it is left out.
     for obeys_answer in [true, false] {
         *response = answer(request, &error);
-        let (answers_edits, outer_edits) = ResponseEdits::take(response).split(request);
+        let mut answers_edits = ResponseEdits::take(response);
+        let mut outer_edits = answers_edits.take_outer(request);
         let mut edits = EditList::default();
         if let (Some(end), false) = (&ends, error.is_about_the_store()) {
-            edits.push(end.clone());
+            edits.push(end.edit());
         }
         if obeys_answer {
             edits.extend(answers_edits);
         }
         let shows_messages = shows_messages(request, response);
         let attempt = Attempt { shows_messages, saves: false, finishes_saves: false };
-        match attempt.run(request, closed, edits).await {
+        match attempt.run(request, closed, &mut edits).await {
             Ok(cookies) => {
                 outer_edits.put_onto(response);
                 return cookies;
@@ -236,29 +244,53 @@ struct Attempt {
 /// The error of a failed attempt, and how the request ended the session.
 struct Failed {
     error: Error,
-    ends: Option<Edit>,
+    ends: Option<Ending>,
+}
+
+#[derive(Clone, Copy)]
+enum Ending {
+    ByHelper,
+    ByExtractor,
+}
+
+impl Ending {
+    fn of(edits: &EditList, closed: &Closed) -> Option<Self> {
+        let by_extractor = || closed.ends().then_some(Self::ByExtractor);
+        if edits.iter().any(Edit::is_end) { Some(Self::ByHelper) } else { by_extractor() }
+    }
+
+    const fn edit(self) -> Edit {
+        match self {
+            Self::ByHelper => Edit::End,
+            Self::ByExtractor => Edit::Destroy,
+        }
+    }
 }
 
 impl Attempt {
     /// Makes the cookies of the response from the staged changes and `edits`: first the flash cookies, then the session
     /// cookies.
-    async fn run(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Failed> {
-        let by_extractor = closed.ends().then_some(Edit::Destroy);
-        let ends = edits.iter().find(|edit| edit.is_end()).cloned().or(by_extractor);
+    async fn run(self, request: &Request, closed: &mut Closed, edits: &mut EditList) -> Result<Vec<String>, Failed> {
+        let ends = Ending::of(edits, closed);
         self.cookies(request, closed, edits).await.map_err(|error| Failed { error, ends })
     }
 
-    async fn cookies(self, request: &Request, closed: &mut Closed, edits: EditList) -> Result<Vec<String>, Error> {
+    async fn cookies(self, request: &Request, closed: &mut Closed, edits: &mut EditList) -> Result<Vec<String>, Error> {
         if let (true, Some(error)) = (self.saves, &closed.error) {
             return Err(error.clone());
         }
         let moves_flash = request.settings.migration.is_some()
             && (closed.session_was_loaded() || !edits.is_empty())
             && self.moves_flash(request, closed.load(request).await?);
-        let mut flash = if self.saves { Cow::Borrowed(&closed.flash) } else { Cow::Owned(closed.flash.rolled_back()) };
-        let edits = edits.apply_to_flash(&mut flash)?;
         // The flash comes before the session: its cookies can fail, and a session's write cannot be taken back.
-        let flash_cookies = self.flash_cookies(request, &flash, moves_flash)?;
+        let is_read = moves_flash || request.flash_was_read() || drops_flash(request);
+        let flash_cookies = if is_read || closed.flash.has_changes() || !edits.is_empty() {
+            let mut flash = closed.take_flash(self.saves);
+            edits.apply_to_flash(&mut flash)?;
+            self.flash_cookies(request, &flash, is_read, moves_flash)?
+        } else {
+            Vec::new()
+        };
         if !closed.session_was_loaded() && edits.is_empty() {
             return Ok(flash_cookies);
         }
@@ -277,10 +309,16 @@ impl Attempt {
         brings_flash && (self.saves || !request.settings.engine().data_travels())
     }
 
-    fn flash_cookies(self, request: &Request, flash: &FlashChanges, moves: bool) -> Result<Vec<String>, Error> {
+    /// `is_read` is whether messages of the request may be removed, and `moves` is whether they move in with the session.
+    fn flash_cookies(
+        self,
+        request: &Request,
+        flash: &FlashChanges,
+        is_read: bool,
+        moves: bool,
+    ) -> Result<Vec<String>, Error> {
         let is_unchanged = flash.added.is_empty() && !flash.removes_unread() && !flash.changes_other_cookies();
         // A client without a cookie jar could not send them back.
-        let is_read = moves || request.flash_was_read() || drops_flash(request);
         if request.is_without_cookies() || (is_unchanged && !is_read) {
             return Ok(Vec::new());
         }
@@ -305,7 +343,7 @@ impl Attempt {
         self,
         request: &Request,
         session: &mut SessionState,
-        edits: EditList,
+        edits: &mut EditList,
     ) -> Result<Vec<String>, Error> {
         if self.finishes_saves {
             session.finish_saving(request).await?;
@@ -349,9 +387,8 @@ impl Attempt {
                 request.has_record(record);
                 return match (&settings.migration, moving) {
                     (Some(migration), Some(moving)) => {
-                        migration
-                            .finish(moving, settings, plan, cookies, &request.cookies, request.known_systems())
-                            .await
+                        let systems = request.known_systems();
+                        Box::pin(migration.finish(moving, settings, plan, cookies, &request.cookies, systems)).await
                     }
                     _ => Ok(cookies),
                 };

@@ -1,6 +1,6 @@
 //! `Flash`: messages, form input and form errors for the next page.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
@@ -713,10 +713,10 @@ impl Flash {
         if is_failure(response.status()) && !self.request.settings.config.save_on_server_error {
             messages = MessageLists::default();
         }
-        let mut changes = Cow::Owned(FlashChanges::with(messages));
+        let mut changes = FlashChanges::with(messages);
         // A helper with a reserved key fails the response, which then brings no messages of helpers along.
         let _ = ResponseEdits::so_far(response.extensions()).apply_to_flash(&mut changes);
-        Pending(changes.into_owned().added.messages)
+        Pending(changes.added.messages)
     }
 
     /// Adds a message for this page only. This handle shows it like a message of an earlier response.

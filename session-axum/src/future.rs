@@ -43,12 +43,17 @@ where
         }
         let mut response = ready!(this.inner.poll(context))?.map(Body::new);
         let Some(mut request) = this.request.take() else { return Poll::Ready(Ok(response)) };
-        let Some(finish) = Finish::begin(&mut request, &mut response) else { return Poll::Ready(Ok(response)) };
+        let Some(mut finish) = Finish::begin(&mut request, &mut response) else { return Poll::Ready(Ok(response)) };
         if request.settings.never_waits() {
             // Such an engine never returns `Pending`, so the future ends at its first poll and needs no box.
-            return pin!(finish.run(request, response)).poll(context).map(Ok);
+            ready!(pin!(finish.run(&mut request, &mut response)).poll(context));
+            return Poll::Ready(Ok(response));
         }
-        let saving = this.saving.insert(Box::pin(finish.run(request, response)));
+        let saving = async move {
+            finish.run(&mut request, &mut response).await;
+            response
+        };
+        let saving = this.saving.insert(Box::pin(saving));
         saving.as_mut().poll(context).map(Ok)
     }
 }

@@ -89,7 +89,7 @@ impl IntoResponse for Refusal {
 
 impl IntoResponse for Answer {
     fn into_response(mut self) -> Response {
-        let Some(Redirect { page, client, edits }) = self.redirect.take() else { return self.status() };
+        let Some(Redirect { page, client, mut edits }) = self.redirect.take() else { return self.status() };
         let location = HeaderValue::from_static(page);
         let mut response = match client {
             Client::Browser => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),

@@ -139,7 +139,7 @@ pub(crate) enum Usage {
 pub(crate) struct Closed {
     pub(crate) usage: Usage,
     session: Slot,
-    pub(crate) flash: FlashChanges,
+    pub(crate) flash: StagedFlash,
     pub(crate) error: Option<Error>,
 }
 
@@ -206,16 +206,20 @@ impl Request {
     pub(crate) async fn load(self: &Arc<Self>) -> Result<LoadedRequest, Error> {
         // Only this flag is asked by a second extractor: a lock would cost it more.
         if !self.is_loaded.load(Acquire) {
-            match self.settings.load_now(&self.cookies) {
-                Some(loaded) => {
-                    self.note_cookie(&loaded);
-                    self.put(SessionState::new(loaded));
-                }
+            match self.load_now() {
+                Some(session) => self.put(session),
                 // In a box, so that every handler's future is not as large as this one.
                 None => Box::pin(self.load_waiting()).await?,
             }
         }
         Ok(LoadedRequest(Arc::clone(self)))
+    }
+
+    /// Loads the session at once; `None` if a store or a former place has to be asked.
+    fn load_now(&self) -> Option<SessionState> {
+        let loaded = self.settings.load_now(&self.cookies)?;
+        self.note_cookie(&loaded);
+        Some(SessionState::new(loaded))
     }
 
     async fn load_waiting(&self) -> Result<(), Error> {
@@ -485,27 +489,30 @@ impl Request {
         self.state().is_closed = true;
     }
 
-    /// Closes the request and takes the staged changes for the response. Handles that outlive the response still see
+    /// Closes the request and takes the staged changes for the response. Returns `None` if a handle is left.
+    pub(crate) fn close_alone(request: &mut Arc<Self>) -> Option<Closed> {
+        let Self { state, incoming, .. } = Arc::get_mut(request)?;
+        let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.is_closed = true;
+        Some(Closed {
+            usage: state.usage(incoming.get()),
+            session: std::mem::take(&mut state.session),
+            flash: std::mem::take(&mut state.flash),
+            error: state.error.take(),
+        })
+    }
+
+    /// Closes the request and copies the staged changes for the response. Handles that outlive the response still see
     /// them.
-    pub(crate) async fn close_and_take(request: &mut Arc<Self>) -> Closed {
-        if let Some(Self { state, incoming, .. }) = Arc::get_mut(request) {
-            let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            state.is_closed = true;
-            return Closed {
-                usage: state.usage(incoming.get()),
-                session: std::mem::take(&mut state.session),
-                flash: std::mem::take(&mut state.flash).into_changes(),
-                error: state.error.take(),
-            };
-        }
-        request.close();
+    pub(crate) async fn close_beside_handles(&self) -> Closed {
+        self.close();
         // A save that another task began comes to its end first, and then the response goes on from there.
-        let _turn = if request.settings.never_waits() { None } else { request.turn().await.ok() };
-        let state = request.state();
+        let _turn = if self.settings.never_waits() { None } else { self.turn().await.ok() };
+        let state = self.state();
         Closed {
-            usage: state.usage(request.incoming.get()),
+            usage: state.usage(self.incoming.get()),
             session: state.session.clone(),
-            flash: state.flash.clone().into_changes(),
+            flash: state.flash.clone(),
             error: state.error.clone(),
         }
     }
@@ -539,9 +546,12 @@ impl Closed {
     /// Returns the session. Loads it now if no handler has asked for it.
     pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
         if matches!(self.session, Slot::NotLoaded) {
-            self.session = match request.arrive(request.settings.now()).await {
-                Ok(arrived) => Slot::Loaded(request.arrived(arrived)),
-                Err(error) => Slot::Failed(error),
+            self.session = match request.load_now() {
+                Some(session) => Slot::Loaded(session),
+                None => match Box::pin(request.arrive(request.settings.now())).await {
+                    Ok(arrived) => Slot::Loaded(request.arrived(arrived)),
+                    Err(error) => Slot::Failed(error),
+                },
             };
         }
         match &mut self.session {
@@ -569,6 +579,14 @@ impl Closed {
     /// Returns whether extractors ended the session.
     pub(crate) fn ends(&self) -> bool {
         matches!(&self.session, Slot::Loaded(session) if session.staged.changes.destroys())
+    }
+
+    /// Takes the changes to the flash that count if the response saves, or does not.
+    pub(crate) fn take_flash(&mut self, saves: bool) -> FlashChanges {
+        if !saves {
+            self.flash = self.flash.rolled_back();
+        }
+        self.flash.take_changes()
     }
 
     /// Drops all staged changes.

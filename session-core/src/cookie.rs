@@ -2,7 +2,10 @@
 //!
 //! Names and values are bytes. Nothing is decoded, so that a cookie has one spelling only.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    iter,
+};
 
 use cookie::{Cookie, SameSite};
 use memchr::{memchr, memmem::Finder};
@@ -165,20 +168,29 @@ impl Spec {
     /// # Ok::<(), session_core::cookie::SettingsError>(())
     /// ```
     pub fn find<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.finder.find_iter(header).filter_map(|start| {
-            // The name may also stand in another cookie's value or behind another name. Only a `;`, or nothing, may
-            // come before it. Every hit is checked on its own, so one bad pair does not hide the others.
-            let before = trim_end(&header[..start]);
-            if !before.is_empty() && !before.ends_with(b";") {
-                return None;
+        let mut at = 0;
+        iter::from_fn(move || {
+            loop {
+                let start = at + self.finder.find(&header[at..])?;
+                at = start + self.name.len();
+                // The name may also stand in another cookie's value or behind another name. Only a `;`, or nothing, may
+                // come before it. Every hit is checked on its own, so one bad pair does not hide the others.
+                let before = trim_end(&header[..start]);
+                if !before.is_empty() && !before.ends_with(b";") {
+                    continue;
+                }
+                // The `=` is searched within the pair only: in `sid; a=b`, `sid` is a pair without a value.
+                let rest = &header[at..];
+                let pair = &rest[..memchr(b';', rest).unwrap_or(rest.len())];
+                // No other pair begins within this one.
+                at += pair.len();
+                let Some(equals) = memchr(b'=', pair) else { continue };
+                let (suffix, value) = (&pair[..equals], trim_end(&pair[equals + 1..]));
+                // No larger cookie was ever set. Checking the signature of such a value would cost time for nothing.
+                if self.name.len() + suffix.len() + value.len() <= MAX_SIZE {
+                    return Some((suffix, value));
+                }
             }
-            let rest = &header[start + self.name.len()..];
-            // The `=` is searched within the pair only: in `sid; a=b`, `sid` is a pair without a value.
-            let pair = &rest[..memchr(b';', rest).unwrap_or(rest.len())];
-            let equals = memchr(b'=', pair)?;
-            let (suffix, value) = (&pair[..equals], trim_end(&pair[equals + 1..]));
-            // No larger cookie was ever set. Checking the signature of such a value would cost time for nothing.
-            (self.name.len() + suffix.len() + value.len() <= MAX_SIZE).then_some((suffix, value))
         })
     }
 

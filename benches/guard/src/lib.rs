@@ -4,6 +4,7 @@
 
 mod check;
 mod drive;
+mod floor;
 pub mod growth;
 mod hand;
 #[expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
@@ -17,6 +18,7 @@ mod variant;
 
 pub use check::{check_answers, check_session};
 pub use drive::drive;
+pub use floor::floor;
 pub use hand::by_hand;
 pub use ours::{encrypted, ours, signed, typed};
 pub use plain::{plain, routes};

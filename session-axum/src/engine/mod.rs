@@ -134,7 +134,8 @@ impl Engine {
         }
     }
 
-    /// Carries a plan out, and returns the cookies that the browser then needs.
+    /// Carries a plan out, and returns the cookies that the browser then needs. What asks a store is in a box, so that
+    /// the other engines' responses are not as large.
     pub(crate) async fn carry_out(
         &self,
         plan: Plan<'_>,
@@ -144,8 +145,8 @@ impl Engine {
         match self {
             Self::Null => Ok(CarriedOut::Done(Done::default())),
             Self::Cookie(ends) => cookie::carry_out(ends, plan, next_id, context),
-            Self::RevocableCookie(revocations) => revocations.carry_out(plan, next_id, context).await,
-            Self::Store(store) => stored::carry_out(store, plan, next_id, context).await,
+            Self::RevocableCookie(revocations) => Box::pin(revocations.carry_out(plan, next_id, context)).await,
+            Self::Store(store) => Box::pin(stored::carry_out(store, plan, next_id, context)).await,
         }
     }
 

@@ -179,7 +179,7 @@ impl SessionState {
     /// Repeats a save that was begun and may not have ended.
     pub(crate) async fn finish_saving(&mut self, request: &Request) -> Result<(), Error> {
         let Some(mut save) = self.unfinished.take() else { return Ok(()) };
-        let written = repeat(request, &self.loaded, &mut save).await?;
+        let written = Box::pin(repeat(request, &self.loaded, &mut save)).await?;
         self.go_on_from(written, &save);
         Ok(())
     }

@@ -33,9 +33,23 @@ impl StagedFlash {
         self.changes.get_or_insert_default()
     }
 
-    /// Returns all changes for the response.
-    pub(crate) fn into_changes(self) -> FlashChanges {
-        FlashChanges { read: self.read, ..self.changes.map(|changes| *changes).unwrap_or_default() }
+    /// Returns whether a handler has changed the flash, apart from reading it.
+    pub(crate) const fn has_changes(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// Takes all changes for the response. The part that still counts after a server error stays.
+    pub(crate) fn take_changes(&mut self) -> FlashChanges {
+        let kept = self.rolled_back();
+        let Self { read, changes } = std::mem::replace(self, kept);
+        FlashChanges { read, ..changes.map(|changes| *changes).unwrap_or_default() }
+    }
+
+    /// Returns the part of the changes that still counts after a server error: a ticket works only once.
+    pub(crate) fn rolled_back(&self) -> Self {
+        let tickets = self.changes.as_ref().map(|changes| &changes.tickets).filter(|tickets| !tickets.is_empty());
+        let changes = tickets.map(|tickets| Box::new(FlashChanges { tickets: tickets.clone(), ..Default::default() }));
+        Self { read: Read::default(), changes }
     }
 }
 
@@ -116,11 +130,6 @@ impl FlashChanges {
         self.tickets.push(change);
     }
 
-    /// Returns the part of the changes that still counts after a server error: a ticket works only once.
-    pub(crate) fn rolled_back(&self) -> Self {
-        Self { tickets: self.tickets.clone(), ..Self::default() }
-    }
-
     /// Returns the part of a batch that stays, if the response removes what `consumed` selects.
     pub(crate) fn rest_of<'a>(&self, came: &'a Batch, consumed: Consumed) -> Cow<'a, Batch> {
         let goes = self.judge(came, consumed);
@@ -128,15 +137,15 @@ impl FlashChanges {
         if nothing_goes {
             return Cow::Borrowed(came);
         }
-        let mut rest = Batch::default();
+        let (mut rest, has_form) = (Batch::default(), came.has_form());
         if !came.messages.iter().all(|(key, _)| (goes.message)(key)) {
             rest.messages = came.messages.clone();
             rest.messages.retain(|key| !(goes.message)(key));
         }
-        if !goes.input {
+        if has_form && !goes.input {
             (rest.input, rest.dropped) = (came.input.clone(), came.dropped.clone());
         }
-        if !goes.errors {
+        if has_form && !goes.errors {
             rest.errors = came.errors.clone();
         }
         Cow::Owned(rest)

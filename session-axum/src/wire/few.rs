@@ -1,21 +1,25 @@
-//! A list of a few items that takes no allocation.
+//! A list of a few items. A single item takes no allocation.
 
 /// A list of at most `N` items. Further items are left out, so that a flood of cookies costs no more than a few
 /// cookies.
 pub(super) struct Few<T, const N: usize> {
-    items: [Option<T>; N],
+    first: Option<T>,
+    others: Vec<T>,
     is_over: bool,
 }
 
-impl<T: Copy, const N: usize> Few<T, N> {
+impl<T, const N: usize> Few<T, N> {
     pub(super) const fn new() -> Self {
-        Self { items: [None; N], is_over: false }
+        Self { first: None, others: Vec::new(), is_over: false }
     }
 
     pub(super) fn push(&mut self, item: T) {
-        match self.items.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(item),
-            None => self.is_over = true,
+        if self.first.is_none() {
+            self.first = Some(item);
+        } else if self.others.len() + 1 < N {
+            self.others.push(item);
+        } else {
+            self.is_over = true;
         }
     }
 
@@ -25,10 +29,10 @@ impl<T: Copy, const N: usize> Few<T, N> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.items.iter().flatten()
+        self.first.iter().chain(&self.others)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.items.iter_mut().flatten()
+        self.first.iter_mut().chain(&mut self.others)
     }
 }

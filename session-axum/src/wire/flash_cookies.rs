@@ -239,7 +239,7 @@ impl FlashCookie {
             refusals.note(Refused::Expired);
             return None;
         }
-        if Suffix::of(&frame).as_str().as_bytes() != suffix {
+        if Suffix::of(&frame).0 != suffix {
             refusals.note(Refused::Forged);
             return None;
         }

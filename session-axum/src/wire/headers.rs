@@ -31,12 +31,16 @@ pub(crate) fn add_cookies(headers: &mut HeaderMap, cookies: Vec<String>) {
         }
     }
     set_cdn_controls(headers, &NO_STORE);
-    replace_own_cookies(headers, &cookies);
-    for cookie in cookies {
+    let (ours, mut were_others) = (cookies.len(), false);
+    for (place, cookie) in cookies.into_iter().enumerate() {
         let Ok(value) = HeaderValue::try_from(cookie) else {
             unreachable!("names, tokens and attributes are made of visible ASCII")
         };
-        headers.append(header::SET_COOKIE, value);
+        let is_further = headers.append(header::SET_COOKIE, value);
+        were_others |= is_further && place == 0;
+    }
+    if were_others {
+        remove_own_cookies(headers, ours);
     }
 }
 
@@ -95,23 +99,27 @@ fn set_cdn_controls(headers: &mut HeaderMap, value: &HeaderValue) {
         name == "surrogate-control"
             || name.strip_suffix("cdn-cache-control").is_some_and(|it| it.is_empty() || it.ends_with('-'))
     };
+    if !headers.keys().any(|name| is_for_cdn(&name)) {
+        return;
+    }
     let names: Vec<HeaderName> = headers.keys().filter(is_for_cdn).cloned().collect();
     for name in names {
         headers.insert(name, value.clone());
     }
 }
 
-/// Removes cookies of our names that the application has set itself. If a response sets two cookies of one name, it
-/// depends on the browser which one it keeps.
-fn replace_own_cookies(headers: &mut HeaderMap, cookies: &[String]) {
-    let name = |cookie: &[u8]| cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii().to_vec();
-    if !headers.contains_key(header::SET_COOKIE) {
-        return;
-    }
-    let ours: Vec<_> = cookies.iter().map(|cookie| name(cookie.as_bytes())).collect();
-    let is_ours = |value: &HeaderValue| ours.contains(&name(value.as_bytes()));
-    let all: Vec<_> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
-    if !all.iter().any(is_ours) {
+/// Removes cookies that the application has set itself under the names of the last `ours` cookies. If a response sets
+/// two cookies of one name, it depends on the browser which one it keeps.
+fn remove_own_cookies(headers: &mut HeaderMap, ours: usize) {
+    let name = |cookie: &HeaderValue| {
+        cookie.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii().to_vec()
+    };
+    let mut all: Vec<_> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+    let ours = all.split_off(all.len() - ours);
+    let names: Vec<_> = ours.iter().map(name).collect();
+    let before = all.len();
+    all.retain(|value| !names.contains(&name(value)));
+    if all.len() == before {
         return;
     }
     tracing::warn!(
@@ -119,8 +127,8 @@ fn replace_own_cookies(headers: &mut HeaderMap, cookies: &[String]) {
         "the application set a cookie with the name of a session or flash cookie itself; it was replaced"
     );
     headers.remove(header::SET_COOKIE);
-    for other in all.into_iter().filter(|value| !is_ours(value)) {
-        headers.append(header::SET_COOKIE, other);
+    for cookie in all.into_iter().chain(ours) {
+        headers.append(header::SET_COOKIE, cookie);
     }
 }
 
