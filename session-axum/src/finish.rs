@@ -83,10 +83,10 @@ impl Finish {
         let Self { edits, outer_edits, failure } = self;
         *outer_edits = edits.take_outer(request);
         let failed_inside = response.extensions().get::<MadeFromError>().is_some();
-        let mut closed = match Request::close_alone(request) {
-            Some(closed) => closed,
-            None => request.close_beside_handles().await,
-        };
+        let mut closed = Closed::default();
+        if !Request::close_alone(request, &mut closed) {
+            closed = request.close_beside_handles().await;
+        }
         let (request, usage) = (&*request, closed.usage);
         if let Some(error) = failure {
             *response = answer(request, error);
@@ -382,7 +382,7 @@ impl Attempt {
         if plan.outcome.gives_new_id(loaded) {
             request.begins_record(loaded);
         }
-        let end = match settings.engine().carry_out(plan, &mut next_id, request.context(now)).await? {
+        let end = match settings.engine().carry_out(&plan, &mut next_id, &request.context(now)).await? {
             CarriedOut::Done(Done { cookies, record }) => {
                 request.has_record(record);
                 return match (&settings.migration, moving) {

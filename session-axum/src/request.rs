@@ -126,9 +126,10 @@ pub(crate) struct SessionState {
 }
 
 /// How the handlers of a request have used the session, the flash and the tickets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Usage {
     /// No handler has read any of them.
+    #[default]
     Unread,
     /// The response may depend on a cookie of ours. `came` is whether a session, a message or a ticket came with the
     /// request. It is also true if the session could not be loaded, because a session may have come.
@@ -136,6 +137,7 @@ pub(crate) enum Usage {
 }
 
 /// The state of a request after it was closed, for the response.
+#[derive(Default)]
 pub(crate) struct Closed {
     pub(crate) usage: Usage,
     session: Slot,
@@ -207,7 +209,7 @@ impl Request {
         // Only this flag is asked by a second extractor: a lock would cost it more.
         if !self.is_loaded.load(Acquire) {
             match self.load_now() {
-                Some(session) => self.put(session),
+                Some(loaded) => self.put(|| SessionState::new(loaded)),
                 // In a box, so that every handler's future is not as large as this one.
                 None => Box::pin(self.load_waiting()).await?,
             }
@@ -216,10 +218,10 @@ impl Request {
     }
 
     /// Loads the session at once; `None` if a store or a former place has to be asked.
-    fn load_now(&self) -> Option<SessionState> {
+    fn load_now(&self) -> Option<Loaded> {
         let loaded = self.settings.load_now(&self.cookies)?;
         self.note_cookie(&loaded);
-        Some(SessionState::new(loaded))
+        Some(loaded)
     }
 
     async fn load_waiting(&self) -> Result<(), Error> {
@@ -230,7 +232,7 @@ impl Request {
             Slot::Loaded(_) => return Ok(()),
         }
         match self.arrive(self.settings.now()).await {
-            Ok(arrived) => self.put(self.arrived(arrived)),
+            Ok(arrived) => self.put(|| self.arrived(arrived)),
             Err(error) => {
                 self.state().session = Slot::Failed(error.clone());
                 self.last_error().note(&error);
@@ -240,10 +242,11 @@ impl Request {
         Ok(())
     }
 
-    fn put(&self, session: SessionState) {
+    /// Keeps the session that was loaded. It is made in its place, because moving it would take longer.
+    fn put(&self, session: impl FnOnce() -> SessionState) {
         let mut state = self.state();
         if !matches!(state.session, Slot::Loaded(_)) {
-            state.session = Slot::Loaded(session);
+            state.session = Slot::Loaded(session());
             self.is_loaded.store(true, Release);
         }
     }
@@ -264,7 +267,14 @@ impl Request {
     /// Loads the session that came with the request, from its former place if it has not moved yet.
     async fn arrive(&self, now: u64) -> Result<Arrived, Error> {
         let loaded = self.settings.engine().load(self.context(now)).await?;
-        let Some(migration) = &self.settings.migration else { return Ok(loaded.into()) };
+        match &self.settings.migration {
+            None => Ok(loaded.into()),
+            // In a box, so that the future is not as large for all others.
+            Some(migration) => Box::pin(self.go_on(migration, loaded, now)).await,
+        }
+    }
+
+    async fn go_on(&self, migration: &Migration, loaded: Loaded, now: u64) -> Result<Arrived, Error> {
         let systems = if loaded.cookie_came { &[][..] } else { self.systems(migration, now).await? };
         let arrived = migration.go_on(&self.settings, loaded, &self.cookies, systems, now).await?;
         if let Some(moving) = &arrived.moving
@@ -489,17 +499,17 @@ impl Request {
         self.state().is_closed = true;
     }
 
-    /// Closes the request and takes the staged changes for the response. Returns `None` if a handle is left.
-    pub(crate) fn close_alone(request: &mut Arc<Self>) -> Option<Closed> {
-        let Self { state, incoming, .. } = Arc::get_mut(request)?;
+    /// Closes the request and takes the staged changes for the response, which are too large to be moved twice. Returns
+    /// `false` if a handle is left.
+    pub(crate) fn close_alone(request: &mut Arc<Self>, closed: &mut Closed) -> bool {
+        let Some(Self { state, incoming, .. }) = Arc::get_mut(request) else { return false };
         let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.is_closed = true;
-        Some(Closed {
-            usage: state.usage(incoming.get()),
-            session: std::mem::take(&mut state.session),
-            flash: std::mem::take(&mut state.flash),
-            error: state.error.take(),
-        })
+        closed.usage = state.usage(incoming.get());
+        std::mem::swap(&mut closed.session, &mut state.session);
+        std::mem::swap(&mut closed.flash, &mut state.flash);
+        std::mem::swap(&mut closed.error, &mut state.error);
+        true
     }
 
     /// Closes the request and copies the staged changes for the response. Handles that outlive the response still see
@@ -547,7 +557,7 @@ impl Closed {
     pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
         if matches!(self.session, Slot::NotLoaded) {
             self.session = match request.load_now() {
-                Some(session) => Slot::Loaded(session),
+                Some(loaded) => Slot::Loaded(SessionState::new(loaded)),
                 None => match Box::pin(request.arrive(request.settings.now())).await {
                     Ok(arrived) => Slot::Loaded(request.arrived(arrived)),
                     Err(error) => Slot::Failed(error),

@@ -138,15 +138,15 @@ impl Engine {
     /// the other engines' responses are not as large.
     pub(crate) async fn carry_out(
         &self,
-        plan: Plan<'_>,
+        plan: &Plan<'_>,
         next_id: &mut NextId,
-        context: Context<'_>,
+        context: &Context<'_>,
     ) -> Result<CarriedOut, Error> {
         match self {
             Self::Null => Ok(CarriedOut::Done(Done::default())),
-            Self::Cookie(ends) => cookie::carry_out(ends, plan, next_id, context),
-            Self::RevocableCookie(revocations) => Box::pin(revocations.carry_out(plan, next_id, context)).await,
-            Self::Store(store) => Box::pin(stored::carry_out(store, plan, next_id, context)).await,
+            Self::Cookie(ends) => cookie::carry_out(ends, *plan, next_id, *context),
+            Self::RevocableCookie(revocations) => Box::pin(revocations.carry_out(*plan, next_id, *context)).await,
+            Self::Store(store) => Box::pin(stored::carry_out(store, *plan, next_id, *context)).await,
         }
     }
 

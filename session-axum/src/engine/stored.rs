@@ -162,7 +162,7 @@ async fn follow(store: &StoreClient, mut lookup: Lookup, now: u64) -> Result<(Lo
     let mut is_late = false;
     for _ in 0..MOST_ROTATIONS {
         let Lookup::Ended(End::Rotated { successor }) = lookup else { break };
-        (lookup, is_late) = (store.load(&successor, now).await?, true);
+        (lookup, is_late) = (Box::pin(store.load(&successor, now)).await?, true);
     }
     Ok((lookup, is_late))
 }
