@@ -500,6 +500,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_enough_is_accepted_and_a_byte_less_is_refused() {
+        // The first of a pair has 8 different bytes, 16 bytes beside its words, and less than two fifths of copies.
+        let pattern = |copied: usize| format!("{}{}Xy7!", &GOOD[..20], &GOOD[..copied]);
+        for (accepted, refused) in [
+            ("k0+kkR6Rc0+0Uk6kokk0cckcU+0kko6o".to_owned(), "6+oR006ooo0k+cco6kk++c6co+6ocRc+".to_owned()),
+            (format!("{}passphrasestaging", &GOOD[..16]), format!("{}passphrasestaging", &GOOD[..15])),
+            (pattern(15), pattern(16)),
+        ] {
+            assert!(Keys::new(&accepted).is_ok(), "{accepted}");
+            assert_eq!(kind(&refused), KeyErrorKind::Repetition, "{refused}");
+        }
+    }
+
+    #[test]
     fn samples_are_refused_whatever_separates_their_words() {
         for secret in [
             "your-256-bit-secret-your-other-bits!",

@@ -366,6 +366,36 @@ mod tests {
     }
 
     #[test]
+    fn a_development_secret_is_for_debug_builds() {
+        match Keys::for_development() {
+            Ok(keys) => assert!(cfg!(debug_assertions) && keys.secrets.len() == 1),
+            Err(error) => assert!(!cfg!(debug_assertions) && error.kind() == KeyErrorKind::NotForProduction),
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_development_secret_that_cannot_be_read_is_not_replaced() {
+        let directory = Directory::new();
+        fs::create_dir(directory.0.join(DEVELOPMENT_FILE)).unwrap();
+        assert_eq!(Keys::kept_in(&directory.0).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_complete_file_gets_its_name_and_replaces_no_other() {
+        let directory = Directory::new();
+        let (part, file) = (directory.file("part", "new"), directory.0.join("file"));
+        let place = || place(Path::new(&part), &file);
+        place().unwrap();
+        fs::write(&file, "old").unwrap();
+        fs::remove_file(&part).unwrap();
+        assert_eq!(place().unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::write(&part, "new").unwrap();
+        place().unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+    }
+
+    #[test]
     fn processes_that_start_together_have_one_development_secret() {
         let directory = Directory::new();
         let ids = std::thread::scope(|scope| {
