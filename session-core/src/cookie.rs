@@ -929,6 +929,57 @@ mod tests {
     }
 
     #[test]
+    fn the_suffix_counts_for_the_size_and_a_larger_cookie_is_neither_set_nor_found() {
+        let spec = Settings::new("session").name("sid").build().unwrap();
+        let value = |size: usize| "v".repeat(size - "sid.1".len());
+        let set = |size| spec.set(".1", &value(size), None).map_err(|error| error.size()).map(|text| text.len());
+        assert_eq!(set(4_096), Ok(4_096 + "=; HttpOnly; SameSite=Lax; Secure; Path=/".len()));
+        assert_eq!(set(4_097), Err(4_097));
+        let found = |size| spec.find(format!("sid.1={} ; sid=x", value(size)).as_bytes()).count();
+        assert_eq!((found(4_096), found(4_097)), (2, 1));
+    }
+
+    #[test]
+    fn a_name_is_known_by_itself_and_by_its_prefix() {
+        let spec = |name: &str| Settings::new("session").name(name).build().unwrap();
+        let [host, plain] = [spec("__Host-cart"), spec("sid")];
+        assert_eq!((host.name(), plain.name()), ("__Host-cart", "sid"));
+        assert!(host.has_prefix() && !plain.has_prefix());
+        assert!(spec("__http-a").has_prefix() && spec("__HOST-http-a").has_prefix() && !spec("__Hos-a").has_prefix());
+        assert!(host.is_named("cart") && host.is_named("__Secure-cart") && plain.is_named("__Host-sid"));
+        assert!(!host.is_named("carts") && !plain.is_named("SID"));
+    }
+
+    #[test]
+    fn a_domain_a_path_and_partitions_each_make_room_for_twins() {
+        let settings = Settings::new("session");
+        let (domain, path) = (settings.clone().domain("example.com"), settings.clone().path("/app"));
+        for (settings, count) in [(domain.clone(), 3), (path.clone(), 3), (settings.clone().partitioned(true), 1)] {
+            let spec = settings.build().unwrap();
+            assert!(spec.may_have_twins(), "{settings:?}");
+            assert_eq!(spec.clear_twins("").count(), count, "{settings:?}");
+        }
+        let twins = |settings: Settings| settings.build().unwrap().clear_twins("").collect::<Vec<_>>();
+        let twin = |attributes: &str| format!("session=; HttpOnly; SameSite=Lax; {attributes}; Max-Age=0");
+        assert_eq!(twins(domain.clone().insecure()), [twin("Path=/")]);
+        assert_eq!(twins(path.clone().insecure()), [twin("Path=/")]);
+        let both = [twin("Path=/app"), twin("Path=/; Domain=example.com"), twin("Path=/")];
+        assert_eq!(twins(domain.path("/app").insecure()), both);
+        assert_eq!(path.build().unwrap().name(), "__Secure-session");
+    }
+
+    #[test]
+    fn over_http_the_other_settings_stay() {
+        let settings = Settings::new("session").domain("example.com").path("/app").same_site(SameSite::Strict);
+        assert!(settings.is_secure() && settings.build().unwrap().is_secure() && !settings.has_name());
+        let insecure = settings.name("sid").insecure();
+        assert!(!insecure.is_secure() && !insecure.build().unwrap().is_secure() && insecure.has_name());
+        assert_eq!(attributes(&insecure), "sid=v; HttpOnly; SameSite=Strict; Path=/app; Domain=example.com");
+        let lax = Settings::new("session").same_site(SameSite::None).insecure();
+        assert_eq!(attributes(&lax), "session=v; HttpOnly; SameSite=Lax; Path=/");
+    }
+
+    #[test]
     fn over_http_secure_goes_together_with_all_that_needs_it() {
         let settings = Settings::new("session").same_site(SameSite::None).partitioned(true);
         assert_eq!(attributes(&settings), "__Host-session=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/");
