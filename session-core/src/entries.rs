@@ -93,17 +93,18 @@ impl Entries {
     fn with_reserved_apart(mut self) -> Self {
         let is_reserved = |key: &[u8]| key.first() == Some(&(RESERVED_PREFIX as u8));
         let count = self.slots.iter().filter(|slot| is_reserved(self.key(slot))).count();
-        if count > 0 {
-            // Keys with the same first byte are neighbours in the order of the keys.
-            let all = || (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
-            let first = all().take_while(|slot| !is_reserved(self.key(slot))).count();
-            let own = self.slots.iter().find(|slot| self.key(slot) == RESERVED_KEY.as_bytes());
-            let metadata = own.map(|slot| Metadata::from_json(&self.text[slot.value.clone()]));
-            if metadata.is_some() {
-                self.aside.get_or_insert_default().metadata = metadata;
-            }
-            self.reserved = first..first + count;
+        if count == 0 {
+            return self;
         }
+        // Keys with the same first byte are neighbours in the order of the keys.
+        let all = || (0..self.slots.len()).filter_map(|rank| self.slot_by_key(rank));
+        let first = all().take_while(|slot| !is_reserved(self.key(slot))).count();
+        let own = self.slots.iter().find(|slot| self.key(slot) == RESERVED_KEY.as_bytes());
+        let metadata = own.map(|slot| Metadata::from_json(&self.text[slot.value.clone()]));
+        if metadata.is_some() {
+            self.aside.get_or_insert_default().metadata = metadata;
+        }
+        self.reserved = first..first + count;
         self
     }
 
@@ -457,6 +458,37 @@ mod tests {
     }
 
     #[test]
+    fn most_sessions_need_no_order_and_have_no_reserved_keys() {
+        let with = |text: &str| Entries::parse(text.into()).unwrap();
+        assert!(with(r#"{"a":1,"b":2,"c":3}"#).order.is_empty());
+        assert_eq!(with(r#"{"b":2,"c":3,"a":1}"#).order, [2, 0, 1]);
+        assert!(with(r#"{"$later":1}"#).has_reserved());
+        assert!(!with(r#"{"a$":1}"#).has_reserved() && !Entries::NONE.has_reserved());
+        assert_eq!(with(r#"{"$later":1}"#).metadata_text(), None);
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_text_and_debug_shows_the_number_of_keys_alone() {
+        let text = r#" {"user":"ada", "visits":2} "#;
+        let entries = Entries::parse(text.into()).unwrap();
+        assert_eq!(entries.text_len(), text.len());
+        assert_eq!(format!("{entries:?}"), "Entries { len: 2, .. }");
+    }
+
+    #[test]
+    fn each_text_is_one_value_under_one_key() {
+        let texts = |entries: &[(&str, &str)]| {
+            let entries = Entries::from_texts(entries.iter().copied()).ok()?;
+            Some(entries.fields().map(|(key, text)| format!("{key}={text}")).collect::<Vec<_>>())
+        };
+        assert_eq!(texts(&[]), Some(Vec::new()));
+        assert_eq!(texts(&[("b", "1"), ("$", "{}"), ("a\"", "[2]")]).unwrap(), ["b=1", "$={}", "a\"=[2]"]);
+        for refused in [&[("a", "1,\"b\":2")][..], &[("a", "ada")], &[("a", "")], &[("a", "1"), ("a", "1")]] {
+            assert_eq!(texts(refused), None, "{refused:?}");
+        }
+    }
+
+    #[test]
     fn anything_but_one_strict_object_is_refused() {
         for text in [
             "",
@@ -533,6 +565,7 @@ mod tests {
             }
         }
         let error = encode(&Card).unwrap_err();
+        assert_eq!(error.to_string(), "the value does not serialize to JSON");
         assert!(!format!("{error} {error:?}").contains("4111"));
         assert!(std::error::Error::source(&error).is_none());
     }
@@ -540,7 +573,43 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_an_error_that_does_not_quote_it() {
         let error = decode::<u8>("\"hunter2\"").unwrap_err();
+        assert_eq!(error.to_string(), "the value does not have the requested type");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_value_without_null_is_serialized_once() {
+        struct Counted(std::cell::Cell<u8>);
+        impl Serialize for Counted {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.set(self.0.get() + 1);
+                serializer.serialize_u8(7)
+            }
+        }
+        let value = Counted(0.into());
+        let text = encode(&value).unwrap();
+        assert!(!loses_some(&value, &text));
+        assert_eq!((text.as_str(), value.0.get()), ("7", 1));
+    }
+
+    #[test]
+    fn some_of_null_is_refused_in_a_debug_build_where_it_would_come_back_as_none() {
+        /// `null` is read as `Some(None)`.
+        #[derive(Serialize)]
+        struct Twofold(Option<Option<u8>>);
+        impl<'de> serde::Deserialize<'de> for Twofold {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Option::deserialize(deserializer).map(|inner| Self(Some(inner)))
+            }
+        }
+        let refused = |written: Result<String, EncodeError>| written.err().map(|error| error.to_string());
+        let sentence = "the value contains `Some(None)`, which is read back as `None`: use an enum instead";
+        let expected = Some(sentence.to_owned()).filter(|_| cfg!(debug_assertions));
+        assert_eq!(refused(encode_readable(&vec![Some(Some(1)), Some(None)])), expected);
+        assert_eq!(encode_readable(&Twofold(Some(None))).unwrap(), "null");
+        assert_eq!(encode_readable(&vec![Some(Some(1)), None]).unwrap(), "[1,null]");
+        assert!(loses_some(&Some(None::<u8>), "null"));
+        assert!(!loses_some(&None::<u8>, "null") && !loses_some(&Some(1), "1"));
     }
 
     proptest! {

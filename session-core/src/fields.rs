@@ -397,3 +397,76 @@ impl fmt::Display for MissingField {
 }
 
 impl std::error::Error for MissingField {}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// A number of 128 bits in an untagged type, which serde writes and cannot read back.
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum OneWay {
+        Number(u128),
+    }
+
+    const ONE_WAY: OneWay = OneWay::Number(1 << 100);
+
+    fn field(key: &'static str, text: Option<&str>) -> Field {
+        Field { key, aliases: &[], text: text.map(str::to_owned) }
+    }
+
+    /// Writes one field. Returns the result without the error, which has no equality.
+    fn write<T: Serialize + DeserializeOwned>(mut writer: Writer, value: &T) -> Result<Vec<Field>, &'static str> {
+        writer.readable_field("a", &[], value);
+        writer.finish().map_err(|(key, _)| key)
+    }
+
+    #[test]
+    fn a_field_is_read_under_its_key_and_then_its_aliases_and_null_counts_as_absent() {
+        let entries = Entries::parse(br#"{"user":null,"login":"ada","visits":"many","count":7}"#.to_vec()).unwrap();
+        let changes = Changes::default();
+        let fields = Reader::new(&entries, &changes);
+        assert_eq!(fields.required("user", &["name", "login"]), Ok("ada".to_owned()));
+        assert_eq!(fields.required("login", &["count"]), Ok("ada".to_owned()));
+        assert_eq!(fields.required("user", &[]), Ok(None::<String>));
+        assert_eq!(fields.or_else("count", &[], || 1), 7);
+        assert_eq!(fields.or_else("absent", &[], || 1), 1);
+        let missing = fields.required::<u32>("visits", &["count"]).unwrap_err();
+        assert_eq!((missing.key(), missing.to_string().as_str()), ("visits", "the session has no readable `visits`"));
+        assert_eq!(fields.unreadable(), ["visits"]);
+    }
+
+    #[test]
+    fn a_written_field_has_its_text_and_none_removes_the_key() {
+        let mut writer = Writer::new();
+        writer.field("visits", &["count"], &2);
+        writer.readable_field("user", &[], &None::<String>);
+        let fields = writer.finish().unwrap();
+        let visits = Field { key: "visits", aliases: &["count"], text: Some("2".to_owned()) };
+        assert_eq!(fields, [visits, field("user", None)]);
+        assert_eq!(format!("{:?}", fields[0]), "Field { key: \"visits\", .. }");
+    }
+
+    #[test]
+    fn the_last_field_that_does_not_serialize_is_the_error() {
+        let mut writer = Writer::new();
+        writer.field("a", &[], &f64::NAN);
+        writer.field("b", &[], &f64::INFINITY);
+        writer.field("c", &[], &1);
+        assert_eq!(writer.finish().unwrap_err().0, "b");
+    }
+
+    #[test]
+    fn a_debug_build_checks_what_was_changed_and_nothing_that_was_read() {
+        let number = || vec![field("a", Some("1267650600228229401496703205376"))];
+        let (none, checked) = (|| vec![field("a", None)], cfg!(debug_assertions));
+        assert_eq!(write(Writer::new(), &ONE_WAY), if checked { Err("a") } else { Ok(number()) });
+        assert_eq!(write(Writer::of_read(), &ONE_WAY), Ok(number()));
+        assert_eq!(write(Writer::after(number()), &ONE_WAY), Ok(Vec::new()));
+        assert_eq!(write(Writer::after(none()), &ONE_WAY), if checked { Err("a") } else { Ok(number()) });
+        assert_eq!(write(Writer::after(none()), &None::<u8>), Ok(Vec::new()));
+        assert_eq!(write(Writer::after(none()), &Some(None::<u8>)), if checked { Err("a") } else { Ok(Vec::new()) });
+    }
+}

@@ -242,6 +242,52 @@ mod tests {
         assert_eq!(Metadata::NONE.to_json(), None);
     }
 
+    const ALL: &str = r#"{"browser":true,"confirmed":5,"cookie":"/;Partitioned","id":true,"idle":9,"later":1,"owner":["ada",8],"seal":"x","until":7}"#;
+
+    #[test]
+    fn each_member_has_its_place_and_counts_in_a_comparison() {
+        let mut metadata = Metadata {
+            until: Some(7),
+            idle: Some(9),
+            browser_session: true,
+            id_was_asked: true,
+            confirmed: Some(5),
+            seal: Some("x".to_owned()),
+            ..Metadata::from_json(r#"{"later":1}"#)
+        };
+        assert_eq!((metadata.owner(), metadata.owned_since(), metadata.cookie()), (None, None, None));
+        metadata.set_owner(Some("ada"), 8);
+        metadata.set_cookie("/;Partitioned".to_owned());
+        assert_eq!(metadata.to_json().as_deref(), Some(ALL));
+        let read = Metadata::from_json(ALL);
+        assert_eq!((read.owner(), read.owned_since(), read.cookie()), (Some("ada"), Some(8), Some("/;Partitioned")));
+        assert!(read == metadata && read.is_sealed() && !Metadata::NONE.is_sealed());
+        let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(ALL).unwrap();
+        for name in members.keys() {
+            let mut fewer = members.clone();
+            fewer.remove(name);
+            assert!(read != Metadata::from_json(&serde_json::to_string(&fewer).unwrap()), "{name}");
+        }
+        metadata.set_owner(None, 8);
+        assert_eq!((metadata.owner(), metadata.owned_since()), (None, None));
+    }
+
+    #[test]
+    fn a_session_that_moved_keeps_all_but_its_owner_its_cookie_and_its_seal() {
+        let all = Metadata::from_json(ALL);
+        let moved = r#"{"browser":true,"confirmed":5,"id":true,"idle":9,"later":1,"until":7}"#;
+        assert_eq!(all.moved().to_json().as_deref(), Some(moved));
+        assert_eq!(all.limits().to_json().as_deref(), Some(r#"{"browser":true,"idle":9,"until":7}"#));
+    }
+
+    #[test]
+    fn debug_shows_the_limits_and_neither_the_owner_nor_the_seal() {
+        assert_eq!(
+            format!("{:?}", Metadata::from_json(ALL)),
+            "Metadata { until: Some(7), idle: Some(9), browser_session: true, id_was_asked: true, confirmed: Some(5), .. }"
+        );
+    }
+
     #[test]
     fn metadata_that_makes_no_sense_counts_as_absent() {
         for text in [
