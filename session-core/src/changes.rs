@@ -1253,6 +1253,202 @@ mod tests {
         assert_eq!(written(&Changes::default(), &entries("{}")), "{}");
     }
 
+    /// The name of a call, whether the session is another one after it, and the call.
+    type Step = (&'static str, bool, fn(&mut Changes));
+
+    #[test]
+    fn each_call_alone_is_a_change_and_what_leaves_all_as_it_was_is_no_difference() {
+        let loaded = entries(r#"{"$":{"confirmed":5,"until":7},"a":1}"#);
+        let before = Base { entries: &loaded, owner: Some("ada"), label: Some("desk") };
+        let steps: [Step; 17] = [
+            ("insert", true, |it| it.insert("b", "2".into())),
+            ("insert again", false, |it| it.insert("a", "1".into())),
+            ("remove", true, |it| it.remove("a")),
+            ("remove nothing", false, |it| it.remove("b")),
+            ("set to null", true, |it| it.set("a", "null".into())),
+            ("clear", true, |it| it.clear(&Entries::NONE)),
+            ("renew", true, Changes::renew),
+            ("rotate", true, Changes::rotate),
+            ("destroy", true, Changes::destroy),
+            ("metadata", true, |it| it.set_metadata(Metadata::from_json(r#"{"confirmed":5}"#))),
+            ("same metadata", false, |it| it.set_metadata(Metadata::from_json(r#"{"confirmed":5,"until":7}"#))),
+            ("owner", true, |it| it.set_owner("bob".into())),
+            ("same owner", false, |it| it.set_owner("ada".into())),
+            ("label", true, |it| it.set_label("phone".into())),
+            ("confirm", true, |it| it.confirm(6)),
+            ("confirm again", false, |it| it.confirm(5)),
+            ("ask for the id", false, Changes::ask_id),
+        ];
+        assert!(Changes::default().is_empty() && !Changes::default().differ_from(before));
+        for (name, differs, step) in steps {
+            let mut changes = Changes::default();
+            step(&mut changes);
+            assert!(!changes.is_empty(), "{name}");
+            assert_eq!(changes.differ_from(before), differs, "{name}");
+        }
+        let mut restored = Changes::default();
+        restored.clear(&loaded);
+        restored.insert("a", "1".into());
+        restored.confirm(5);
+        restored.set_owner("ada".into());
+        restored.set_label("desk".into());
+        assert!(!restored.differ_from(before));
+        assert_eq!(format!("{restored:?}"), "Changes { edits: 1, .. }");
+    }
+
+    #[test]
+    fn an_entry_an_owner_and_an_id_that_was_asked_for_each_keep_a_session() {
+        let [one, noted, limits] =
+            [r#"{"a":1}"#, r#"{"$":{"id":true}}"#, r#"{"$":{"until":7},"$later":1}"#].map(entries);
+        let leave_nothing = |base: Base<'_>| Changes::NONE.leave_nothing(base);
+        let nothing = Base::NOTHING;
+        assert!(leave_nothing(nothing) && leave_nothing(base(&limits)));
+        assert!(leave_nothing(Base { label: Some("desk"), ..nothing }));
+        assert!(!leave_nothing(base(&one)) && !leave_nothing(base(&noted)));
+        assert!(!leave_nothing(Base { owner: Some("ada"), ..nothing }));
+        let mut asked = Changes::default();
+        asked.ask_id();
+        assert!(!asked.leave_nothing(nothing));
+    }
+
+    #[test]
+    fn reserved_keys_without_metadata_stay_unless_the_session_ends() {
+        let loaded = entries(r##"{"#":0,"$later":1,"a":2}"##);
+        let mut changes = Changes::default();
+        changes.insert("b", "3".into());
+        assert_eq!(written(&changes, &loaded), r##"{"#":0,"$later":1,"a":2,"b":3}"##);
+        changes.ask_id();
+        changes.clear(&loaded);
+        assert_eq!(written(&changes, &loaded), r#"{"$":{"id":true},"$later":1}"#);
+        changes.destroy();
+        assert_eq!(written(&changes, &loaded), "{}");
+    }
+
+    #[test]
+    fn the_hint_is_long_enough_and_only_a_few_bytes_too_long() {
+        let loaded = entries(r#"{"user":"ada"}"#);
+        for (loaded, keys) in [(&Entries::NONE, 0), (&Entries::NONE, 9), (&loaded, 0), (&loaded, 1), (&loaded, 9)] {
+            let mut changes = Changes::default();
+            (0..keys).for_each(|key: u8| changes.insert(&format!("key{key}"), "\"value\"".into()));
+            let (hint, len) = (changes.len_hint(loaded), changes.written_len(loaded));
+            assert!((len..=len + 4).contains(&hint), "{hint} for {len}");
+        }
+        let mut short = Changes::default();
+        ["a", "b", "c"].into_iter().for_each(|key| short.insert(key, "1".into()));
+        short.remove("d");
+        assert!(short.len_hint(&Entries::NONE) >= short.written_len(&Entries::NONE));
+    }
+
+    #[test]
+    fn what_a_save_has_done_is_not_done_again() {
+        let loaded = entries(r#"{"a":1}"#);
+        let mut changes = Changes::default();
+        changes.renew();
+        changes.set_owner("ada".into());
+        changes.set_label("desk".into());
+        changes.change_metadata(&loaded, |metadata| metadata.until = Some(7));
+        let saved = changes.clone();
+        assert!(changes.since(&saved).is_empty());
+
+        let mut cleared = changes.clone();
+        cleared.clear(&loaded);
+        let rest = cleared.since(&saved);
+        assert!(rest.clears() && !rest.needs_new_id());
+        cleared.rotate();
+        assert!(cleared.since(&saved).needs_new_id());
+
+        let mut renamed = changes.clone();
+        renamed.set_label("phone".into());
+        assert_eq!((renamed.since(&saved).owner(), renamed.since(&saved).label()), (None, Some("phone")));
+        renamed.set_owner("bob".into());
+        assert_eq!((renamed.since(&saved).owner(), renamed.since(&saved).label()), (Some("bob"), Some("phone")));
+        let mut owned = changes.clone();
+        owned.set_owner("bob".into());
+        assert_eq!((owned.since(&saved).owner(), owned.since(&saved).label()), (Some("bob"), None));
+
+        changes.change_metadata(&loaded, |metadata| metadata.until = Some(8));
+        assert_eq!(changes.since(&saved).metadata(&loaded).until, Some(8));
+        assert!(changes.since(&saved).change_limits(&loaded) && !Changes::NONE.change_limits(&loaded));
+    }
+
+    #[test]
+    fn a_saved_change_is_dropped_unless_something_came_after_the_save() {
+        let mut changes = Changes::default();
+        changes.insert("a", "1".into());
+        changes.insert("b", "1".into());
+        let saved = changes.clone();
+        let settled = |change: fn(&mut Changes)| {
+            let mut later = changes.clone();
+            change(&mut later);
+            later.settle("a", &saved);
+            (later.edited("a").flatten().map(str::to_owned), later.edited("b").flatten().map(str::to_owned))
+        };
+        let one = || Some("1".to_owned());
+        assert_eq!(settled(|_| {}), (None, one()));
+        assert_eq!(settled(|it| it.insert("a", "2".into())), (Some("2".to_owned()), one()));
+        assert_eq!(
+            settled(|it| {
+                it.clear(&Entries::NONE);
+                it.insert("a", "1".into());
+            }),
+            (one(), None)
+        );
+        assert_eq!(
+            settled(|it| {
+                it.destroy();
+                it.insert("a", "1".into());
+            }),
+            (one(), None)
+        );
+    }
+
+    #[test]
+    fn a_server_error_leaves_the_end_alone_and_a_cookie_gets_no_owner() {
+        let mut changes = Changes::default();
+        changes.insert("a", "1".into());
+        assert!(matches!(changes.without_owner(), Cow::Borrowed(same) if same.edited("a") == Some(Some("1"))));
+        changes.set_owner("ada".into());
+        let without = changes.without_owner();
+        assert_eq!((without.owner(), without.edited("a")), (None, Some(Some("1"))));
+        assert!(changes.rolled_back().is_empty());
+        changes.clear(&Entries::NONE);
+        assert!(changes.rolled_back().is_empty());
+        changes.destroy();
+        changes.insert("b", "2".into());
+        assert!(changes.rolled_back().destroys() && changes.rolled_back().view(&Entries::NONE).next().is_none());
+    }
+
+    #[test]
+    fn a_replaced_session_keeps_the_limits_the_owner_and_the_label_that_were_set() {
+        let mut changes = Changes::default();
+        changes.insert("a", "1".into());
+        changes.set_owner("ada".into());
+        changes.set_label("desk".into());
+        changes.set_metadata(Metadata::from_json(r#"{"id":true,"until":7}"#));
+        changes.replace();
+        assert!(changes.destroys() && changes.edited("a") == Some(None));
+        assert_eq!((changes.owner(), changes.label()), (Some("ada"), Some("desk")));
+        let loaded = entries(r#"{"$":{"idle":9}}"#);
+        assert_eq!(changes.metadata(&loaded).to_json().as_deref(), Some(r#"{"until":7}"#));
+    }
+
+    #[cfg(feature = "encrypted")]
+    #[test]
+    fn an_encrypted_store_changes_the_texts_of_the_application_alone() {
+        let mut changes = Changes::default();
+        changes.insert("$later", "1".into());
+        changes.insert("a", "1".into());
+        changes.remove("b");
+        changes.texts_mut().for_each(|(key, text)| *text = format!("\"{key}{text}\""));
+        let edits = ["$later", "a", "b"].map(|key| changes.edited(key));
+        assert_eq!(edits, [Some(Some("1")), Some(Some("\"a1\"")), Some(None)]);
+        assert!(!changes.replaces_metadata());
+        let mut metadata = changes.clone();
+        metadata.set_metadata(Metadata::NONE);
+        changes.destroy();
+        assert!(metadata.replaces_metadata() && changes.replaces_metadata());
+    }
+
     proptest! {
         /// Each step is a pair of numbers: the method to call, and the key or value to call it with.
         #[test]
