@@ -1,4 +1,5 @@
-# What `tests/run` and `tests/release` have in common: steps that say how they went, and tools that are installed.
+# What the commands in this directory have in common: steps that say how they went, tools that are installed, and tests
+# that a quick run leaves out.
 # shellcheck shell=bash
 
 log=$(mktemp)
@@ -67,3 +68,16 @@ need() {
     install "$@" || return
     has "$command" || { echo "$what: the packages $* are installed, but \`$command\` is not found"; return 1; }
 }
+
+# Parts of the names of the tests that start a server or a browser.
+# shellcheck disable=SC2034
+with_servers=(
+    browser:: browser_races:: in_a_browser caching_proxy each_store golden_files::the_files_of mariadb
+    migration::from_tower_sessions pictures postgres proxy_buffers redis testing_kit::a_forged_session_has_an_owner
+)
+# These try all orders of events, or random plays, for a minute.
+# shellcheck disable=SC2034
+searches=(model:: schedules::)
+# It starts a compiler for each mistake.
+# shellcheck disable=SC2034
+compile_fail=each_mistake_is_one_message_at_its_place

@@ -1,6 +1,10 @@
 //! Which page shows a message, and that it is shown once: in both modes, whatever comes in between.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Router,
@@ -14,12 +18,12 @@ use axum::{
 use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
 use session_axum::{
-    Error, Flash, FlashMode, Session, SessionLayer, SessionResponseExt,
+    Error, Flash, FlashMode, Keys, Session, SessionLayer, SessionResponseExt,
     testing::{Client, ManualClock, TestResponse, TestSession},
 };
 
 use crate::support::{
-    app::{client, keys, layer, timed_layer},
+    app::{OLD_SECRET, client, keys, layer, timed_layer},
     logs::Logs,
     watched::{Fault, Watched},
 };
@@ -310,6 +314,46 @@ async fn a_streamed_body_may_use_what_was_read_kept_or_removed_before() {
         let (logs, _guard) = Logs::capture();
         assert_eq!(client.get("/").await.text(), SAVED);
         assert_eq!(logs.take(), [""; 0], "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_reads_varies_by_the_cookie_in_both_modes_and_nothing_else_does() {
+    for mode in [UntilRead, NextRequest] {
+        let layer = layer().flash_mode(mode);
+        let app = Router::new()
+            .route("/session", get(|session: Session| async move { session.is_empty().to_string() }))
+            .route("/flash", get(|flash: Flash| async move { flash.is_empty().to_string() }))
+            .route("/neither", get(|| async { "true" }))
+            .layer(layer.clone());
+        for (path, varies) in [("/session", true), ("/flash", true), ("/neither", false)] {
+            let page = client(app.clone()).get(path).await;
+            assert_eq!(page.text(), "true");
+            assert_eq!(page.headers().get("vary").is_some_and(|vary| vary == "Cookie"), varies, "{mode:?}, {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn messages_are_only_verified_for_a_handler_that_uses_them() {
+    let other_secret = SessionLayer::signed(Keys::generate());
+    let former = || SessionLayer::signed(Keys::new(OLD_SECRET).unwrap()).name("former").unwrap();
+    let until = SystemTime::now() + Duration::from_secs(60);
+    for layer in [layer(), layer().migrating_from(former(), until)] {
+        let app = Router::new()
+            .route("/uses", get(|flash: Flash| async move { shown(&flash) }))
+            .route("/reads-the-session", get(|session: Session| async move { session.insert("n", session.len()) }))
+            .route("/does-not", get(|| async {}))
+            .layer(layer);
+        for (path, refused) in [("/uses", 1), ("/reads-the-session", 0), ("/does-not", 0)] {
+            let client = client(app.clone());
+            client.enter(&TestSession::new(&other_secret).flash("success", "Saved."));
+            let (logs, _guard) = Logs::capture();
+            assert_eq!(client.get(path).await.text(), "", "{path}");
+            let lines = logs.take();
+            let lines = lines.iter().filter(|line| line.contains("session.refused"));
+            assert_eq!(lines.count(), refused, "{path}");
+        }
     }
 }
 

@@ -8,12 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use session_axum::{Ended, Error, Session, SessionLayer, SessionResponseExt as _, testing::ManualClock};
+use session_axum::{Ended, Error, Keys, Session, SessionLayer, SessionResponseExt as _, testing::ManualClock};
 use session_stores::MemoryStore;
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::support::{
-    app::{NOW, keys},
+    app::{NOW, OLD_SECRET, keys},
     jar::{Jar, send},
     logs::Logs,
 };
@@ -49,18 +49,22 @@ impl Site {
     async fn each() -> Vec<Self> {
         let mut sites = Vec::new();
         for (engine, layer) in engines() {
-            let (clock, gate) = (ManualClock::at(NOW), Arc::new(Gate::default()));
-            let layer = layer.clock(clock.clone()).idle_timeout(Duration::from_secs(3_600));
-            let app = Router::new()
-                .route("/{*steps}", get(at_once))
-                .route("/slow/{*steps}", get(slowly))
-                .layer(layer)
-                .with_state(Arc::clone(&gate));
-            let mut site = Self { engine, app, clock, gate, browser: Jar::default() };
+            let mut site = Self::on(engine, layer);
             site.get("/set/cart").await;
             sites.push(site);
         }
         sites
+    }
+
+    fn on(engine: &'static str, layer: SessionLayer) -> Self {
+        let (clock, gate) = (ManualClock::at(NOW), Arc::new(Gate::default()));
+        let layer = layer.clock(clock.clone()).idle_timeout(Duration::from_secs(3_600));
+        let app = Router::new()
+            .route("/{*steps}", get(at_once))
+            .route("/slow/{*steps}", get(slowly))
+            .layer(layer)
+            .with_state(Arc::clone(&gate));
+        Self { engine, app, clock, gate, browser: Jar::default() }
     }
 
     async fn get(&mut self, path: &str) -> String {
@@ -98,11 +102,13 @@ async fn at_once(session: Session, Path(steps): Path<String>) -> Result<Response
                 session.renew();
                 session.insert("user", "alice")?;
             }
+            "clear" => session.clear(),
             "renew" => session.renew(),
             "rotate" => session.rotate(),
             "logout" => drop(session.destroy()),
             "save" => session.save().await?,
             "replace" => return Ok("".with_session([("user", "alice")]).into_response()),
+            "flash" => return Ok("".flashing(("info", "kept")).into_response()),
             "new" => return Ok("".with_new_session().into_response()),
             "me" => shown = session.get("user")?.unwrap_or_else(|| "nobody".to_owned()),
             "keys" => shown = session.keys().join(" "),
@@ -162,12 +168,57 @@ async fn what_a_late_page_changes_is_dropped_with_one_log_line() {
         site.get("/login").await;
         let (logs, _guard) = Logs::capture();
         site.send("/set/n/set/m", &before).await;
-        let lines = logs.take();
-        let dropped = lines.iter().filter(|line| line.contains("dropped")).count();
-        assert_eq!(dropped, 1, "{}: {lines:?}", site.engine);
+        assert_eq!(dropped(&logs), 1, "{}", site.engine);
         site.send("/keys", &before).await;
-        assert!(!logs.take().iter().any(|line| line.contains("dropped")), "{}", site.engine);
+        assert_eq!(dropped(&logs), 0, "{}", site.engine);
         assert_eq!(site.get("/keys").await, "cart user");
+    }
+}
+
+/// How many lines since the last call say that changes were dropped.
+fn dropped(logs: &Logs) -> usize {
+    logs.take().iter().filter(|line| line.contains("dropped")).count()
+}
+
+#[tokio::test]
+async fn a_late_page_that_changes_nothing_keeps_its_message_and_logs_no_drop() {
+    for mut site in Site::each().await {
+        let before = site.browser.header();
+        site.get("/login").await;
+        let (logs, _guard) = Logs::capture();
+        let (_, set_cookies) = site.send("/flash", &before).await;
+        assert!(matches!(&set_cookies[..], [only] if only.contains("flash")), "{}: {set_cookies:?}", site.engine);
+        assert_eq!(dropped(&logs), 0, "{}", site.engine);
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_changes_after_its_session_has_expired_is_dropped_with_one_log_line() {
+    for (steps, lines) in [("/set/n/set/m", 1), ("/keys", 0)] {
+        for mut site in Site::each().await {
+            // The visit is due, so that the response would extend the session.
+            site.clock.advance(Duration::from_secs(1_800));
+            let slow = site.begin(steps).await;
+            site.clock.advance(Duration::from_secs(1_801));
+            let (logs, _guard) = Logs::capture();
+            let (_, set_cookies) = site.end(slow).await;
+            assert!(set_cookies.is_empty(), "{steps}, {}", site.engine);
+            assert_eq!(dropped(&logs), lines, "{steps}, {}", site.engine);
+            assert_eq!(site.get("/keys").await, "", "{}", site.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_begins_after_a_log_out_begins_also_if_the_former_has_ended_meanwhile() {
+    for ends in ["/logout", "/renew", "/rotate"] {
+        for mut site in Site::each().await {
+            let slow = site.begin("/logout/set/user").await;
+            site.get(ends).await;
+            let (_, set_cookies) = site.end(slow).await;
+            site.browser.apply(&set_cookies);
+            assert_eq!(site.get("/keys").await, "user", "{ends}, {}", site.engine);
+        }
     }
 }
 
@@ -184,6 +235,22 @@ async fn a_poll_that_has_read_its_session_does_not_undo_a_log_out() {
             assert_eq!(site.get("/keys").await, "", "{}", site.engine);
         }
     }
+}
+
+/// The response to a read would set the cookie again, signed by the new key.
+#[tokio::test]
+async fn a_read_with_a_cookie_of_the_former_key_does_not_undo_a_log_out() {
+    let (store, former) = (MemoryStore::new(), Keys::new(OLD_SECRET).unwrap());
+    let mut before = Site::on("the former key", SessionLayer::stored(store.clone(), former));
+    before.get("/set/cart").await;
+    let both = keys().with_fallback(OLD_SECRET).unwrap();
+    let mut site = Site::on("a store", SessionLayer::stored(store, both));
+    site.browser = before.browser;
+    let (text, set_cookies) = site.send("/keys", &site.browser.header()).await;
+    assert_eq!((text.as_str(), set_cookies.len()), ("cart", 1));
+    let slow = site.begin("/keys").await;
+    site.get("/logout").await;
+    assert_eq!(site.end(slow).await, ("cart".to_owned(), Vec::new()));
 }
 
 #[tokio::test]
@@ -240,6 +307,20 @@ async fn a_log_in_whose_session_was_logged_out_meanwhile_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_log_out_that_comes_after_a_log_in_leaves_it_and_says_so() {
+    for mut site in Site::each().await {
+        let log_out = site.begin("/logout").await;
+        site.get("/login").await;
+        let (logs, _guard) = Logs::capture();
+        site.end(log_out).await;
+        let lines = logs.take();
+        let said = lines.iter().filter(|line| line.contains("session.renewed_meanwhile")).count();
+        assert_eq!(said, 1, "{}: {lines:?}", site.engine);
+        assert_eq!(site.get("/me").await, "alice", "{}", site.engine);
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_was_replaced_counts_as_renewed() {
     for mut site in Site::each().await {
         let slow = site.begin("/login").await;
@@ -275,6 +356,18 @@ async fn after_a_minute_a_late_request_is_a_strangers() {
         let cookie_engine = ["signed", "encrypted"].contains(&site.engine);
         let expected = if cookie_engine { "cart n" } else { "n" };
         assert_eq!(site.get("/keys").await, expected, "{}", site.engine);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_cleared_has_not_ended_and_a_late_page_may_begin_another() {
+    for mut site in Site::each().await {
+        let before = site.browser.header();
+        site.get("/clear").await;
+        assert_eq!(site.browser.header(), "", "{}", site.engine);
+        let (_, set_cookies) = site.send("/set/n", &before).await;
+        site.browser.apply(&set_cookies);
+        assert!(site.get("/keys").await.ends_with('n'), "{}", site.engine);
     }
 }
 
@@ -345,6 +438,16 @@ async fn a_log_out_ends_a_session_that_was_rotated_after_it_was_read() {
             site.end(log_out).await;
             assert_eq!(site.send("/me", &rotated).await.0, "nobody", "{rotations} rotations, {}", site.engine);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_of_a_session_that_was_rotated_after_it_was_read_changes_nothing() {
+    for mut site in Site::each().await {
+        let slow = site.begin("/rotate").await;
+        site.get("/rotate").await;
+        assert_eq!(site.end(slow).await, (String::new(), Vec::new()), "{}", site.engine);
+        assert_eq!(site.get("/keys").await, "cart", "{}", site.engine);
     }
 }
 

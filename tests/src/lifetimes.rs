@@ -289,6 +289,25 @@ async fn a_session_has_an_idle_timeout_of_its_own_under_its_lifetime_and_through
 }
 
 #[tokio::test]
+async fn a_rotation_does_not_extend_the_lifetime() {
+    for (engine, layer, clock) in every_engine() {
+        let rotate = get(|session: Session| async move { session.rotate() });
+        let app = app(layer.clone()).merge(Router::new().route("/rotate", rotate).layer(layer));
+        let client = Client::new(app).with_clock(&clock);
+        client.post("/").await;
+        for _ in 0..24 {
+            clock.advance(seconds(3_600));
+            let before = client.cookie("__Host-session");
+            client.get("/rotate").await;
+            assert_ne!(client.cookie("__Host-session"), before, "{engine}");
+            assert_eq!(client.get("/").await.text(), "1", "{engine}");
+        }
+        clock.advance(seconds(1));
+        assert_eq!(client.get("/").await.text(), "new", "{engine}: its day is over");
+    }
+}
+
+#[tokio::test]
 async fn a_reset_lifetime_leaves_no_trace() {
     async fn there_and_back(session: Session) {
         session.set_lifetime(days(30));

@@ -22,8 +22,9 @@ use session_axum::{
 use tower::ServiceExt;
 
 use crate::support::{
-    app::{client, layer, timed_layer},
+    app::{client, keys, layer, timed_layer},
     logs::Logs,
+    watched::{Fault, Watched},
 };
 
 fn alice(layer: &SessionLayer) -> TestSession {
@@ -199,6 +200,53 @@ async fn a_log_out_on_a_response_that_failed_is_still_a_log_out() {
     assert_eq!(after(layer(), || async { (FailingPart, "ok").with_new_session() }).await, logged_out);
     let (status, keys, _) = after(layer(), || async { (FailingPart, "ok").adding_to_session(("b", 1)) }).await;
     assert_eq!((status, keys), (500, vec!["b".to_owned(), "user".to_owned()]));
+}
+
+/// Whether the response to a `handler` says `Clear-Site-Data` on a layer that was told so.
+async fn clears<H, T>(layer: SessionLayer, handler: H) -> bool
+where
+    H: axum::handler::Handler<T, ()>,
+    T: 'static,
+{
+    let layer = layer.clear_site_data(true);
+    let client = client(Router::new().route("/", get(handler)).layer(layer.clone()));
+    client.enter(&alice(&layer));
+    client.get("/").await.headers().get("clear-site-data").is_some_and(|value| value == "\"cache\"")
+}
+
+#[tokio::test]
+async fn a_log_out_clears_the_browsers_cache_where_the_layer_is_told_so() {
+    async fn too_large(session: Session) -> impl IntoResponse {
+        session.destroy();
+        "".flashing(("error", "x".repeat(5_000)))
+    }
+    assert!(
+        clears(layer(), |session: Session| async move {
+            let _ = session.destroy();
+        })
+        .await
+    );
+    assert!(clears(layer(), || async { "Bye".with_new_session() }).await);
+    assert!(clears(layer(), too_large).await, "the log-out holds although its message cannot be sent");
+    assert!(!clears(layer(), |session: Session| async move { session.insert("n", 1) }).await);
+    assert!(!clears(layer(), || async { "".flashing(("error", "x".repeat(5_000))) }).await, "a failure is no log-out");
+    assert!(!clears(layer(), |session: Session| async move { session.renew() }).await);
+}
+
+#[tokio::test]
+async fn a_log_out_that_the_store_did_not_carry_out_clears_no_cache() {
+    for fault in [Fault::Refused, Fault::LostBefore] {
+        let store = Watched::new();
+        let log_out = {
+            let store = store.clone();
+            move |session: Session| async move {
+                assert_eq!(session.len(), 1);
+                store.fail(fault, 2);
+                let _ = session.destroy();
+            }
+        };
+        assert!(!clears(SessionLayer::stored(store, keys()), log_out).await, "{fault:?}");
+    }
 }
 
 #[tokio::test]

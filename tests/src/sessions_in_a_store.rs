@@ -102,6 +102,7 @@ fn app(layer: SessionLayer) -> Router {
         .route("/failing-destroy", get(failing_destroy))
         .route("/update", get(update))
         .route("/save", get(save))
+        .route("/do/{*steps}", get(act))
         .route("/own/{owner}", get(own))
         .route("/flash", get(|| async { "ok".flashing(("success", "saved")) }))
         .route("/flashed", post(|flash: Flash| async move { flash.get("success").unwrap_or_default().to_owned() }))
@@ -134,6 +135,22 @@ async fn update(session: Session) -> Result<String, Error> {
 async fn save(session: Session) -> Result<(), Error> {
     session.insert("saved", true)?;
     session.save().await
+}
+
+/// Does the steps in the path, one after the other.
+async fn act(session: Session, Path(steps): Path<String>) -> Result<(), Error> {
+    for step in steps.split('/') {
+        match step {
+            "update" => drop(session.update("count", |count: Option<u32>| count.unwrap_or(0) + 1).await?),
+            "save" => {
+                session.insert("saved", session.get::<u32>("saved")?.unwrap_or(0) + 1)?;
+                session.save().await?;
+            }
+            "visit" => session.save().await?,
+            other => panic!("{other} is no step"),
+        }
+    }
+    Ok(())
 }
 
 async fn own(session: Session, Path(owner): Path<String>) -> Result<(), Error> {

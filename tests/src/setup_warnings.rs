@@ -13,6 +13,10 @@ use session_axum::{
     Error, Flash, Keys, Session, SessionData, SessionLayer, SessionResponseExt, Sessions,
     testing::{Client, ManualClock, TestSession},
 };
+use session_core::{
+    SessionId,
+    token::{Frame, Protection, Purpose},
+};
 use session_stores::MemoryStore;
 
 use crate::support::{
@@ -277,6 +281,22 @@ async fn a_cookie_of_another_application_that_is_replaced_is_a_warning_once_a_mi
         browser.get("/").await;
         assert_eq!(lines_with(&logs, "give one of them another `name`"), usize::from(advance != 59));
     }
+}
+
+/// A token of another version: our keys have made it, and its payload is no secret of a record.
+#[tokio::test]
+async fn a_cookie_that_our_keys_have_made_is_not_called_one_of_another_application() {
+    let ring = other_keys().ring(Protection::Signed, Purpose::Id, "__Host-session", "");
+    let mut body = Frame { id: SessionId::from_bytes([7; 16]), created_at: NOW, issued_at: NOW }.begin_body(5);
+    body.extend_from_slice(b"short");
+    let layer = SessionLayer::stored(MemoryStore::new(), other_keys()).clock(ManualClock::at(NOW));
+    let browser = Client::new(Router::new().route("/", get(write)).layer(layer));
+    browser.set_cookie("__Host-session", &ring.seal(&body).unwrap());
+    let (logs, _guard) = Logs::capture();
+    assert_eq!(browser.get("/").await.set_cookies().len(), 1);
+    let lines = logs.take();
+    assert!(lines.iter().any(|line| line.contains("session.refused") && line.contains("unreadable")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("cookie.foreign")), "{lines:?}");
 }
 
 #[tokio::test]

@@ -227,3 +227,49 @@ const MOST_AT_ONCE: usize = 2_000;
 
 /// How often the store is asked, unless the application sets it.
 pub(super) const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { idle: 1_000, lifetime: 10_000, visits: None };
+    const NOW: u64 = 1_000_000;
+
+    fn key(of: u8) -> RecordKey {
+        RecordKey::of_secret(session_core::SessionId::from_bytes([of; 16]), &[of; 32])
+    }
+
+    #[test]
+    fn what_has_ended_stays_ended() {
+        let link = Link::new(Place::At(key(1)), LIMITS);
+        assert!(link.note(key(1), Lookup::Ended(End::Deleted), NOW).is_none());
+        link.move_to(Place::At(key(2)));
+        link.move_to(Place::Over(Ended::Expired));
+        assert!(link.note(key(1), Lookup::Expired, NOW).is_none());
+        assert_eq!(link.place(), Place::Over(Ended::Elsewhere));
+    }
+
+    #[test]
+    fn an_answer_about_a_former_key_does_not_count() {
+        let link = Link::new(Place::At(key(1)), LIMITS);
+        link.move_to(Place::At(key(2)));
+        assert!(link.note(key(1), Lookup::Unknown, NOW).is_none());
+        assert_eq!(link.place(), Place::At(key(2)));
+        let rotated = Lookup::Ended(End::Rotated { successor: key(3) });
+        assert!(link.note(key(2), rotated, NOW).is_none());
+        assert_eq!(link.place(), Place::At(key(3)));
+    }
+
+    #[test]
+    fn a_session_that_its_request_never_saved_is_none() {
+        let begun = Link::new(Place::Unsaved(None), LIMITS);
+        begun.settle();
+        assert_eq!(begun.place(), Place::Over(Ended::Elsewhere));
+        let renewed = Link::new(Place::Unsaved(Some(key(1))), LIMITS);
+        renewed.settle();
+        assert_eq!(renewed.place(), Place::At(key(1)));
+        let saved = Link::new(Place::At(key(1)), LIMITS);
+        saved.settle();
+        assert_eq!(saved.place(), Place::At(key(1)));
+    }
+}

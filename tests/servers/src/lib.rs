@@ -137,7 +137,7 @@ impl Drop for Guarded {
 /// Fails in `./tests/run quick`, which leaves out the tests that start servers or browsers.
 pub fn expect_servers() {
     let is_quick = env::var_os("SESSION_TESTS_WITHOUT_SERVERS").is_some();
-    assert!(!is_quick, "this test starts a server: name it in `with_servers` of tests/run");
+    assert!(!is_quick, "this test starts a server: name it in `with_servers` of tests/steps.sh");
 }
 
 /// Whether the tests run as root, as which many servers refuse to.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use session_axum::{Detached, ErrorKind, store::SessionStore as _};
+use session_axum::{Detached, Ended, ErrorKind, SessionLayer, store::SessionStore as _};
 use session_stores::MemoryStore;
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -192,6 +192,23 @@ each_store! {
     a_renewal_a_log_out_and_a_log_out_everywhere_end_the_handle
     an_expired_session_has_no_handle
     only_a_visit_is_a_visit
+}
+
+/// Another layer with longer limits has written the record.
+#[tokio::test]
+async fn a_handle_has_the_limits_of_its_own_layer() {
+    let store = MemoryStore::new();
+    let long = Site::on(store.clone(), |layer| layer.idle_timeout(24 * HOUR));
+    long.get("/set/a/1").await;
+    let layer = SessionLayer::stored(store, keys()).idle_timeout(HOUR).clock(long.clock.clone());
+    let short = Site::with(layer, long.clock.clone());
+    short.client.set_cookie(COOKIE, &long.cookie());
+    let handle = short.handle("nothing").await;
+    short.clock.advance(HOUR);
+    assert!(handle.is_alive().await.unwrap(), "in its last second");
+    short.clock.advance(Duration::from_secs(1));
+    assert_gone(&handle).await;
+    assert_eq!(handle.ended().await.unwrap(), Ended::Expired);
 }
 
 #[tokio::test]

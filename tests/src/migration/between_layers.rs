@@ -1,7 +1,10 @@
 //! From one layer to another, between every pair of engines and for each changed attribute.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,6 +21,7 @@ use session_axum::{
 };
 use session_core::store::RecordKey;
 use session_stores::MemoryStore;
+use tokio::sync::Notify;
 
 use crate::support::{
     app::{NOW, OLD_SECRET, SECRET, keys},
@@ -185,27 +189,59 @@ const CHANGES: [(&str, Change); 7] = [
     ("chunked", |layer| layer.chunked(3)),
 ];
 
-/// Every pair of places with every change. A pair of the same place and no change is two stores with one secret. (The
-/// two layers in Redis share one server.)
-async fn each_pair<F: Future<Output = ()>>(test: impl Fn(Layers, String, [Place; 2]) -> F) {
-    for from in PLACES {
-        for to in PLACES {
-            for (name, change) in CHANGES {
-                if from == to && name == "nothing" && !matches!(from, Memory | Sqlite) {
-                    continue;
-                }
-                let mut layers = Layers::between(from, to, change).await;
-                // The test captures the parts of `layers` that it names, and these are none of them.
-                let _backends = std::mem::take(&mut layers.backends);
-                test(layers, format!("{from:?} to {to:?}, {name}"), [from, to]).await;
+/// Whether a test starts a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    InProcess,
+    WithRedis,
+}
+
+impl Group {
+    /// The pairs that have Redis, or those that have not.
+    fn pairs(self, from: &[Place], to: &[Place]) -> Vec<(Place, Place)> {
+        let pairs = from.iter().flat_map(|from| to.iter().map(|to| (*from, *to)));
+        pairs.filter(|(from, to)| [from, to].contains(&&Redis) == (self == Self::WithRedis)).collect()
+    }
+
+    fn places(self, places: &[Place]) -> Vec<Place> {
+        places.iter().copied().filter(|place| (*place == Redis) == (self == Self::WithRedis)).collect()
+    }
+}
+
+/// Makes the tests for each group.
+macro_rules! each_group {
+    ($($test:ident)+) => {
+        each_group! { @ in_process: InProcess => $($test)+ }
+        each_group! { @ redis: WithRedis => $($test)+ }
+    };
+    (@ $name:ident: $group:ident => $($test:ident)+) => {
+        mod $name {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Group::$group).await;
+            })+
+        }
+    };
+}
+
+/// Every pair of places of the group with every change. A pair of the same place and no change is two stores with one
+/// secret. (The two layers in Redis share one server.)
+async fn each_pair<F: Future<Output = ()>>(group: Group, test: impl Fn(Layers, String, [Place; 2]) -> F) {
+    for (from, to) in group.pairs(&PLACES, &PLACES) {
+        for (name, change) in CHANGES {
+            if from == to && name == "nothing" && !matches!(from, Memory | Sqlite) {
+                continue;
             }
+            let mut layers = Layers::between(from, to, change).await;
+            // The test captures the parts of `layers` that it names, and these are none of them.
+            let _backends = std::mem::take(&mut layers.backends);
+            test(layers, format!("{from:?} to {to:?}, {name}"), [from, to]).await;
         }
     }
 }
 
-#[tokio::test]
-async fn a_visitor_moves_once_and_no_cookie_is_left() {
-    each_pair(|layers, case, _| async move {
+async fn a_visitor_moves_once_and_no_cookie_is_left(group: Group) {
+    each_pair(group, |layers, case, _| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -228,9 +264,8 @@ async fn a_visitor_moves_once_and_no_cookie_is_left() {
     .await;
 }
 
-#[tokio::test]
-async fn an_ended_session_stays_ended_when_the_former_cookie_comes_later() {
-    each_pair(|layers, case, [from, to]| async move {
+async fn an_ended_session_stays_ended_when_the_former_cookie_comes_later(group: Group) {
+    each_pair(group, |layers, case, [from, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -250,9 +285,8 @@ async fn an_ended_session_stays_ended_when_the_former_cookie_comes_later() {
     .await;
 }
 
-#[tokio::test]
-async fn a_log_out_of_the_first_visit_ends_the_session_in_both_places() {
-    each_pair(|layers, case, [from, to]| async move {
+async fn a_log_out_of_the_first_visit_ends_the_session_in_both_places(group: Group) {
+    each_pair(group, |layers, case, [from, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -268,9 +302,8 @@ async fn a_log_out_of_the_first_visit_ends_the_session_in_both_places() {
     .await;
 }
 
-#[tokio::test]
-async fn a_log_in_after_the_move_makes_every_earlier_cookie_useless() {
-    each_pair(|layers, case, [from, to]| async move {
+async fn a_log_in_after_the_move_makes_every_earlier_cookie_useless(group: Group) {
+    each_pair(group, |layers, case, [from, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -287,9 +320,8 @@ async fn a_log_in_after_the_move_makes_every_earlier_cookie_useless() {
     .await;
 }
 
-#[tokio::test]
-async fn two_instances_of_which_one_is_not_yet_deployed_log_no_visitor_out() {
-    each_pair(|layers, case, _| async move {
+async fn two_instances_of_which_one_is_not_yet_deployed_log_no_visitor_out(group: Group) {
+    each_pair(group, |layers, case, _| async move {
         let (ready, new) = (app(&layers.ready), app(&layers.new));
         let mut jars: Vec<_> = (0..3).map(|_| Jar::default()).collect();
         for (number, jar) in jars.iter_mut().enumerate() {
@@ -317,9 +349,8 @@ async fn two_instances_of_which_one_is_not_yet_deployed_log_no_visitor_out() {
     .await;
 }
 
-#[tokio::test]
-async fn requests_at_once_all_find_the_session_and_lose_nothing_that_a_store_keeps() {
-    each_pair(|layers, case, [_, to]| async move {
+async fn requests_at_once_all_find_the_session_and_lose_nothing_that_a_store_keeps(group: Group) {
+    each_pair(group, |layers, case, [_, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -343,9 +374,8 @@ async fn requests_at_once_all_find_the_session_and_lose_nothing_that_a_store_kee
     .await;
 }
 
-#[tokio::test]
-async fn after_the_last_second_a_former_session_is_none() {
-    each_pair(|layers, case, _| async move {
+async fn after_the_last_second_a_former_session_is_none(group: Group) {
+    each_pair(group, |layers, case, _| async move {
         let clock = &layers.clock;
         let (old, new) = (app(&layers.old), app(&layers.new));
         let (mut early, mut late) = (Jar::default(), Jar::default());
@@ -368,13 +398,16 @@ async fn after_the_last_second_a_former_session_is_none() {
     .await;
 }
 
-#[tokio::test]
-async fn a_server_error_moves_no_data_and_loses_none() {
-    each_pair(|layers, case, _| async move {
+async fn a_server_error_moves_no_data_and_loses_none(group: Group) {
+    each_pair(group, |layers, case, [from, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
+        let before = jar.header();
         jar.get(&new, "/fails").await;
+        if from != to && matches!(to, Memory | Sqlite | Redis) {
+            assert_eq!(jar.header(), before, "{case}");
+        }
         assert_eq!(jar.get(&new, "/get/lost").await, "", "{case}");
         assert_eq!(jar.get(&new, "/me").await, "alice", "{case}");
         assert_eq!(jar.names().len(), 1, "{case}");
@@ -382,9 +415,8 @@ async fn a_server_error_moves_no_data_and_loses_none() {
     .await;
 }
 
-#[tokio::test]
-async fn a_response_that_is_lost_logs_no_visitor_out_if_their_former_place_or_the_new_one_can_tell() {
-    each_pair(|layers, case, [from, to]| async move {
+async fn a_response_that_is_lost_logs_no_visitor_out_if_their_former_place_or_the_new_one_can_tell(group: Group) {
+    each_pair(group, |layers, case, [from, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -400,9 +432,8 @@ async fn a_response_that_is_lost_logs_no_visitor_out_if_their_former_place_or_th
     .await;
 }
 
-#[tokio::test]
-async fn messages_move_when_they_are_read() {
-    each_pair(|layers, case, _| async move {
+async fn messages_move_when_they_are_read(group: Group) {
+    each_pair(group, |layers, case, _| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let mut jar = Jar::default();
         jar.get(&old, "/login/alice").await;
@@ -416,54 +447,53 @@ async fn messages_move_when_they_are_read() {
     .await;
 }
 
-#[tokio::test]
-async fn creation_time_limits_and_owner_move_along() {
-    for from in [Revocable, Memory, Sqlite, Redis] {
-        for to in [Revocable, Memory, Sqlite, Redis] {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
-            let case = format!("{from:?} to {to:?}");
-            let own = |layer: &SessionLayer| {
-                Router::new()
-                    .route(
-                        "/login",
-                        get(|session: Session| async move {
-                            session.renew();
-                            session.set_owner("ada")?;
-                            session.set_lifetime(Duration::from_secs(1_000));
-                            session.insert("user", "ada")
-                        }),
-                    )
-                    .route("/me", get(me))
-                    .route(
-                        "/created",
-                        get(|session: Session| async move {
-                            session.created_at().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string()
-                        }),
-                    )
-                    .layer(layer.clone())
-            };
-            let (old, new) = (own(&layers.old), own(&layers.new));
-            let mut jar = Jar::default();
-            jar.get(&old, "/login").await;
-            layers.clock.advance(Duration::from_secs(600));
-            assert_eq!(jar.get(&new, "/me").await, "ada", "{case}");
-            assert_eq!(jar.get(&new, "/created").await, NOW.to_string(), "{case}");
-            let other = jar.clone();
-            layers.clock.advance(Duration::from_secs(401));
-            assert_eq!(other.clone().get(&new, "/me").await, "nobody", "its own limits, {case}");
+async fn creation_time_limits_and_owner_move_along(group: Group) {
+    for (from, to) in group.pairs(&[Revocable, Memory, Sqlite, Redis], &[Revocable, Memory, Sqlite, Redis]) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let case = format!("{from:?} to {to:?}");
+        let own = |layer: &SessionLayer| {
+            Router::new()
+                .route(
+                    "/login",
+                    get(|session: Session| async move {
+                        session.renew();
+                        session.set_owner("ada")?;
+                        session.set_lifetime(Duration::from_secs(1_000));
+                        session.insert("user", "ada")
+                    }),
+                )
+                .route("/me", get(me))
+                .route("/write", get(|session: Session| async move { session.insert("n", 1) }))
+                .route(
+                    "/created",
+                    get(|session: Session| async move {
+                        session.created_at().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string()
+                    }),
+                )
+                .layer(layer.clone())
+        };
+        let (old, new) = (own(&layers.old), own(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login").await;
+        layers.clock.advance(Duration::from_secs(300));
+        jar.get(&old, "/write").await;
+        layers.clock.advance(Duration::from_secs(300));
+        assert_eq!(jar.get(&new, "/me").await, "ada", "{case}");
+        assert_eq!(jar.get(&new, "/created").await, NOW.to_string(), "{case}");
+        let other = jar.clone();
+        layers.clock.advance(Duration::from_secs(401));
+        assert_eq!(other.clone().get(&new, "/me").await, "nobody", "its own limits, {case}");
 
-            let mut jar = Jar::default();
-            jar.get(&old, "/login").await;
-            jar.get(&new, "/me").await;
-            layers.new.sessions().destroy_all("ada").await.unwrap();
-            assert_eq!(jar.get(&new, "/me").await, "nobody", "a log-out everywhere, {case}");
-        }
+        let mut jar = Jar::default();
+        jar.get(&old, "/login").await;
+        jar.get(&new, "/me").await;
+        layers.new.sessions().destroy_all("ada").await.unwrap();
+        assert_eq!(jar.get(&new, "/me").await, "nobody", "a log-out everywhere, {case}");
     }
 }
 
-#[tokio::test]
-async fn our_own_session_counts_beside_a_former_one_and_the_former_ends() {
-    each_pair(|layers, case, [from, _]| async move {
+async fn our_own_session_counts_beside_a_former_one_and_the_former_ends(group: Group) {
+    each_pair(group, |layers, case, [from, _]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let (mut jar, mut other) = (Jar::default(), Jar::default());
         other.get(&old, "/login/mallory").await;
@@ -535,10 +565,9 @@ async fn a_former_store_that_is_down_is_a_503_and_costs_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_log_out_at_the_former_place_during_the_move_holds() {
+async fn a_log_out_at_the_former_place_during_the_move_holds(group: Group) {
     let clock = ManualClock::at(NOW);
-    for to in PLACES {
+    for to in group.places(&PLACES) {
         let former: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
         let old = SessionLayer::stored(Arc::clone(&former), keys()).name("old").unwrap().clock(clock.clone());
         let new = alone(to, &clock).await;
@@ -588,9 +617,8 @@ async fn other_keys_move_too() {
     }
 }
 
-#[tokio::test]
-async fn a_forged_or_foreign_cookie_is_no_session_in_the_former_place_either() {
-    each_pair(|layers, case, _| async move {
+async fn a_forged_or_foreign_cookie_is_no_session_in_the_former_place_either(group: Group) {
+    each_pair(group, |layers, case, _| async move {
         let stranger = app(&SessionLayer::signed(session_axum::Keys::generate()).clock(layers.clock.clone()));
         let mut jar = Jar::default();
         jar.get(&stranger, "/login/mallory").await;
@@ -660,9 +688,8 @@ async fn several_former_places_are_tried_in_their_order() {
     assert_eq!(both.get(&new, "/me").await, "alice");
 }
 
-#[tokio::test]
-async fn a_session_saved_or_changed_at_once_during_the_request_moves_too() {
-    each_pair(|layers, case, _| async move {
+async fn a_session_saved_or_changed_at_once_during_the_request_moves_too(group: Group) {
+    each_pair(group, |layers, case, _| async move {
         let old = app(&layers.old);
         let new = Router::new()
             .route(
@@ -696,14 +723,13 @@ async fn a_session_saved_or_changed_at_once_during_the_request_moves_too() {
     .await;
 }
 
-#[tokio::test]
-async fn a_setting_that_was_taken_away_leaves_no_cookie() {
+async fn a_setting_that_was_taken_away_leaves_no_cookie(group: Group) {
     let take_away: [Change; 3] = [
         |layer| layer.name("sid").unwrap().domain("example.com").unwrap(),
         |layer| layer.name("sid").unwrap().path("/app").unwrap(),
         |layer| layer.name("sid").unwrap().partitioned(true),
     ];
-    for place in PLACES {
+    for place in group.places(&PLACES) {
         for before in take_away {
             let clock = ManualClock::at(NOW);
             let kept = place.store().await;
@@ -728,63 +754,59 @@ async fn a_setting_that_was_taken_away_leaves_no_cookie() {
     }
 }
 
-#[tokio::test]
-async fn a_log_out_everywhere_reaches_sessions_that_have_not_moved() {
-    for from in [Revocable, Memory, Sqlite, Redis] {
-        for to in [Revocable, Memory, Sqlite, Redis] {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap().application("shop")).await;
-            let case = format!("{from:?} to {to:?}");
-            let devices = |layer: &SessionLayer| {
-                Router::new()
-                    .route(
-                        "/login",
-                        get(|session: Session| async move {
-                            session.renew();
-                            session.set_owner("ada")?;
-                            session.insert("user", "ada")
-                        }),
-                    )
-                    .route("/me", get(me))
-                    .route(
-                        "/others",
-                        get(|session: Session, sessions: Sessions| async move {
-                            sessions.destroy_others(&session).await.map(|count| count.to_string())
-                        }),
-                    )
-                    .layer(layer.clone())
-            };
-            let (old, new) = (devices(&layers.old), devices(&layers.new));
-            let mut jars: Vec<_> = (0..4).map(|_| Jar::default()).collect();
-            for jar in &mut jars {
-                jar.get(&old, "/login").await;
-            }
-            let sessions = layers.new.sessions();
-            if to != Revocable && from != Revocable {
-                assert_eq!(sessions.count("ada").await.unwrap(), 4, "{case}");
-                assert_eq!(sessions.of("ada").await.unwrap().len(), 4, "{case}");
-            }
-            // One device has moved, and the next one moves with the request that logs out the others.
-            jars[0].get(&new, "/me").await;
-            layers.clock.advance(Duration::from_secs(5));
-            jars[1].get(&new, "/others").await;
-            for (number, expected) in ["nobody", "ada", "nobody", "nobody"].into_iter().enumerate() {
-                assert_eq!(jars[number].get(&new, "/me").await, expected, "{number}, {case}");
-            }
-            let mut late = Jar::default();
-            layers.clock.advance(Duration::from_secs(5));
-            late.get(&old, "/login").await;
-            layers.clock.advance(Duration::from_secs(5));
-            sessions.destroy_all("ada").await.unwrap();
-            for jar in [&mut late, &mut jars[1]] {
-                assert_eq!(jar.get(&new, "/me").await, "nobody", "{case}");
-            }
+async fn a_log_out_everywhere_reaches_sessions_that_have_not_moved(group: Group) {
+    for (from, to) in group.pairs(&[Revocable, Memory, Sqlite, Redis], &[Revocable, Memory, Sqlite, Redis]) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap().application("shop")).await;
+        let case = format!("{from:?} to {to:?}");
+        let devices = |layer: &SessionLayer| {
+            Router::new()
+                .route(
+                    "/login",
+                    get(|session: Session| async move {
+                        session.renew();
+                        session.set_owner("ada")?;
+                        session.insert("user", "ada")
+                    }),
+                )
+                .route("/me", get(me))
+                .route(
+                    "/others",
+                    get(|session: Session, sessions: Sessions| async move {
+                        sessions.destroy_others(&session).await.map(|count| count.to_string())
+                    }),
+                )
+                .layer(layer.clone())
+        };
+        let (old, new) = (devices(&layers.old), devices(&layers.new));
+        let mut jars: Vec<_> = (0..4).map(|_| Jar::default()).collect();
+        for jar in &mut jars {
+            jar.get(&old, "/login").await;
+        }
+        let sessions = layers.new.sessions();
+        if to != Revocable && from != Revocable {
+            assert_eq!(sessions.count("ada").await.unwrap(), 4, "{case}");
+            assert_eq!(sessions.of("ada").await.unwrap().len(), 4, "{case}");
+        }
+        // One device has moved, and the next one moves with the request that logs out the others.
+        jars[0].get(&new, "/me").await;
+        layers.clock.advance(Duration::from_secs(5));
+        jars[1].get(&new, "/others").await;
+        for (number, expected) in ["nobody", "ada", "nobody", "nobody"].into_iter().enumerate() {
+            assert_eq!(jars[number].get(&new, "/me").await, expected, "{number}, {case}");
+        }
+        let mut late = Jar::default();
+        layers.clock.advance(Duration::from_secs(5));
+        late.get(&old, "/login").await;
+        layers.clock.advance(Duration::from_secs(5));
+        sessions.destroy_all("ada").await.unwrap();
+        for jar in [&mut late, &mut jars[1]] {
+            assert_eq!(jar.get(&new, "/me").await, "nobody", "{case}");
         }
     }
 }
 
-#[tokio::test]
-async fn a_session_that_is_cleared_by_its_first_request_here_is_over() {
-    each_pair(|layers, case, [from, to]| async move {
+async fn a_session_that_is_cleared_by_its_first_request_here_is_over(group: Group) {
+    each_pair(group, |layers, case, [from, to]| async move {
         let (old, new) = (app(&layers.old), app(&layers.new));
         let cleared = Router::new()
             .route("/clear", get(|session: Session| async move { session.clear() }))
@@ -805,83 +827,74 @@ async fn a_session_that_is_cleared_by_its_first_request_here_is_over() {
 }
 
 /// Without a new id, a log-in writes into the session that the visitor had before.
-#[tokio::test]
-async fn a_cookie_from_before_a_log_in_does_not_open_what_the_log_in_has_made() {
-    for from in [Signed, Encrypted] {
-        for to in PLACES {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
-            let (old, new) = (app(&layers.old), app(&layers.new));
-            let mut jar = Jar::default();
-            jar.get(&old, "/set/theme/dark").await;
-            let mut before = jar.clone();
-            jar.get(&old, "/set/user/alice").await;
-            assert_eq!(jar.get(&new, "/me").await, "alice");
-            assert_eq!(before.get(&new, "/me").await, "nobody", "{from:?} to {to:?}");
-            layers.clock.advance(Duration::from_secs(300));
-            assert_eq!(before.get(&new, "/me").await, "nobody", "later, {from:?} to {to:?}");
+async fn a_cookie_from_before_a_log_in_does_not_open_what_the_log_in_has_made(group: Group) {
+    for (from, to) in group.pairs(&[Signed, Encrypted], &PLACES) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/set/theme/dark").await;
+        let mut before = jar.clone();
+        jar.get(&old, "/set/user/alice").await;
+        assert_eq!(jar.get(&new, "/me").await, "alice");
+        assert_eq!(before.get(&new, "/me").await, "nobody", "{from:?} to {to:?}");
+        assert_eq!(before.get(&new, "/get/theme").await, "", "the session it belongs to has moved, {from:?} to {to:?}");
+        layers.clock.advance(Duration::from_secs(300));
+        assert_eq!(before.get(&new, "/me").await, "nobody", "later, {from:?} to {to:?}");
+    }
+}
+
+async fn a_request_that_is_dropped_moves_nothing(group: Group) {
+    for (from, to) in group.pairs(&PLACES, &PLACES) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let case = format!("{from:?} to {to:?}");
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let hangs =
+            Router::new().route("/hangs", get(|_: Session| std::future::pending::<()>())).layer(layers.new.clone());
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let mut copy = jar.clone();
+        let dropped = tokio::time::timeout(Duration::from_millis(20), send(&hangs, "/hangs", &jar.header())).await;
+        assert!(dropped.is_err());
+        jar.get(&old, "/set/cart/9").await;
+        assert_eq!(jar.clone().get(&old, "/get/cart").await, "9", "{case}");
+        assert_eq!(jar.get(&new, "/get/cart").await, "9", "{case}");
+        jar.get(&new, "/logout").await;
+        layers.clock.advance(Duration::from_secs(90));
+        if from.remembers() {
+            assert_eq!(copy.get(&new, "/me").await, "nobody", "{case}");
         }
     }
 }
 
-#[tokio::test]
-async fn a_request_that_is_dropped_moves_nothing() {
-    for from in PLACES {
-        for to in PLACES {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
-            let case = format!("{from:?} to {to:?}");
-            let (old, new) = (app(&layers.old), app(&layers.new));
-            let hangs =
-                Router::new().route("/hangs", get(|_: Session| std::future::pending::<()>())).layer(layers.new.clone());
-            let mut jar = Jar::default();
-            jar.get(&old, "/login/alice").await;
-            let mut copy = jar.clone();
-            let dropped = tokio::time::timeout(Duration::from_millis(20), send(&hangs, "/hangs", &jar.header())).await;
-            assert!(dropped.is_err());
-            jar.get(&old, "/set/cart/9").await;
-            assert_eq!(jar.clone().get(&old, "/get/cart").await, "9", "{case}");
-            assert_eq!(jar.get(&new, "/get/cart").await, "9", "{case}");
-            jar.get(&new, "/logout").await;
-            layers.clock.advance(Duration::from_secs(90));
-            if from.remembers() {
-                assert_eq!(copy.get(&new, "/me").await, "nobody", "{case}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_rotation_or_another_secret_after_the_move_brings_no_copy_back() {
-    for from in [Signed, Encrypted] {
-        for to in [Revocable, Memory, Sqlite, Redis] {
-            let (clock, kept) = (ManualClock::at(NOW), to.store().await);
-            let old = || alone(from, &clock);
-            let until = at(UNTIL);
-            let new = to.layer(&kept, &clock).name("sid").unwrap().migrating_from(old().await, until);
-            let rotates = Router::new()
-                .route("/rotate", get(|session: Session| async move { session.rotate() }))
-                .layer(new.clone());
-            let (case, old, new) = (format!("{from:?} to {to:?}"), app(&old().await), app(&new));
-            let mut jar = Jar::default();
-            jar.get(&old, "/login/alice").await;
-            let mut copy = jar.clone();
-            jar.get(&new, "/me").await;
-            jar.get(&rotates, "/rotate").await;
-            clock.advance(Duration::from_secs(120));
-            assert_eq!(copy.get(&new, "/me").await, "nobody", "after a rotation, {case}");
-            jar.get(&new, "/logout").await;
-            clock.advance(Duration::from_secs(120));
-            assert_eq!(copy.get(&new, "/me").await, "nobody", "after the log-out, {case}");
-            // The next deployment has another secret, and the former one as a fallback.
-            let both = || Keys::new(OLD_SECRET).unwrap().with_fallback(SECRET).unwrap();
-            let store = Arc::clone(&kept.store);
-            let newer = match to {
-                Revocable => SessionLayer::signed(both()).revocations(store),
-                _ => SessionLayer::stored(store, both()),
-            };
-            let newer = newer.name("sid").unwrap().clock(clock.clone());
-            let newer = app(&newer.migrating_from(alone(from, &clock).await, until));
-            assert_eq!(copy.get(&newer, "/me").await, "nobody", "with another secret, {case}");
-        }
+async fn a_rotation_or_another_secret_after_the_move_brings_no_copy_back(group: Group) {
+    for (from, to) in group.pairs(&[Signed, Encrypted], &[Revocable, Memory, Sqlite, Redis]) {
+        let (clock, kept) = (ManualClock::at(NOW), to.store().await);
+        let old = || alone(from, &clock);
+        let until = at(UNTIL);
+        let new = to.layer(&kept, &clock).name("sid").unwrap().migrating_from(old().await, until);
+        let rotates =
+            Router::new().route("/rotate", get(|session: Session| async move { session.rotate() })).layer(new.clone());
+        let (case, old, new) = (format!("{from:?} to {to:?}"), app(&old().await), app(&new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let mut copy = jar.clone();
+        jar.get(&new, "/me").await;
+        jar.get(&rotates, "/rotate").await;
+        clock.advance(Duration::from_secs(120));
+        assert_eq!(copy.get(&new, "/me").await, "nobody", "after a rotation, {case}");
+        jar.get(&new, "/logout").await;
+        clock.advance(Duration::from_secs(120));
+        assert_eq!(copy.get(&new, "/me").await, "nobody", "after the log-out, {case}");
+        // The next deployment has another secret, and the former one as a fallback.
+        let both = || Keys::new(OLD_SECRET).unwrap().with_fallback(SECRET).unwrap();
+        let store = Arc::clone(&kept.store);
+        let newer = match to {
+            Revocable => SessionLayer::signed(both()).revocations(store),
+            _ => SessionLayer::stored(store, both()),
+        };
+        let newer = newer.name("sid").unwrap().clock(clock.clone());
+        let newer = app(&newer.migrating_from(alone(from, &clock).await, until));
+        assert_eq!(copy.get(&newer, "/me").await, "nobody", "with another secret, {case}");
     }
 }
 
@@ -908,56 +921,50 @@ async fn a_planted_former_cookie_takes_the_place_of_no_cookie_of_ours() {
     assert_eq!(send(&new, "/me", &header).await.0, "nobody");
 }
 
-#[tokio::test]
-async fn a_log_out_ends_both_of_two_former_sessions() {
-    for from in PLACES {
-        for to in PLACES {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
-            let (old, new) = (app(&layers.old), app(&layers.new));
-            let (mut one, mut other) = (Jar::default(), Jar::default());
-            one.get(&old, "/login/alice").await;
-            other.get(&old, "/login/bob").await;
-            let both = format!("{}; {}", one.header(), other.header());
-            assert_eq!(send(&new, "/me", &both).await.0, "nobody");
-            assert_eq!(one.clone().get(&old, "/me").await, "alice", "a mere read ends none");
-            send(&new, "/logout", &both).await;
-            for jar in [&mut one, &mut other] {
-                assert_eq!(jar.get(&new, "/me").await, "nobody", "{from:?} to {to:?}");
-            }
+async fn a_log_out_ends_both_of_two_former_sessions(group: Group) {
+    for (from, to) in group.pairs(&PLACES, &PLACES) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let (mut one, mut other) = (Jar::default(), Jar::default());
+        one.get(&old, "/login/alice").await;
+        other.get(&old, "/login/bob").await;
+        let both = format!("{}; {}", one.header(), other.header());
+        assert_eq!(send(&new, "/me", &both).await.0, "nobody");
+        assert_eq!(one.clone().get(&old, "/me").await, "alice", "a mere read ends none");
+        send(&new, "/logout", &both).await;
+        for jar in [&mut one, &mut other] {
+            assert_eq!(jar.get(&new, "/me").await, "nobody", "{from:?} to {to:?}");
         }
     }
 }
 
-#[tokio::test]
-async fn a_slow_read_of_the_first_visit_overwrites_no_log_in() {
-    for from in PLACES {
-        for to in [Memory, Sqlite, Redis] {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
-            let (old, new) = (app(&layers.old), app(&layers.new));
-            let mut jar = Jar::default();
-            jar.get(&old, "/login/alice").await;
-            let header = jar.header();
-            let log_in = Arc::new(std::sync::Mutex::new(Vec::new()));
-            let slow = Router::new()
-                .route(
-                    "/slow",
-                    get({
-                        let (log_in, new, header) = (Arc::clone(&log_in), new.clone(), header.clone());
-                        move |session: Session| async move {
-                            let user = session.get::<String>("user").unwrap().unwrap_or_default();
-                            let (_, set) = send(&new, "/login/bob", &header).await;
-                            *log_in.lock().unwrap() = set;
-                            user
-                        }
-                    }),
-                )
-                .layer(layers.new.clone());
-            let (text, set) = send(&slow, "/slow", &header).await;
-            assert_eq!(text, "alice");
-            jar.apply(&log_in.lock().unwrap());
-            jar.apply(&set);
-            assert_eq!(jar.get(&new, "/me").await, "bob", "{from:?} to {to:?}");
-        }
+async fn a_slow_read_of_the_first_visit_overwrites_no_log_in(group: Group) {
+    for (from, to) in group.pairs(&PLACES, &[Memory, Sqlite, Redis]) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let header = jar.header();
+        let log_in = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let slow = Router::new()
+            .route(
+                "/slow",
+                get({
+                    let (log_in, new, header) = (Arc::clone(&log_in), new.clone(), header.clone());
+                    move |session: Session| async move {
+                        let user = session.get::<String>("user").unwrap().unwrap_or_default();
+                        let (_, set) = send(&new, "/login/bob", &header).await;
+                        *log_in.lock().unwrap() = set;
+                        user
+                    }
+                }),
+            )
+            .layer(layers.new.clone());
+        let (text, set) = send(&slow, "/slow", &header).await;
+        assert_eq!(text, "alice");
+        jar.apply(&log_in.lock().unwrap());
+        jar.apply(&set);
+        assert_eq!(jar.get(&new, "/me").await, "bob", "{from:?} to {to:?}");
     }
 }
 
@@ -978,10 +985,9 @@ async fn a_late_read_overwrites_nothing_that_was_written_after_the_move() {
     }
 }
 
-#[tokio::test]
-async fn a_former_store_that_fails_after_the_move_costs_no_session() {
+async fn a_former_store_that_fails_after_the_move_costs_no_session(group: Group) {
     let clock = ManualClock::at(NOW);
-    for to in PLACES {
+    for to in group.places(&PLACES) {
         let store = Watched::new();
         let old = SessionLayer::stored(Arc::new(store.clone()), keys()).name("old").unwrap().clock(clock.clone());
         let layers = Layers::of(old, alone(to, &clock).await, clock.clone());
@@ -1002,30 +1008,26 @@ async fn a_former_store_that_fails_after_the_move_costs_no_session() {
     }
 }
 
-#[tokio::test]
-async fn a_change_after_a_lost_response_is_kept() {
-    for from in [Signed, Encrypted, Revocable] {
-        for to in PLACES {
-            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
-            let (old, new) = (app(&layers.old), app(&layers.new));
-            let mut jar = Jar::default();
-            jar.get(&old, "/login/alice").await;
-            send(&new, "/me", &jar.header()).await;
-            jar.get(&new, "/set/cart/5").await;
-            assert_eq!(jar.get(&new, "/get/cart").await, "5", "{from:?} to {to:?}");
-            assert_eq!(jar.get(&new, "/me").await, "alice", "{from:?} to {to:?}");
-        }
+async fn a_change_after_a_lost_response_is_kept(group: Group) {
+    for (from, to) in group.pairs(&[Signed, Encrypted, Revocable], &PLACES) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        send(&new, "/me", &jar.header()).await;
+        jar.get(&new, "/set/cart/5").await;
+        assert_eq!(jar.get(&new, "/get/cart").await, "5", "{from:?} to {to:?}");
+        assert_eq!(jar.get(&new, "/me").await, "alice", "{from:?} to {to:?}");
     }
 }
 
-#[tokio::test]
-async fn an_owner_has_no_more_sessions_after_a_move_than_allowed() {
+async fn an_owner_has_no_more_sessions_after_a_move_than_allowed(group: Group) {
     let log_in = |session: Session| async move {
         session.renew();
         session.set_owner("ada")?;
         session.insert("user", "ada")
     };
-    for to in [Memory, Sqlite, Redis] {
+    for to in group.places(&[Memory, Sqlite, Redis]) {
         let layers = Layers::between(Memory, to, |layer| {
             layer.name("sid").unwrap().application("limited").sessions_per_owner(2)
         })
@@ -1083,4 +1085,240 @@ async fn secrets_that_overlap_settle_after_one_response() {
         let (text, set) = send(app, "/me", &jar.header()).await;
         assert_eq!((text.as_str(), set.len()), ("alice", 0));
     }
+}
+
+/// A store without room lets go of visitors who never came back first.
+#[tokio::test]
+async fn a_flood_of_visitors_brings_back_no_session_that_has_moved_and_ended() {
+    let clock = ManualClock::at(NOW);
+    let old = SessionLayer::signed(keys()).name("old").unwrap().clock(clock.clone());
+    let new = SessionLayer::stored(MemoryStore::limited_to(200_000), keys()).clock(clock.clone());
+    let layers = Layers::of(old, new, clock);
+    let (old, new) = (app(&layers.old), app(&layers.new));
+    let mut jar = Jar::default();
+    jar.get(&old, "/login/alice").await;
+    let mut copy = jar.clone();
+    jar.get(&new, "/logout").await;
+    layers.clock.advance(Duration::from_secs(1));
+    for number in 0..2_000 {
+        send(&new, &format!("/set/number/{number}"), "").await;
+    }
+    layers.clock.advance(Duration::from_secs(300));
+    assert_eq!(copy.get(&new, "/me").await, "nobody");
+}
+
+/// A log-out and a new session both end the one that has moved, and a renewal of it tells the two apart.
+#[tokio::test]
+async fn a_slow_end_of_a_session_that_has_moved_meanwhile_is_of_its_kind() {
+    for (end, answer) in [("logout", "Something went wrong with your session. Please try again."), ("replace", "")] {
+        let layers = Layers::between(Signed, Memory, |layer| layer.name("sid").unwrap()).await;
+        let gates = Arc::new([(); 2].map(|()| [Notify::new(), Notify::new()]));
+        let gated = {
+            let gates = Arc::clone(&gates);
+            move |session: Session, Path((gate, act)): Path<(usize, String)>| async move {
+                assert!(session.contains("user"));
+                let [has_read, goes_on] = &gates[gate];
+                has_read.notify_one();
+                goes_on.notified().await;
+                if act == "renew" {
+                    session.renew();
+                } else {
+                    let _ = session.destroy();
+                }
+                if act == "logout" { Ok(()) } else { session.insert("user", act) }
+            }
+        };
+        let gated = Router::new().route("/gated/{gate}/{act}", get(gated)).layer(layers.new.clone());
+        let (old, new) = (app(&layers.old), app(&layers.new).merge(gated));
+        let begin = |gate: usize, act: &str, cookies: String| {
+            let (new, path) = (new.clone(), format!("/gated/{gate}/{act}"));
+            tokio::spawn(async move { send(&new, &path, &cookies).await })
+        };
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let ending = begin(0, end, jar.header());
+        gates[0][0].notified().await;
+        assert_eq!(jar.get(&new, "/me").await, "alice", "it has moved");
+        let renewing = begin(1, "renew", jar.header());
+        gates[1][0].notified().await;
+        gates[0][1].notify_one();
+        ending.await.unwrap();
+        gates[1][1].notify_one();
+        assert_eq!(renewing.await.unwrap().0, answer, "{end}");
+    }
+}
+
+/// The other tab brings the former cookie, and the session's data is in the cookie that the first tab has got.
+#[tokio::test]
+async fn a_request_just_after_the_move_sees_what_the_move_has_written() {
+    for from in [Memory, Sqlite] {
+        for to in [Signed, Encrypted, Revocable] {
+            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+            let (old, new) = (app(&layers.old), app(&layers.new));
+            let mut jar = Jar::default();
+            jar.get(&old, "/login/alice").await;
+            let mut other_tab = jar.clone();
+            jar.get(&new, "/set/cart/three").await;
+            assert_eq!(other_tab.get(&new, "/get/cart").await, "three", "{from:?} to {to:?}");
+        }
+    }
+}
+
+/// Another tab has moved the session and changed it. The visit is due, and the response to it would set the cookie.
+#[tokio::test]
+async fn a_read_just_after_the_move_sets_no_cookie_over_that_of_the_move() {
+    for from in [Signed, Encrypted, Revocable, Memory, Sqlite] {
+        for to in [Signed, Encrypted, Revocable] {
+            let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+            let (old, new) = (app(&layers.old), app(&layers.new));
+            let mut jar = Jar::default();
+            jar.get(&old, "/login/alice").await;
+            let former = jar.header();
+            layers.clock.advance(Duration::from_secs(20 * 24 * 60 * 60));
+            jar.get(&new, "/set/cart/three").await;
+            let (text, set) = send(&new, "/me", &former).await;
+            assert_eq!((text.as_str(), set.len()), ("alice", 0), "{from:?} to {to:?}");
+            jar.apply(&set);
+            assert_eq!(jar.get(&new, "/get/cart").await, "three", "{from:?} to {to:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_of_all_sessions_brings_back_none_that_has_moved() {
+    for to in [Revocable, Memory, Sqlite] {
+        let layers = Layers::between(Signed, to, |layer| layer.name("sid").unwrap()).await;
+        let (old, new) = (app(&layers.old), app(&layers.new));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let mut copy = jar.clone();
+        assert_eq!(jar.get(&new, "/me").await, "alice");
+        layers.new.sessions().destroy_every().await.unwrap();
+        layers.clock.advance(Duration::from_secs(300));
+        assert_eq!(jar.get(&new, "/me").await, "nobody", "{to:?}");
+        assert_eq!(copy.get(&new, "/me").await, "nobody", "{to:?}");
+    }
+}
+
+/// The log-out comes after the slow request has asked the store, and before it writes.
+#[tokio::test]
+async fn a_session_that_another_request_moves_and_ends_meanwhile_is_over() {
+    let clock = ManualClock::at(NOW);
+    let [former, inner] = [(); 2].map(|()| Arc::new(MemoryStore::new()) as Arc<dyn SessionStore>);
+    let old = || SessionLayer::stored(Arc::clone(&former), keys()).name("old").unwrap().clock(clock.clone());
+    let store = Watched::in_steps(Arc::clone(&inner));
+    let new = |store: Arc<dyn SessionStore>| {
+        app(&SessionLayer::stored(store, keys()).clock(clock.clone()).migrating_from(old(), at(UNTIL)))
+    };
+    let (slow, quick) = (new(Arc::new(store.clone())), new(inner));
+    let mut jar = Jar::default();
+    jar.get(&app(&old()), "/login/alice").await;
+    let (mut copy, header) = (jar.clone(), jar.header());
+    let mut request = pin!(send(&slow, "/set/cart/late", &header));
+    poll_fn(|context| {
+        assert!(request.as_mut().poll(context).is_pending());
+        if store.calls().contains(&"create") { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    assert_eq!(jar.get(&quick, "/me").await, "alice");
+    jar.get(&quick, "/logout").await;
+    assert_eq!(request.await, (String::new(), Vec::new()));
+    assert_eq!(copy.get(&quick, "/me").await, "nobody");
+}
+
+#[tokio::test]
+async fn a_move_writes_its_mark_once() {
+    let (store, clock) = (Watched::new(), ManualClock::at(NOW));
+    let old = SessionLayer::signed(keys()).name("old").unwrap().clock(clock.clone());
+    let new = SessionLayer::stored(Arc::new(store.clone()), keys()).clock(clock.clone());
+    let layers = Layers::of(old, new, clock);
+    let mut jar = Jar::default();
+    jar.get(&app(&layers.old), "/login/alice").await;
+    assert_eq!(jar.get(&app(&layers.new), "/me").await, "alice");
+    let creates = store.calls().into_iter().filter(|call| *call == "create").count();
+    assert_eq!(creates, 2, "the session and the mark");
+}
+
+/// With a request that was sent before the rotation, and brings the cookie from before the move.
+async fn after_a_rotation_here_a_former_cookie_reads_the_session_and_changes_nothing(group: Group) {
+    for (from, to) in group.pairs(&PLACES, &PLACES) {
+        let layers = Layers::between(from, to, |layer| layer.name("sid").unwrap()).await;
+        let case = format!("{from:?} to {to:?}");
+        let save = get(|session: Session| async move {
+            session.insert("cart", "late")?;
+            session.save().await
+        });
+        let others = Router::new()
+            .route("/rotate", get(|session: Session| async move { session.rotate() }))
+            .route("/save", save)
+            .layer(layers.new.clone());
+        let (old, new) = (app(&layers.old), app(&layers.new).merge(others));
+        let mut jar = Jar::default();
+        jar.get(&old, "/login/alice").await;
+        let former = jar.header();
+        jar.get(&new, "/me").await;
+        jar.get(&new, "/rotate").await;
+        for (path, expected) in [("/me", "alice"), ("/set/cart/late", ""), ("/save", "Something went wrong")] {
+            let (answer, set) = send(&new, path, &former).await;
+            assert!(answer.starts_with(expected), "{path}, {case}: {answer}");
+            // The former cookie may be removed.
+            assert!(set.iter().all(|cookie| cookie.contains("Max-Age=0")), "{path}, {case}: {set:?}");
+        }
+        assert_eq!(jar.get(&new, "/get/cart").await, "", "{case}");
+    }
+}
+
+async fn a_session_that_was_logged_out_during_its_move_is_not_listed(group: Group) {
+    for to in group.places(&[Memory, Sqlite, Redis]) {
+        let layers = Layers::between(Memory, to, |layer| layer.name("sid").unwrap().application("logged-out")).await;
+        let log_in = |session: Session| async move {
+            session.renew();
+            session.set_owner("ada")?;
+            session.insert("user", "ada")
+        };
+        let old = app(&layers.old).merge(Router::new().route("/own", get(log_in)).layer(layers.old.clone()));
+        let mut jar = Jar::default();
+        jar.get(&old, "/own").await;
+        let log_out_meanwhile = {
+            let (old, header) = (old.clone(), jar.header());
+            move |session: Session| async move {
+                assert!(session.contains("user"));
+                send(&old, "/logout", &header).await;
+            }
+        };
+        let new = Router::new().route("/slow", get(log_out_meanwhile)).layer(layers.new.clone());
+        jar.get(&new, "/slow").await;
+        assert_eq!(layers.new.sessions().count("ada").await.unwrap(), 0, "{to:?}");
+    }
+}
+
+each_group! {
+    a_visitor_moves_once_and_no_cookie_is_left
+    an_ended_session_stays_ended_when_the_former_cookie_comes_later
+    a_log_out_of_the_first_visit_ends_the_session_in_both_places
+    a_log_in_after_the_move_makes_every_earlier_cookie_useless
+    two_instances_of_which_one_is_not_yet_deployed_log_no_visitor_out
+    requests_at_once_all_find_the_session_and_lose_nothing_that_a_store_keeps
+    after_the_last_second_a_former_session_is_none
+    a_server_error_moves_no_data_and_loses_none
+    a_response_that_is_lost_logs_no_visitor_out_if_their_former_place_or_the_new_one_can_tell
+    messages_move_when_they_are_read
+    creation_time_limits_and_owner_move_along
+    our_own_session_counts_beside_a_former_one_and_the_former_ends
+    a_log_out_at_the_former_place_during_the_move_holds
+    a_forged_or_foreign_cookie_is_no_session_in_the_former_place_either
+    a_session_saved_or_changed_at_once_during_the_request_moves_too
+    a_setting_that_was_taken_away_leaves_no_cookie
+    a_log_out_everywhere_reaches_sessions_that_have_not_moved
+    a_session_that_is_cleared_by_its_first_request_here_is_over
+    a_cookie_from_before_a_log_in_does_not_open_what_the_log_in_has_made
+    a_request_that_is_dropped_moves_nothing
+    a_rotation_or_another_secret_after_the_move_brings_no_copy_back
+    a_log_out_ends_both_of_two_former_sessions
+    a_slow_read_of_the_first_visit_overwrites_no_log_in
+    a_former_store_that_fails_after_the_move_costs_no_session
+    a_change_after_a_lost_response_is_kept
+    an_owner_has_no_more_sessions_after_a_move_than_allowed
+    after_a_rotation_here_a_former_cookie_reads_the_session_and_changes_nothing
+    a_session_that_was_logged_out_during_its_move_is_not_listed
 }

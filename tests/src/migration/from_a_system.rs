@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{Router, routing::get};
-use session_axum::{Error, Flash, Session, SessionLayer, testing::Client};
+use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use session_axum::{Error, Flash, Session, SessionLayer, SessionResponseExt as _, testing::Client};
 use session_core::{
     flash::Batch,
     former::{Former, FormerCookie, FormerCookies, FormerSession, FormerSystem},
@@ -28,6 +28,8 @@ struct Users {
     /// The name of the session's cookie, if it is another one.
     cookie: Option<&'static str>,
     flash_is_in_the_session: bool,
+    /// Whether it knows nothing of ends, like a system with sessions in cookies.
+    forgets_ends: bool,
 }
 
 impl Users {
@@ -75,7 +77,9 @@ impl FormerSystem for Users {
     }
 
     fn end<'a>(&'a self, session: &'a FormerSession, _now: u64) -> StoreFuture<'a, ()> {
-        self.by_id.lock().unwrap().remove(std::str::from_utf8(&session.identity).unwrap());
+        if !self.forgets_ends {
+            self.by_id.lock().unwrap().remove(std::str::from_utf8(&session.identity).unwrap());
+        }
         Box::pin(async { Ok(()) })
     }
 }
@@ -86,11 +90,26 @@ fn app(layer: SessionLayer, users: &Users) -> Router {
         .route("/logout", get(|session: Session| async move { format!("{:?}", session.destroy()) }))
         .route("/messages", get(messages))
         .route("/untouched", get(|| async { "untouched" }))
+        .route("/add", get(|| async { "added".adding_to_session(("n", 1)) }))
+        .route("/fails/{act}", get(fails))
         .layer(layer.migrating_from(users.clone(), SystemTime::now() + Duration::from_secs(3_600)))
 }
 
 async fn me(session: Session) -> Result<String, Error> {
     Ok(session.get("user")?.unwrap_or_else(|| "nobody".to_owned()))
+}
+
+async fn fails(session: Session, Path(act): Path<String>) -> Result<StatusCode, Error> {
+    assert!(session.contains("user"));
+    match act.as_str() {
+        "save" => {
+            session.insert("saved", true)?;
+            session.save().await?;
+        }
+        "destroy" => drop(session.destroy()),
+        _ => {}
+    }
+    Ok(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn messages(flash: Flash) -> String {
@@ -198,6 +217,19 @@ async fn a_message_in_the_session_moves_with_it() {
             assert_eq!(jar.get(&app, "/me").await, "ada");
             assert_eq!(jar.names(), ["__Host-session"]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_message_in_the_session_moves_with_a_helper_on_the_response_too() {
+    for layer in layers() {
+        let users = Users { flash_is_in_the_session: true, ..Users::with("1", "ada") };
+        let app = app(layer, &users);
+        let mut jar = jar(&[SESSION]);
+        assert_eq!(jar.get(&app, "/add").await, "added");
+        assert!(users.by_id.lock().unwrap().is_empty(), "it has moved");
+        assert_eq!(jar.get(&app, "/messages").await, "success: from the session");
+        assert_eq!(jar.get(&app, "/messages").await, "");
     }
 }
 

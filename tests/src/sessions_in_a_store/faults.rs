@@ -7,7 +7,11 @@ use session_axum::{Error, ErrorKind, Session, SessionLayer, store::StoreErrorKin
 use tokio::time::Instant;
 
 use super::{Site, app};
-use crate::support::{app::keys, logs::Logs, watched::Fault};
+use crate::support::{
+    app::keys,
+    logs::Logs,
+    watched::{Fault, Watched},
+};
 
 const FAULTS: [Fault; 5] = [Fault::Refused, Fault::LostBefore, Fault::LostAfter, Fault::Late, Fault::Unreadable];
 
@@ -107,6 +111,28 @@ async fn the_log_names_the_cause_also_if_the_time_is_over_during_the_second_atte
     assert!(logs.take().iter().any(|line| line.starts_with("ERROR") && line.contains("connection reset by peer")));
     assert_eq!(site.get("/get/a").await.0, 503);
     assert!(logs.take().iter().any(|line| line.starts_with("ERROR") && line.contains("did not answer within 2s")));
+}
+
+/// What the log says of a store that never answers.
+async fn no_answer(limit: Duration) -> String {
+    let (store, (logs, _guard)) = (Watched::new(), Logs::capture());
+    let client = Client::new(app(SessionLayer::stored(store.clone(), keys()).store_timeout(limit)));
+    client.get("/set/a/1").await;
+    store.fail(Fault::Hang, u32::MAX);
+    assert_eq!(client.get("/get/a").await.status(), 503);
+    logs.take().into_iter().find(|line| line.contains("did not answer within")).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_names_a_paused_clock() {
+    let line = no_answer(Duration::from_secs(2)).await;
+    assert!(line.contains("clock of this Tokio runtime is paused (`start_paused`)"), "{line}");
+}
+
+#[tokio::test]
+async fn the_log_names_no_paused_clock_where_it_runs() {
+    let line = no_answer(Duration::from_millis(100)).await;
+    assert!(!line.contains("start_paused"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,14 @@
 //! A user's sessions: the list of devices, and the end of one or of all.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use axum::{Json, Router, extract::Path, http::StatusCode, response::IntoResponse, routing::get};
 use session_axum::{
     Error, ErrorKind, Session, SessionId, SessionLayer, SessionResponseExt, Sessions,
+    store::SessionStore,
     testing::{Client, ManualClock},
 };
 use session_stores::MemoryStore;
@@ -12,7 +16,7 @@ use session_stores::MemoryStore;
 use super::{COOKIE, DAY, Site, app};
 use crate::support::{
     app::{NOW, keys},
-    watched::Fault,
+    watched::{Fault, Watched},
 };
 
 fn admin(layer: SessionLayer) -> Client {
@@ -334,17 +338,31 @@ async fn a_value_changes_in_all_sessions_of_a_user_at_once() {
     assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE, "other requests always come first");
 }
 
-#[tokio::test]
-async fn a_user_has_no_more_sessions_than_allowed() {
+/// An application in which alice can log in, and may have so many sessions.
+fn limited(store: impl SessionStore, time: u64, most: u32) -> (SessionLayer, Router) {
     async fn log_in(session: Session) -> Result<(), Error> {
         session.renew();
         session.insert("user", "alice")?;
         session.set_owner("alice")
     }
+    let layer = SessionLayer::stored(store, keys()).clock(ManualClock::at(time)).sessions_per_owner(most);
+    let app = app(layer.clone()).merge(Router::new().route("/login", get(log_in)).layer(layer.clone()));
+    (layer, app)
+}
+
+/// When alice's sessions began, the first one first.
+async fn beginnings(layer: &SessionLayer) -> Vec<u64> {
+    let listed = layer.sessions().of("alice").await.unwrap();
+    let seconds = listed.iter().map(|session| session.created_at.duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let mut beginnings: Vec<_> = seconds.collect();
+    beginnings.sort_unstable();
+    beginnings
+}
+
+#[tokio::test]
+async fn a_user_has_no_more_sessions_than_allowed() {
     for most in [1, 3] {
-        let layer = SessionLayer::stored(MemoryStore::new(), keys()).clock(ManualClock::at(NOW));
-        let layer = layer.sessions_per_owner(most);
-        let app = app(layer.clone()).merge(Router::new().route("/login", get(log_in)).layer(layer.clone()));
+        let (layer, app) = limited(MemoryStore::new(), NOW, most);
         let devices: Vec<_> = (0..5).map(|_| Client::new(app.clone())).collect();
         for device in &devices {
             device.get("/login").await;
@@ -363,4 +381,36 @@ async fn a_user_has_no_more_sessions_than_allowed() {
         futures_util::future::join_all(at_once.iter().map(|device| device.get("/login"))).await;
         assert_eq!(layer.sessions().count("alice").await.unwrap(), u64::from(most));
     }
+}
+
+#[tokio::test]
+async fn of_log_ins_in_one_second_each_begins_a_second_after_the_one_before() {
+    let (layer, app) = limited(MemoryStore::new(), NOW, 3);
+    for _ in 0..4 {
+        Client::new(app.clone()).get("/login").await;
+    }
+    assert_eq!(beginnings(&layer).await, [NOW + 1, NOW + 2, NOW + 3], "the first one had to go");
+}
+
+/// Each of them looks before one of the others has written.
+#[tokio::test]
+async fn of_log_ins_at_the_same_time_no_more_stay_than_allowed() {
+    let (layer, app) = limited(Watched::in_steps(Arc::new(MemoryStore::new())), NOW, 2);
+    let at_once = (0..8).map(|_| Client::new(app.clone())).collect::<Vec<_>>();
+    futures_util::future::join_all(at_once.iter().map(|device| device.get("/login"))).await;
+    assert_eq!(layer.sessions().count("alice").await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_log_in_has_room_also_if_another_instance_has_a_clock_that_is_ahead() {
+    let store = MemoryStore::new();
+    let (_, ahead) = limited(store.clone(), NOW + 3_600, 2);
+    for _ in 0..2 {
+        Client::new(ahead.clone()).get("/login").await;
+    }
+    let (layer, app) = limited(store, NOW, 2);
+    let device = Client::new(app);
+    device.get("/login").await;
+    assert_eq!(device.get("/get/user").await.text(), "alice");
+    assert_eq!(beginnings(&layer).await, [NOW, NOW + 3_601], "it does not begin in the future");
 }

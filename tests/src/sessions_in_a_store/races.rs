@@ -44,13 +44,21 @@ async fn act(session: &Session, what: &str, value: &str) -> Result<String, Error
     match what {
         "set" => session.insert(value, value)?,
         "remove" => drop(session.remove(value)),
+        "drop" => {
+            session.remove(value);
+            session.save().await?;
+        }
         "renew" => session.renew(),
         "destroy" => drop(session.destroy()),
         "save" => {
             session.insert(value, value)?;
             session.save().await?;
         }
-        "update" => {
+        "update" | "save-and-update" => {
+            if what == "save-and-update" {
+                session.insert(value, value)?;
+                session.save().await?;
+            }
             let count = session.update("count", |count: Option<u32>| count.unwrap_or(0) + 1).await?;
             return Ok(count.to_string());
         }
@@ -83,12 +91,40 @@ async fn removing_the_last_key_leaves_what_came_in_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_save_that_removes_the_last_key_leaves_what_came_in_meanwhile() {
+    let site = Site::with_session().await;
+    let [_, dropping] = side_by_side(&site, ["/save/b", "/drop/a"]).await;
+    assert_eq!(dropping.set_cookies(), [""; 0], "the browser has its cookie");
+    assert_eq!(values(&site, ["a", "b"]).await, ["", "b"]);
+}
+
+#[tokio::test]
+async fn two_requests_that_remove_the_last_keys_together_remove_the_cookie() {
+    for paths in [["/remove/a", "/remove/b"], ["/drop/a", "/drop/b"]] {
+        let site = Site::with_session().await;
+        site.get("/set/b/2").await;
+        let [first, last] = side_by_side(&site, paths).await;
+        assert_eq!(first.set_cookies(), [""; 0], "{paths:?}");
+        let removed = last.set_cookies();
+        assert!(matches!(removed[..], [only] if only.contains("Max-Age=0")), "{paths:?}: {removed:?}");
+    }
+}
+
+#[tokio::test]
 async fn updates_at_the_same_time_all_count() {
     let site = Site::with_session().await;
     let pages = side_by_side(&site, ["/update/x"; 16]).await;
     let mut counts = pages.map(|page| page.text().parse::<u32>().unwrap());
     counts.sort_unstable();
     assert_eq!(counts.to_vec(), (1..=16).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_update_after_a_save_sees_what_another_request_wrote_before_the_save() {
+    let site = Site::with_session().await;
+    let [one, other] = side_by_side(&site, ["/update/x", "/save-and-update/b"]).await;
+    assert_eq!((one.text(), other.text()), ("1".to_owned(), "2".to_owned()));
+    assert_eq!(values(&site, ["a", "b"]).await, ["1", "b"]);
 }
 
 #[tokio::test]

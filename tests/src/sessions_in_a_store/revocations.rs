@@ -7,13 +7,16 @@ use session_axum::{
     testing::{Client, ManualClock},
 };
 
-use session_core::store::SessionStore as _;
+use session_core::store::{RecordKey, SessionStore as _};
 
 use super::{COOKIE, app};
 use crate::support::{
     app::{NOW, keys},
     watched::{Fault, Watched},
 };
+
+const DAYS_400: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 struct Site {
     list: Watched,
@@ -81,8 +84,7 @@ async fn a_revocation_is_kept_until_no_copy_can_be_alive() {
     thief.set_cookie(COOKIE, &first);
     thief.get("/remember").await;
     site.client.get("/destroy").await;
-    let ten_years = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-    let longer = Client::new(app(site.layer.clone().lifetime(ten_years).idle_timeout(ten_years)));
+    let longer = Client::new(app(site.layer.clone().lifetime(TEN_YEARS).idle_timeout(TEN_YEARS)));
     longer.set_cookie(COOKIE, &first);
     for days in [31, 58, 310, 100, 3_000] {
         site.clock.advance(Duration::from_secs(days * 24 * 60 * 60));
@@ -111,8 +113,37 @@ async fn the_list_holds_only_what_ended_early() {
     assert_eq!(site.list.calls(), ["look_up"]);
     site.client.get("/untouched").await;
     assert_eq!(site.list.calls(), [""; 0]);
+    site.client.get("/own/alice").await;
+    assert_eq!(site.list.calls(), ["look_up"; 3], "when was alice logged out everywhere?");
+    site.client.get("/set/a/3").await;
+    assert_eq!(site.list.calls(), ["look_up", "look_up"], "an owner that stays costs nothing more");
     site.client.get("/destroy").await;
     assert_eq!(site.list.calls(), ["look_up", "create", "load"], "it may have been rotated since it was read");
+}
+
+#[tokio::test]
+async fn a_cookie_counts_for_400_days_as_long_as_an_entry_of_the_list() {
+    let site = Site::new(|keys| SessionLayer::signed(keys).lifetime(TEN_YEARS).idle_timeout(TEN_YEARS));
+    let copy = site.cookie().await;
+    site.clock.advance(DAYS_400);
+    assert_eq!(site.seen_with(&copy).await, (200, "1".to_owned()));
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(site.seen_with(&copy).await, (200, String::new()));
+}
+
+#[tokio::test]
+async fn an_entry_outlasts_a_cookie_of_an_instance_whose_clock_is_a_minute_ahead() {
+    let site = Site::new(|keys| SessionLayer::signed(keys).lifetime(TEN_YEARS).idle_timeout(TEN_YEARS));
+    site.clock.set(NOW + 60);
+    let copy = site.cookie().await;
+    site.clock.set(NOW);
+    let id = site.client.get("/id").await.text().parse().unwrap();
+    site.client.get("/destroy").await;
+    site.clock.advance(DAYS_400 + Duration::from_secs(60));
+    assert_eq!(site.seen_with(&copy).await, (200, String::new()));
+    let entry = async |now: u64| site.list.load(&RecordKey::of_revocation(id), now).await.unwrap().live();
+    let last_second = NOW + DAYS_400.as_secs() + 60;
+    assert!(entry(last_second).await.is_some() && entry(last_second + 1).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

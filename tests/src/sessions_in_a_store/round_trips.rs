@@ -10,7 +10,7 @@ use session_axum::{
 use session_stores::{MySqlStore, PostgresStore, RedisStore};
 use session_test_servers::{mariadb::MariaDb, postgres::Postgres, redis};
 
-use super::{COOKIE, Site, app};
+use super::{COOKIE, DAY, Site, app};
 use crate::support::{app::keys, jar::send, proxy::Proxy};
 
 #[tokio::test]
@@ -33,6 +33,16 @@ async fn reading_asks_once_and_changing_once_more() {
     assert_eq!(site.calls_of("/renew").await, ["load", "rename"]);
     assert_eq!(site.calls_of("/replace").await, ["load", "delete", "create"]);
     assert_eq!(site.calls_of("/destroy").await, ["load", "delete"]);
+}
+
+#[tokio::test]
+async fn a_request_that_writes_twice_does_not_read_again() {
+    assert_eq!(Site::new().calls_of("/do/save/update").await, ["create", "update"]);
+    let site = Site::with_session().await;
+    assert_eq!(site.calls_of("/do/update/update").await, ["load", "update", "update"]);
+    assert_eq!(site.calls_of("/do/save/update").await, ["load", "update", "update"]);
+    site.clock.advance(Duration::from_secs(DAY / 2));
+    assert_eq!(site.calls_of("/do/visit/update").await, ["load", "touch", "update"]);
 }
 
 #[tokio::test]

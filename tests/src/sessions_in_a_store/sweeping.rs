@@ -58,6 +58,31 @@ async fn sweeping_begins_with_the_first_use_of_any_kind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_store_is_swept_every_five_minutes_by_default() {
+    let site = Site::with_session().await;
+    tokio::time::sleep(Duration::from_secs(5 * 60 - 1)).await;
+    assert_eq!(site.store.calls(), [""; 0]);
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(5 * 60)).await;
+        assert_eq!(site.store.calls(), ["delete_expired"]);
+    }
+}
+
+#[test]
+fn sweeping_begins_again_after_its_runtime_has_ended() {
+    let site = Site::new();
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            site.get("/set/a/1").await;
+            site.store.calls();
+            tokio::time::sleep(Duration::from_secs(5 * 60 + 1)).await;
+            assert_eq!(site.store.calls(), ["delete_expired"]);
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_layer_can_leave_the_sweeping_to_others() {
     let site = Site::new();
     let client = Client::new(app(site.layer.clone().sweep_every(None)));
