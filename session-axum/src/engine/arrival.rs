@@ -71,7 +71,7 @@ impl Arrival {
     pub(crate) fn changed_by(&self, plan: Plan<'_>) -> Self {
         let fields = plan.changes.fields(plan.loaded.entries());
         let entries = Entries::from_texts(fields).unwrap_or_default();
-        Self { entries, is_late: false, ..self.clone() }
+        Self { entries, ..self.clone() }
     }
 
     /// Returns the entries for a cookie. The owner is in the metadata. An engine without owners keeps it there, for the

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -20,7 +19,8 @@ pub(crate) struct Ends(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// The time of the last end, in seconds since 1970. Most requests come more than a minute later and need no lock.
+    /// The time of the last end, in seconds since 1970; 0 before the first one. Most requests come more than a minute
+    /// later and need no lock.
     last: AtomicU64,
     ring: Mutex<Ring>,
 }
@@ -67,8 +67,7 @@ impl Ends {
 
     /// Calls `visit` with the end of the session, and then with the end of each successor.
     fn follow(&self, mut id: SessionId, now: u64, mut visit: impl FnMut(End)) {
-        let last = self.0.last.load(Relaxed);
-        if last == 0 || !End::is_known(last, now) {
+        if !End::is_known(self.0.last.load(Relaxed), now) {
             return;
         }
         let ring = self.ring();
@@ -85,12 +84,6 @@ impl Ends {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Ends {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ends").finish_non_exhaustive()
     }
 }
 

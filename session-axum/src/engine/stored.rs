@@ -431,10 +431,8 @@ impl NextRecord {
     fn loaded(self, plan: Plan<'_>) -> Loaded {
         let before = plan.loaded.stored().map(|stored| Cow::Borrowed(&stored.record));
         let before = before.unwrap_or_else(|| Cow::Owned(Record::empty(self.key)));
-        let record = match self.write(plan).apply_to(&before, self.key) {
-            Ok(record) => Record { version: self.version, ..record },
-            Err(_) => Record { version: self.version, ..Record::empty(self.key) },
-        };
+        let written = self.write(plan).apply_to(&before, self.key);
+        let record = Record { version: self.version, ..written.unwrap_or_else(|_| Record::empty(self.key)) };
         let stored = Stored { secret: self.secret, record, is_current: self.is_current };
         with_cookie_due(Loaded::live(Live::in_store(stored, plan.loaded.has_old_seal())), plan)
     }
