@@ -243,11 +243,13 @@ async fn move_in(store: &StoreClient, plan: Plan<'_>) -> Result<MovedIn, Error> 
             let (times, metadata) = (live.frame.times(), entries.metadata());
             let visit = Visit { now: times.issued_at, expires_at: plan.rules.limits.last_second(times, metadata) };
             let write = Write { created_at: times.created_at, ..Write::new(&changes, visit) };
-            match store.create(key, write).await {
-                Err(error) if *error.kind() == ErrorKind::Store(StoreErrorKind::Refused) => {
+            if let Err(error) = store.create(key, write).await {
+                // The store begins no session again that another request has moved and ended since the question.
+                let is_refused = *error.kind() == ErrorKind::Store(StoreErrorKind::Refused);
+                if is_refused && matches!(store.load(key, plan.now).await?, Lookup::Ended(_)) {
                     return Ok(MovedIn::HasEnded);
                 }
-                created => created?,
+                return Err(error);
             }
         }
         (Some(Lookup::Live(_)), _) => {}

@@ -1227,6 +1227,23 @@ async fn a_session_that_another_request_moves_and_ends_meanwhile_is_over() {
 }
 
 #[tokio::test]
+async fn a_session_that_the_new_store_refuses_is_an_error_and_stays_in_its_former_place() {
+    let clock = ManualClock::at(NOW);
+    let old = SessionLayer::stored(MemoryStore::new(), keys()).name("old").unwrap().clock(clock.clone());
+    let new = SessionLayer::stored(MemoryStore::limited_to(10_000), keys()).clock(clock.clone());
+    let layers = Layers::of(old, new, clock);
+    let (old, new) = (app(&layers.old), app(&layers.new));
+    let mut jar = Jar::default();
+    jar.get(&old, "/login/alice").await;
+    jar.get(&old, &format!("/set/notes/{}", "x".repeat(20_000))).await;
+    let before = jar.header();
+    let answer = jar.get(&new, "/set/cart/three").await;
+    assert!(answer.starts_with("Something went wrong"), "it is larger than the whole store: {answer:?}");
+    assert_eq!(jar.header(), before);
+    assert_eq!(jar.get(&old, "/me").await, "alice");
+}
+
+#[tokio::test]
 async fn a_move_writes_its_mark_once() {
     let (store, clock) = (Watched::new(), ManualClock::at(NOW));
     let old = SessionLayer::signed(keys()).name("old").unwrap().clock(clock.clone());
