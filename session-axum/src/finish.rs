@@ -272,16 +272,22 @@ impl Attempt {
     /// cookies.
     async fn run(self, request: &Request, closed: &mut Closed, edits: &mut EditList) -> Result<Vec<String>, Failed> {
         let ends = Ending::of(edits, closed);
-        self.cookies(request, closed, edits).await.map_err(|error| Failed { error, ends })
+        self.cookies(request, closed, edits, ends.is_some()).await.map_err(|error| Failed { error, ends })
     }
 
-    async fn cookies(self, request: &Request, closed: &mut Closed, edits: &mut EditList) -> Result<Vec<String>, Error> {
+    async fn cookies(
+        self,
+        request: &Request,
+        closed: &mut Closed,
+        edits: &mut EditList,
+        ends: bool,
+    ) -> Result<Vec<String>, Error> {
         if let (true, Some(error)) = (self.saves, &closed.error) {
             return Err(error.clone());
         }
         let moves_flash = request.settings.migration.is_some()
             && (closed.session_was_loaded() || !edits.is_empty())
-            && self.moves_flash(request, closed.load(request).await?);
+            && self.moves_flash(closed.load(request).await?, ends);
         // The flash comes before the session: its cookies can fail, and a session's write cannot be taken back.
         let is_read = moves_flash || request.flash_was_read() || drops_flash(request);
         let flash_cookies = if is_read || closed.flash.has_changes() || !edits.is_empty() {
@@ -303,10 +309,11 @@ impl Attempt {
         Ok(cookies)
     }
 
-    /// Returns whether messages move in with the session.
-    fn moves_flash(self, request: &Request, session: &SessionState) -> bool {
+    /// Returns whether messages leave the former session, because it moves with this response, has moved with a save, or
+    /// ends.
+    fn moves_flash(self, session: &SessionState, ends: bool) -> bool {
         let brings_flash = session.moving.as_ref().is_some_and(|moving| !moving.flash.is_empty());
-        brings_flash && (self.saves || !request.settings.engine().data_travels())
+        brings_flash && (self.saves || ends || session.loaded.stored().is_some())
     }
 
     /// `is_read` is whether messages of the request may be removed, and `moves` is whether they move in with the session.

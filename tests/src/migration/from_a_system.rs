@@ -234,6 +234,21 @@ async fn a_message_in_the_session_moves_with_a_helper_on_the_response_too() {
 }
 
 #[tokio::test]
+async fn a_message_in_the_session_is_shown_once_after_a_server_error() {
+    for act in ["nothing", "save", "destroy"] {
+        for layer in layers() {
+            let users = Users { flash_is_in_the_session: true, ..Users::with("1", "ada") };
+            let app = app(layer, &users);
+            let mut jar = jar(&[SESSION]);
+            jar.get(&app, &format!("/fails/{act}")).await;
+            assert_eq!(jar.get(&app, "/messages").await, "success: from the session", "{act}");
+            assert_eq!(jar.get(&app, "/messages").await, "", "{act}");
+            assert_eq!(jar.get(&app, "/me").await, if act == "destroy" { "nobody" } else { "ada" }, "{act}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_reserved_keys_of_another_system_are_left_out() {
     for layer in layers() {
         let app = app(layer, &Users::with("1", "ada"));
