@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use session_core::{
-    RESERVED_PREFIX, SessionId, base64url,
+    MAX_COOKIE_AGE, RESERVED_PREFIX, SessionId, base64url,
     store::{End, Entries, Lookup, Metadata, RecordKey},
     token::{Frame, IdSecret, Times},
 };
@@ -303,8 +303,10 @@ async fn into_revocable_cookie(
         None => None,
     };
     let (id, has_moved) = match moved {
-        Some((_, content)) if content != destination.content() => return Ok(Loaded::ended()),
-        Some((id, _)) => (Some(id), true),
+        Some((_, content, _)) if content != destination.content() => return Ok(Loaded::ended()),
+        // The list may have forgotten the end of the session by now, and no cookie of it can be alive.
+        Some((.., moved_at)) if context.now > moved_at.saturating_add(MAX_COOKIE_AGE) => return Ok(Loaded::ended()),
+        Some((id, ..)) => (Some(id), true),
         None => (None, destination.has_just_moved),
     };
     let loaded = live(arrival, id, has_moved, arrival.is_late, destination, context);

@@ -88,11 +88,12 @@ impl Revocations {
         Ok(counts.then_some(live))
     }
 
-    /// Returns to which session the former one with this mark has moved, and with which content.
-    pub(super) async fn moved(&self, mark: &RecordKey, now: u64) -> Result<Option<(SessionId, String)>, Error> {
+    /// Returns to which session the former one with this mark has moved, with which content, and when.
+    pub(super) async fn moved(&self, mark: &RecordKey, now: u64) -> Result<Option<(SessionId, String, u64)>, Error> {
         let Some(record) = self.list.load(mark, now).await?.live() else { return Ok(None) };
         let text = |key: &str| record.entries.get(key).map(|text| text.trim_matches('"').to_owned());
-        Ok(text(MOVED_TO).and_then(|id| id.parse().ok()).zip(text(MOVED_CONTENT)))
+        let successor = text(MOVED_TO).and_then(|id| id.parse().ok());
+        Ok(successor.zip(text(MOVED_CONTENT)).map(|(id, content)| (id, content, record.seen_at)))
     }
 
     /// Notes that a former session has moved. The list keeps the first entry.

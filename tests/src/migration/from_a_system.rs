@@ -3,11 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
-use session_axum::{Error, Flash, Session, SessionLayer, SessionResponseExt as _, testing::Client};
+use session_axum::{
+    Error, Flash, Session, SessionLayer, SessionResponseExt as _,
+    testing::{Client, ManualClock},
+};
 use session_core::{
     flash::Batch,
     former::{Former, FormerCookie, FormerCookies, FormerSession, FormerSystem},
@@ -16,7 +19,7 @@ use session_core::{
 use session_stores::MemoryStore;
 
 use crate::support::{
-    app::keys,
+    app::{NOW, keys},
     jar::{Jar, send},
 };
 
@@ -244,6 +247,29 @@ async fn a_message_in_the_session_is_shown_once_after_a_server_error() {
             assert_eq!(jar.get(&app, "/messages").await, "success: from the session", "{act}");
             assert_eq!(jar.get(&app, "/messages").await, "", "{act}");
             assert_eq!(jar.get(&app, "/me").await, if act == "destroy" { "nobody" } else { "ada" }, "{act}");
+        }
+    }
+}
+
+/// Sessions may move for longer than a cookie of ours can last.
+#[tokio::test]
+async fn a_copy_of_a_former_cookie_stays_useless_for_as_long_as_sessions_may_move() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    for layer in layers().into_iter().skip(2) {
+        let clock = ManualClock::at(NOW);
+        let users = Users { forgets_ends: true, ..Users::with("1", "ada") };
+        let until = UNIX_EPOCH + Duration::from_secs(NOW) + 800 * day;
+        let app = Router::new()
+            .route("/me", get(me))
+            .route("/logout", get(|session: Session| async move { format!("{:?}", session.destroy()) }))
+            .layer(layer.clock(clock.clone()).migrating_from(users, until));
+        let mut jar = jar(&[SESSION]);
+        let copy = jar.clone();
+        assert_eq!(jar.get(&app, "/me").await, "ada");
+        jar.get(&app, "/logout").await;
+        for _ in 0..8 {
+            clock.advance(99 * day);
+            assert_eq!(copy.clone().get(&app, "/me").await, "nobody");
         }
     }
 }
