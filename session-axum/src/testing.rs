@@ -21,6 +21,7 @@ mod request;
 mod response;
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     convert::Infallible,
     fmt,
@@ -183,7 +184,7 @@ impl Clock for ManualClock {
 #[derive(Clone)]
 pub struct Client {
     app: App,
-    jar: Arc<Mutex<BTreeMap<CookieKey, Kept>>>,
+    jar: Arc<Mutex<Vec<Kept>>>,
     clock: Option<ManualClock>,
     /// The session that was entered last.
     entered: Arc<Mutex<Option<Arc<Entered>>>>,
@@ -199,7 +200,7 @@ type Saving = Pin<Box<dyn Future<Output = Result<TestSession, Error>> + Send>>;
 type App = Arc<dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
 
 /// The properties by which a browser distinguishes cookies (RFC 6265bis, section 5.7; CHIPS).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq)]
 struct CookieKey {
     name: String,
     domain: Option<String>,
@@ -218,13 +219,19 @@ impl CookieKey {
     }
 }
 
-/// A cookie of a client.
-#[derive(Clone)]
+/// A cookie of a client. The jar has them in the order of their creation.
 struct Kept {
+    key: CookieKey,
     value: String,
     /// The second, by the client's clock, from which the cookie is dropped. `None` for a cookie without
     /// `Max-Age`, which lasts until the browser closes.
     expires: Option<u64>,
+}
+
+impl Kept {
+    fn is_over(&self, now: u64) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
 }
 
 impl Client {
@@ -553,10 +560,24 @@ impl Client {
     /// # }
     /// ```
     pub fn set_cookie(&self, name: &str, value: &str) {
-        let mut jar = self.jar();
-        jar.retain(|key, _| key.name != name);
         let key = CookieKey { name: name.to_owned(), domain: None, path: "/".to_owned(), is_partitioned: false };
-        jar.insert(key, Kept { value: value.to_owned(), expires: None });
+        self.jar().retain(|kept| kept.key == key || kept.key.name != name);
+        self.put(Kept { key, value: value.to_owned(), expires: None });
+    }
+
+    /// Keeps a cookie. One that the client already has keeps its place in the order, and one that has expired does not
+    /// (RFC 6265bis, section 5.7).
+    fn put(&self, cookie: Kept) {
+        let now = self.now();
+        let mut jar = self.jar();
+        match jar.iter().position(|kept| kept.key == cookie.key) {
+            Some(place) if !jar[place].is_over(now) => jar[place] = cookie,
+            Some(place) => {
+                jar.remove(place);
+                jar.push(cookie);
+            }
+            None => jar.push(cookie),
+        }
     }
 
     /// Returns the value of a cookie; `None` if the client has no cookie with this name.
@@ -582,7 +603,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
-        self.jar().iter().find(|(key, _)| key.name == name).map(|(_, kept)| kept.value.clone())
+        self.jar().iter().find(|kept| kept.key.name == name).map(|kept| kept.value.clone())
     }
 
     /// Returns the names of all cookies, sorted.
@@ -608,7 +629,9 @@ impl Client {
     /// ```
     #[must_use]
     pub fn cookie_names(&self) -> Vec<String> {
-        self.jar().keys().map(|key| key.name.clone()).collect()
+        let mut names: Vec<_> = self.jar().iter().map(|kept| kept.key.name.clone()).collect();
+        names.sort();
+        names
     }
 
     /// Drops all cookies without a `Max-Age`, as a browser does when it closes.
@@ -633,39 +656,41 @@ impl Client {
     /// # }
     /// ```
     pub fn close_browser(&self) {
-        self.jar().retain(|_, kept| kept.expires.is_some());
+        self.jar().retain(|kept| kept.expires.is_some());
     }
 
     fn cookie_header(&self, path: &str) -> Option<HeaderValue> {
         let now = self.now();
-        let jar = self.jar();
-        let is_sent =
-            |key: &CookieKey, kept: &Kept| kept.expires.is_none_or(|expires| now < expires) && matches(&key.path, path);
-        let sent = jar.iter().filter(|(key, kept)| is_sent(key, kept));
-        let pairs: Vec<_> = sent.map(|(key, kept)| format!("{}={}", key.name, kept.value)).collect();
-        if pairs.is_empty() { None } else { HeaderValue::try_from(pairs.join("; ")).ok() }
+        let pairs = self.pairs(|kept| !kept.is_over(now) && matches(&kept.key.path, path));
+        if pairs.is_empty() { None } else { HeaderValue::try_from(pairs).ok() }
     }
 
     fn keep(&self, headers: &HeaderMap) {
         for header in headers.get_all(header::SET_COOKIE) {
             let Ok(cookie) = Cookie::parse(header.to_str().unwrap_or_default()) else { continue };
-            let age = cookie.max_age().map(cookie::time::SignedDuration::whole_seconds);
+            let (key, age) =
+                (CookieKey::of(&cookie), cookie.max_age().map(cookie::time::SignedDuration::whole_seconds));
             if age.is_some_and(|age| age <= 0) {
-                self.jar().remove(&CookieKey::of(&cookie));
+                self.jar().retain(|kept| kept.key != key);
                 continue;
             }
-            let kept = Kept {
-                value: cookie.value().to_owned(),
-                expires: age.map(|age| self.now().saturating_add(age.unsigned_abs())),
-            };
-            self.jar().insert(CookieKey::of(&cookie), kept);
+            let expires = age.map(|age| self.now().saturating_add(age.unsigned_abs()));
+            self.put(Kept { key, value: cookie.value().to_owned(), expires });
         }
     }
 
     /// Returns all cookies as a `Cookie` header has them.
     fn all_cookies(&self) -> String {
+        self.pairs(|_| true)
+    }
+
+    /// Returns some cookies in the order of a browser: longer paths first, then the older first (RFC 6265bis, section
+    /// 5.8.3).
+    fn pairs(&self, is_sent: impl Fn(&Kept) -> bool) -> String {
         let jar = self.jar();
-        let pairs: Vec<_> = jar.iter().map(|(key, kept)| format!("{}={}", key.name, kept.value)).collect();
+        let mut sent: Vec<_> = jar.iter().filter(|kept| is_sent(kept)).collect();
+        sent.sort_by_key(|kept| Reverse(kept.key.path.len()));
+        let pairs: Vec<_> = sent.iter().map(|kept| format!("{}={}", kept.key.name, kept.value)).collect();
         pairs.join("; ")
     }
 
@@ -673,7 +698,7 @@ impl Client {
         self.clock.as_ref().map_or(0, |clock| clock.0.load(Ordering::SeqCst))
     }
 
-    fn jar(&self) -> MutexGuard<'_, BTreeMap<CookieKey, Kept>> {
+    fn jar(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

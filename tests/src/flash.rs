@@ -135,6 +135,21 @@ async fn the_page_after_the_redirect_shows_it_and_no_other() {
     }
 }
 
+/// From the fifth response on, the cookies of the earlier ones are joined.
+#[tokio::test]
+async fn messages_of_one_second_are_shown_in_the_order_of_their_responses() {
+    let (layer, _clock) = timed_layer();
+    for texts in [["one", "two"].as_slice(), &["one", "two", "three", "four", "five", "six", "seven"]] {
+        for _ in 0..16 {
+            let client = client(app(&layer));
+            for text in texts {
+                client.post(&format!("/flash/info/{text}")).await;
+            }
+            assert_eq!(client.get("/key/info").await.text(), texts.join(" "));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_chain_of_redirects_keeps_it_for_its_end() {
     for path in ["/hop", "/hop-without-reading", "/status/301", "/status/307"] {

@@ -1,22 +1,25 @@
 //! The testing kit, as a test of a handler uses it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     Form, Json, Router,
-    http::{HeaderMap, Method, StatusCode},
-    response::Redirect,
-    routing::{any, get},
+    http::{
+        HeaderMap, Method, StatusCode,
+        header::{COOKIE, SET_COOKIE},
+    },
+    response::{AppendHeaders, Redirect},
+    routing::{any, get, post},
 };
 use serde_json::{Value, json};
 use session_axum::{
     Error, Keys, Session, SessionLayer, Sessions,
-    testing::{Client, TestSession},
+    testing::{Client, ManualClock, TestSession},
 };
 use session_stores::MemoryStore;
 
 use crate::support::{
-    app::{OLD_SECRET, layer, timed_layer},
+    app::{NOW, OLD_SECRET, layer, timed_layer},
     backends::Backend,
     logs::Logs,
 };
@@ -84,6 +87,36 @@ async fn a_response_has_its_location_and_a_text_to_keep() {
     assert!(panic.contains("(200 OK) is not the expected JSON") && panic.contains("\"stranger\""), "{panic}");
 }
 
+/// RFC 6265bis, section 5.8.3: longer paths first, then the older first. A cookie that is set again keeps its age, but not
+/// one that was removed or that has expired.
+#[tokio::test]
+async fn cookies_are_sent_in_the_order_of_a_browser() {
+    let set = async |cookies: String| {
+        AppendHeaders(cookies.split('|').map(|one| (SET_COOKIE, one.to_owned())).collect::<Vec<_>>())
+    };
+    let sent = async |headers: HeaderMap| {
+        headers.get(COOKIE).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    let clock = ManualClock::at(NOW);
+    let app = Router::new().route("/", post(set).get(sent)).route("/shop", get(sent));
+    let client = Client::new(app).with_clock(&clock);
+    for (cookies, header) in [
+        ("z=1; Path=/|b=1; Path=/|a=1; Path=/", "z=1; b=1; a=1"),
+        ("z=2; Path=/|c=1; Path=/shop|m=1; Max-Age=60; Path=/", "z=2; b=1; a=1; m=1"),
+        ("b=0; Max-Age=0; Path=/", "z=2; a=1; m=1"),
+        ("b=2; Path=/", "z=2; a=1; m=1; b=2"),
+    ] {
+        client.post("/").body(cookies).await;
+        assert_eq!(client.get("/").await.text(), header);
+    }
+    assert_eq!(client.get("/shop").await.text(), "c=1; z=2; a=1; m=1; b=2");
+    clock.advance(Duration::from_secs(60));
+    client.post("/").body("m=2; Path=/").await;
+    client.set_cookie("a", "2");
+    assert_eq!(client.get("/").await.text(), "z=2; a=2; b=2; m=2");
+    assert_eq!(client.cookie_names(), ["a", "b", "c", "m", "z"]);
+}
+
 #[tokio::test]
 async fn a_session_with_a_seed_is_the_same_in_every_run() {
     let (layer, _) = timed_layer();
@@ -102,7 +135,7 @@ async fn a_session_with_a_seed_is_the_same_in_every_run() {
 /// Lists the devices of Ada, and whether this visitor has just confirmed who they are.
 async fn devices(session: Session, sessions: Sessions) -> Result<String, Error> {
     let labels: Vec<_> = sessions.of("ada").await?.into_iter().filter_map(|device| device.label).collect();
-    let is_confirmed = session.confirmed_within(std::time::Duration::from_secs(60));
+    let is_confirmed = session.confirmed_within(Duration::from_secs(60));
     Ok(format!("{} {is_confirmed}", labels.join(", ")))
 }
 
@@ -163,7 +196,7 @@ async fn a_session_that_opens_says_nothing() {
             layer()
                 .name("new")
                 .unwrap()
-                .migrating_from(old.clone(), std::time::SystemTime::now() + std::time::Duration::from_secs(60)),
+                .migrating_from(old.clone(), std::time::SystemTime::now() + Duration::from_secs(60)),
             old,
         ),
     ] {
