@@ -77,7 +77,7 @@ fn it_refuses_a_secret_that_is_too_short_and_a_file_that_is_not_there() -> Resul
         (
             "SESSION_SECRET_FILE",
             "/not/there",
-            "SESSION_SECRET_FILE names a file that cannot be opened (entity not found); check its path and its permissions",
+            "SESSION_SECRET_FILE names a file that cannot be opened (no such file or directory); check its path and its permissions",
         ),
     ] {
         assert_refuses(&settings().env(name, value).output()?, sentence);

@@ -141,10 +141,9 @@ impl Settings {
         Context { cookie: session_cookie, cookies, limits: *limits, setup_warnings, now }
     }
 
-    /// Returns the name of a setting that cannot have an effect, and where it has one.
-    pub(crate) fn without_effect(&self) -> Option<(&'static str, &'static str)> {
-        let partitioned = self.config.partitions_in_vain.then_some(("partitioned", "Secure cookies"));
-        self.config.without_effect().or(partitioned)
+    /// Returns the names of the settings that cannot have an effect, and where they have one.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.config.without_effect()
     }
 
     /// Returns the time now, in seconds since 1970.
@@ -264,8 +263,8 @@ impl Config {
         }
     }
 
-    /// Returns the name of a setting that cannot have an effect with this engine, and where it has one.
-    fn without_effect(&self) -> Option<(&'static str, &'static str)> {
+    /// Returns the names of the settings that cannot have an effect here, and where they have one.
+    fn without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let Self { engine, store, .. } = self;
         let has_store = matches!(engine, Engine::Store(_) | Engine::RevocableCookie(_));
         #[cfg(feature = "encrypted")]
@@ -287,9 +286,10 @@ impl Config {
                 "insecure_trust_when_unavailable",
                 "`SessionLayer::revocations`",
             ),
+            (self.partitions_in_vain, "partitioned", "Secure cookies"),
         ]
         .into_iter()
-        .find_map(|(is_idle, setting, remedy)| is_idle.then_some((setting, remedy)))
+        .filter_map(|(is_idle, setting, remedy)| is_idle.then_some((setting, remedy)))
     }
 
     fn ring(&self, purpose: Purpose, cookie_name: &str) -> Option<Ring> {

@@ -18,6 +18,8 @@ pub use session_core::{
     cookie::{SettingsError, TooLarge},
 };
 
+use crate::wire::flash_fit::MOST_OF_MESSAGES;
+
 /// The error of a session that could not be read, changed or saved.
 ///
 /// A handler can return it: it implements [`IntoResponse`], and the layer's
@@ -304,6 +306,9 @@ impl fmt::Display for Error {
             ),
             ErrorKind::ReservedKey { key } => {
                 write!(f, "the key `{key}` begins with `$`, which is reserved: choose another key")
+            }
+            ErrorKind::TooLarge(error) if error.limit() == MOST_OF_MESSAGES => {
+                write!(f, "{error}; flash shorter messages, or keep the long text elsewhere and flash where it is")
             }
             ErrorKind::TooLarge(error) => {
                 write!(f, "{error}; store less, or let a session use several cookies with `SessionLayer::chunked`")

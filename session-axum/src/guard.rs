@@ -59,6 +59,9 @@ impl Refusal {
         let message = (settings.config.guard_message)(message, parts);
         let redirect = T::REDIRECT.map(|page| {
             let client = Client::of(&parts.headers);
+            if cfg!(debug_assertions) && client == Client::Browser && leads_back(page, parts) {
+                settings.setup_warnings.guarded_log_in(page);
+            }
             let mut edits = EditList::default();
             if client != Client::Json && will_be_seen(parts) {
                 if T::RETURN_TO && parts.method == Method::GET {
@@ -145,6 +148,11 @@ impl Client {
             Self::Browser | Self::Json => HeaderValue::from_static("HX-Request, Accept"),
         }
     }
+}
+
+/// Returns whether a redirect to `page` leads to the page of the request.
+fn leads_back(page: &str, parts: &Parts) -> bool {
+    parts.method == Method::GET && page.split(['?', '#']).next() == Some(original_uri(parts).path())
 }
 
 /// Returns whether the visitor will see where the redirect leads. They will not if the browser asked for an image on a

@@ -451,7 +451,7 @@ impl SessionLayer {
     /// # }
     /// ```
     pub fn name(self, name: &str) -> Result<Self, SettingsError> {
-        self.with(|config| config.session = config.session.clone().name(name))
+        self.with(|config| config.session = named(&config.session, name))
     }
 
     /// Sets the name of the flash cookies: `__Host-flash` by default. Each cookie's name is this name, a dot and an id.
@@ -502,7 +502,7 @@ impl SessionLayer {
     /// ```
     pub fn flash_name(self, name: &str) -> Result<Self, SettingsError> {
         self.with(|config| {
-            config.flash = config.flash.clone().name(name);
+            config.flash = named(&config.flash, name);
             config.flash_has_name = true;
         })
     }
@@ -651,7 +651,8 @@ impl SessionLayer {
         self.with_safe(|config| config.clears_site_data = clear)
     }
 
-    /// Sends the cookies over plain HTTP too, for development without HTTPS. The log warns about it.
+    /// Sends the cookies over plain HTTP too, for development without HTTPS. The log says so: in a release build with a
+    /// warning, in a debug build at the level INFO.
     ///
     /// An attacker on the network can then take over a session. The cookies lose the attribute Secure and the prefix of
     /// their names, `SameSite=None` becomes `Lax`, and `Partitioned` is turned off.
@@ -673,11 +674,19 @@ impl SessionLayer {
     /// ```
     #[must_use]
     pub fn insecure_over_http(self) -> Self {
-        tracing::warn!(
-            name: "setup.insecure_over_http", target: "session_axum::setup",
-            "session cookies are also sent over plain HTTP (`insecure_over_http`), so an attacker on the network can \
-             take a session over: use HTTPS and remove this setting in production"
-        );
+        if cfg!(debug_assertions) {
+            tracing::info!(
+                name: "setup.over_http_in_development", target: "session_axum::setup",
+                "session cookies are also sent over plain HTTP (`insecure_over_http`), as development without HTTPS needs \
+                 it: a release build warns about this setting"
+            );
+        } else {
+            tracing::warn!(
+                name: "setup.insecure_over_http", target: "session_axum::setup",
+                "session cookies are also sent over plain HTTP (`insecure_over_http`), so an attacker on the network can \
+                 take a session over: use HTTPS and remove this setting in production"
+            );
+        }
         self.with_safe(|config| {
             for cookie in [&mut config.session, &mut config.flash] {
                 *cookie = cookie.clone().insecure();
@@ -1156,10 +1165,16 @@ impl fmt::Debug for SessionLayer {
     }
 }
 
+/// Returns the settings with this name, which loses its prefix after `insecure_over_http`, as it does before it.
+fn named(settings: &CookieSettings, name: &str) -> CookieSettings {
+    let named = settings.clone().name(name);
+    if settings.is_secure() { named } else { named.insecure() }
+}
+
 fn seconds(duration: Duration, most: u64) -> u64 {
     duration.as_secs().clamp(1, most)
 }
 
 const ONE_MINUTE: Duration = Duration::from_secs(60);
 const ONE_DAY: u64 = 24 * 60 * 60;
-const TEN_YEARS: u64 = 3_652 * ONE_DAY;
+pub(crate) const TEN_YEARS: u64 = 3_652 * ONE_DAY;

@@ -20,7 +20,8 @@
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a pair of key and value, and not a list of such pairs",
-    note = "pass one pair, or an array, a `Vec`, an `Option`, a map or an iterator of pairs"
+    label = "needs a pair of key and value",
+    note = "pass one pair, as in `((\"success\", \"Saved.\"))`, or an array, a `Vec`, an `Option`, a map or an iterator of pairs"
 )]
 pub trait IntoPairs<Kind> {
     /// The type of the values.
@@ -53,6 +54,7 @@ pub trait IntoPairs<Kind> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key, and not a list of keys",
+    label = "needs a key",
     note = "pass one string, or an array, a `Vec`, a slice or an iterator of strings"
 )]
 pub trait IntoKeys<Kind> {
@@ -85,6 +87,7 @@ impl<K: AsRef<str>, V> IntoPairs<One> for (K, V) {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<I, K, V> IntoPairs<Several> for I
 where
     I: IntoIterator<Item = (K, V)>,
@@ -103,6 +106,7 @@ impl<K: AsRef<str>> IntoKeys<One> for K {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<I, K> IntoKeys<Several> for I
 where
     I: IntoIterator<Item = K>,

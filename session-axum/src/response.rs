@@ -679,7 +679,16 @@ pub struct ReturnTo(HeaderValue);
 
 impl ReturnTo {
     pub(crate) fn new(page: &str) -> Self {
-        Self(HeaderValue::try_from(page).unwrap_or_else(|_| {
+        // Browsers read other letters in a header each in their own way.
+        let encoded = page.bytes().fold(String::with_capacity(page.len()), |mut encoded, byte| {
+            if byte.is_ascii() {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.extend(['%', hex(byte >> 4), hex(byte & 0xf)]);
+            }
+            encoded
+        });
+        Self(HeaderValue::try_from(encoded).unwrap_or_else(|_| {
             tracing::error!(
                 name: "error.return_to", target: "session_axum::error",
                 "the page for `Session::return_to` cannot be sent as a header: percent-encode it"
@@ -687,6 +696,10 @@ impl ReturnTo {
             HeaderValue::from_static("/")
         }))
     }
+}
+
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or_default().to_ascii_uppercase()
 }
 
 impl IntoResponse for ReturnTo {

@@ -778,7 +778,8 @@ impl Session {
     /// The page is used once: the response removes it. It is a path and query of this site, and is kept as long as a
     /// [flash message](crate::SessionLayer::flash_lifetime), also through [`renew`](Self::renew) and
     /// [`rotate`](Self::rotate). If there were several pages, the last one counts. If htmx asked for a piece of a page,
-    /// the page is the one that the browser shows.
+    /// the page is the one that the browser shows. Letters outside of ASCII are percent-encoded: `/köln` becomes
+    /// `/k%C3%B6ln`.
     ///
     /// ```
     /// # use axum::{Router, routing::{get, post}};

@@ -12,12 +12,12 @@ use crate::{FlashMode, SameSite, config::Sealing, engine::Engine, layer::Session
 
 /// Declares the settings once: the fields, their names, and how a text becomes a field.
 macro_rules! settings {
-    ($($(#[doc = $doc:literal])* $name:ident: $type:ty;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty $(, $least:expr => $most:expr)?;)*) => {
         /// The settings of a [`SessionLayer`] that a file or the environment can hold. A setting that is `None` stays
         /// as it is. Stores, clocks and functions are set in code.
         ///
         /// The names are those of the layer's methods. Durations are texts: `90s`, `10m`, `1h`, `30d`. An unknown name
-        /// or value is an error.
+        /// or value is an error, and so is a value outside of the range that the method has.
         ///
         /// # Examples
         ///
@@ -47,7 +47,9 @@ macro_rules! settings {
                 match name {
                     $(stringify!($name) => {
                         let value = <$type as Setting>::of(text);
-                        self.$name = Some(value.ok_or_else(|| ConfigError::value(shown, <$type as Setting>::FORM))?);
+                        let value = value.ok_or_else(|| ConfigError::value(shown, <$type as Setting>::FORM))?;
+                        $(Range { least: $least, most: $most }.check(&value, shown)?;)?
+                        self.$name = Some(value);
                     })*
                     _ => return Err(ConfigError::unknown(shown)),
                 }
@@ -79,35 +81,35 @@ settings! {
     /// See [`SessionLayer::application`].
     application: String;
     /// See [`SessionLayer::idle_timeout`].
-    idle_timeout: Duration;
+    idle_timeout: Duration, SECOND => TEN_YEARS;
     /// See [`SessionLayer::note_visits_every`].
-    note_visits_every: Duration;
+    note_visits_every: Duration, SECOND => TEN_YEARS;
     /// See [`SessionLayer::clock_skew`].
-    clock_skew: Duration;
+    clock_skew: Duration, Duration::ZERO => HOUR;
     /// See [`SessionLayer::lifetime`].
-    lifetime: Duration;
+    lifetime: Duration, SECOND => TEN_YEARS;
     /// See [`SessionLayer::flash_lifetime`].
-    flash_lifetime: Duration;
+    flash_lifetime: Duration, SECOND => DAY;
     /// See [`SessionLayer::persistent`].
     persistent: bool;
     /// See [`SessionLayer::chunked`].
-    chunked: usize;
+    chunked: usize, 1 => 8;
     /// See [`SessionLayer::flash_mode`].
     flash_mode: FlashMode;
     /// See [`SessionLayer::save_on_server_error`].
     save_on_server_error: bool;
     /// See [`SessionLayer::store_timeout`].
-    store_timeout: Duration;
+    store_timeout: Duration, SECOND => MINUTE;
     /// See [`SessionLayer::sweep_every`].
-    sweep_every: Duration;
+    sweep_every: Duration, SECOND => DAY;
     /// See [`SessionLayer::sweep_every`]. `true` switches it off.
     without_sweeping: bool;
     /// See [`SessionLayer::bearer`].
     bearer: bool;
     /// See [`SessionLayer::watch_every`].
-    watch_every: Duration;
+    watch_every: Duration, SECOND => MINUTE;
     /// See [`SessionLayer::sessions_per_owner`].
-    sessions_per_owner: u32;
+    sessions_per_owner: u32, 1 => u32::MAX;
     /// See [`SessionLayer::insecure_trust_when_unavailable`].
     insecure_trust_when_unavailable: bool;
 }
@@ -188,7 +190,8 @@ impl SessionLayer {
     /// # Errors
     ///
     /// Returns an error if the settings contradict each other or this layer's settings, if a browser would refuse the
-    /// cookies, or if `engine` is another one than this layer's.
+    /// cookies, if `engine` is another one than this layer's, or if `note_visits_every` is more than half of the idle
+    /// timeout.
     ///
     /// # Examples
     ///
@@ -212,6 +215,9 @@ impl SessionLayer {
         let layer = try_apply(layer, given(&config.path), |layer, path| layer.path(&path))?;
         let layer = try_apply(layer, config.same_site, Self::same_site)?;
         let layer = layer.with_times(config).with_store(config);
+        if config.note_visits_every.is_some_and(|pause| pause.as_secs() > layer.settings().limits().idle / 2) {
+            return Err(ConfigError::new(TOO_LONG_A_PAUSE));
+        }
         let layer = apply(layer, given(&config.application), |layer, name| layer.application(&name));
         let layer = apply(layer, config.partitioned, Self::partitioned);
         let layer = apply(layer, config.clear_site_data, Self::clear_site_data);
@@ -298,6 +304,57 @@ trait Setting: Sized {
     fn of(text: &str) -> Option<Self>;
 }
 
+/// The values that a setting takes, with both ends.
+struct Range<T> {
+    least: T,
+    most: T,
+}
+
+impl<T: PartialOrd + Written> Range<T> {
+    fn check(&self, value: &T, shown: &str) -> Result<(), ConfigError> {
+        let Self { least, most } = self;
+        if least <= value && value <= most {
+            return Ok(());
+        }
+        Err(ConfigError(format!("`{shown}` needs a value from {} to {}", least.written(), most.written())))
+    }
+}
+
+/// A value as an operator writes it.
+trait Written {
+    fn written(&self) -> String;
+}
+
+impl Written for usize {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Written for u32 {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Written for Duration {
+    fn written(&self) -> String {
+        let seconds = self.as_secs();
+        let (size, unit) =
+            UNITS.into_iter().find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size)).unwrap_or((1, "s"));
+        format!("{}{unit}", seconds / size)
+    }
+}
+
+/// The units of durations, in seconds.
+const UNITS: [(u64, &str); 4] = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m"), (1, "s")];
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const TEN_YEARS: Duration = Duration::from_secs(crate::layer::TEN_YEARS);
+
 impl Setting for String {
     const FORM: &'static str = "a text";
 
@@ -331,19 +388,13 @@ impl Setting for u32 {
 }
 
 impl Setting for Duration {
-    const FORM: &'static str = "a whole number and a unit, like `90s`, `10m`, `1h` or `30d`, and a second or more";
+    const FORM: &'static str = "a whole number and a unit, like `90s`, `10m`, `1h` or `30d`";
 
     fn of(text: &str) -> Option<Self> {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return None,
-        };
+        let (seconds, _) = UNITS.into_iter().find(|(_, known)| *known == unit)?;
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let number: u64 = number.parse().ok().filter(|number| digits && *number > 0)?;
+        let number: u64 = number.parse().ok().filter(|_| digits)?;
         number.checked_mul(seconds).map(Self::from_secs)
     }
 }
@@ -352,7 +403,7 @@ impl Setting for SameSite {
     const FORM: &'static str = "`strict`, `lax` or `none`";
 
     fn of(text: &str) -> Option<Self> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "strict" => Some(Self::Strict),
             "lax" => Some(Self::Lax),
             "none" => Some(Self::None),
@@ -374,7 +425,7 @@ impl Setting for FlashMode {
 }
 
 impl Setting for CookieEngine {
-    const FORM: &'static str = "`signed` or `encrypted`";
+    const FORM: &'static str = "`signed` or `encrypted`; a store is chosen in code, with `SessionLayer::stored`";
 
     fn of(text: &str) -> Option<Self> {
         match text {
@@ -484,6 +535,7 @@ impl fmt::Debug for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+const TOO_LONG_A_PAUSE: &str = "`note_visits_every` needs a value of at most half of `idle_timeout`";
 const ANOTHER_ENGINE: &str = "`engine` is another one than the layer's: remove the setting, or create the layer with `SessionLayer::from_config`";
 #[cfg(not(feature = "encrypted"))]
 const NOT_ENCRYPTED: &str = "`engine` is `encrypted`: add the feature `encrypted` to session-axum";

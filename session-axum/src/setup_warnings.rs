@@ -14,6 +14,7 @@ pub(crate) struct SetupWarnings {
     no_prefix: Once,
     owner_without_store: Once,
     without_effect: Once,
+    guarded_log_in: Once,
     flashing_on_a_page: Once,
     rivals: OncePerMinute,
     foreign: OncePerMinute,
@@ -58,13 +59,26 @@ impl SetupWarnings {
         });
     }
 
-    /// Reports a setting that cannot have an effect. `idle` is its name, and where it has an effect.
-    pub(crate) fn without_effect(&self, idle: Option<(&'static str, &'static str)>) {
-        let Some((setting, place)) = idle else { return };
+    /// Reports the settings that cannot have an effect. `idle` has their names, and where they have an effect.
+    pub(crate) fn without_effect(&self, idle: impl Iterator<Item = (&'static str, &'static str)>) {
         self.without_effect.run(|| {
-            tracing::error!(
-                name: "setup.without_effect", target: "session_axum::setup",
-                setting, "a setting of the session layer has no effect: use it with {place}, or remove it"
+            for (setting, place) in idle {
+                tracing::error!(
+                    name: "setup.without_effect", target: "session_axum::setup",
+                    setting, "a setting of the session layer has no effect: use it with {place}, or remove it"
+                );
+            }
+        });
+    }
+
+    /// Warns about a guard that redirects to the page that it guards. `page` is that page.
+    pub(crate) fn guarded_log_in(&self, page: &str) {
+        self.guarded_log_in.run(|| {
+            tracing::warn!(
+                name: "setup.guarded_log_in", target: "session_axum::setup",
+                page,
+                "a guard redirects to the page that it guards, so the browser comes back without end: take \
+                 `Option<Session<..>>` or `Session` on that page, or add its route outside of the guard"
             );
         });
     }

@@ -336,6 +336,10 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origin = &self.origin;
         match self.kind {
+            KeyErrorKind::Missing if origin == A_FILE => write!(f, "{origin} is empty; {MAKE_A_GOOD_ONE}"),
+            KeyErrorKind::Missing if origin.ends_with("_FILE") => {
+                write!(f, "{origin} names a file that is empty; {MAKE_A_GOOD_ONE}")
+            }
             KeyErrorKind::Missing => write!(f, "{origin} is not set or empty; {MAKE_A_GOOD_ONE}"),
             KeyErrorKind::TooShort { length } => {
                 write!(f, "{origin} has {length} bytes, but needs at least {MIN_SECRET}; {MAKE_A_GOOD_ONE}")
@@ -370,6 +374,10 @@ impl fmt::Display for KeyError {
             KeyErrorKind::VariableAndFile => write!(f, "{origin} and {origin}_FILE are both set; remove one of them"),
             KeyErrorKind::Unreadable { reason } => {
                 let names = if origin.ends_with("_FILE") { " names a file that" } else { "" };
+                let reason: &dyn fmt::Display = match reason {
+                    io::ErrorKind::NotFound => &"no such file or directory",
+                    _ => &reason,
+                };
                 write!(f, "{origin}{names} cannot be opened ({reason}); check its path and its permissions")
             }
             KeyErrorKind::NotForProduction => write!(

@@ -124,7 +124,21 @@ fn a_name_or_a_value_that_is_none_is_an_error_with_the_remedy() {
         ("idel_timeout = '5m'", "`idel_timeout` is no setting of sessions: use one of engine, name,"),
         ("idle_timeout = 30", "`idle_timeout` needs a whole number and a unit, like `90s`, `10m`, `1h` or `30d`"),
         ("idle_timeout = '30'", "`idle_timeout` needs a whole number and a unit"),
-        ("idle_timeout = '0s'", "`idle_timeout` needs a whole number and a unit"),
+        ("idle_timeout = '0s'", "`idle_timeout` needs a value from 1s to 3652d"),
+        ("idle_timeout = '3653d'", "`idle_timeout` needs a value from 1s to 3652d"),
+        ("lifetime = '0d'", "`lifetime` needs a value from 1s to 3652d"),
+        ("lifetime = '3653d'", "`lifetime` needs a value from 1s to 3652d"),
+        ("note_visits_every = '0m'", "`note_visits_every` needs a value from 1s to 3652d"),
+        ("clock_skew = '61m'", "`clock_skew` needs a value from 0s to 1h"),
+        ("flash_lifetime = '0h'", "`flash_lifetime` needs a value from 1s to 1d"),
+        ("flash_lifetime = '25h'", "`flash_lifetime` needs a value from 1s to 1d"),
+        ("chunked = 0", "`chunked` needs a value from 1 to 8"),
+        ("chunked = 9", "`chunked` needs a value from 1 to 8"),
+        ("chunked = 300", "`chunked` needs a value from 1 to 8"),
+        ("store_timeout = '61s'", "`store_timeout` needs a value from 1s to 1m"),
+        ("sweep_every = '2d'", "`sweep_every` needs a value from 1s to 1d"),
+        ("watch_every = '0s'", "`watch_every` needs a value from 1s to 1m"),
+        ("sessions_per_owner = 0", "`sessions_per_owner` needs a value from 1 to 4294967295"),
         ("idle_timeout = '+5m'", "`idle_timeout` needs a whole number and a unit"),
         ("lifetime = '99999999999999999999d'", "`lifetime` needs a whole number and a unit"),
         ("lifetime = '9999999999999999999d'", "`lifetime` needs a whole number and a unit"),
@@ -132,7 +146,10 @@ fn a_name_or_a_value_that_is_none_is_an_error_with_the_remedy() {
         ("lifetime = ''", "`lifetime` needs a whole number and a unit"),
         ("persistent = 'yes'", "`persistent` needs `true` or `false`"),
         ("same_site = 'Lax '", "`same_site` needs `strict`, `lax` or `none`"),
-        ("engine = 'stored'", "`engine` needs `signed` or `encrypted`"),
+        (
+            "engine = 'stored'",
+            "`engine` needs `signed` or `encrypted`; a store is chosen in code, with `SessionLayer::stored`",
+        ),
         ("flash_mode = 'never'", "`flash_mode` needs `until_read` or `next_request`"),
         ("chunked = -1", "`chunked` needs a whole number"),
         ("sessions_per_owner = 99999999999", "`sessions_per_owner` needs a whole number"),
@@ -159,6 +176,34 @@ fn a_layer_is_made_of_the_settings() {
     assert!(SessionLayer::from_config(&all(), keys()).is_ok(), "all together");
     let off = "partitioned = false\ninsecure_over_http = false\nwithout_sweeping = false\nbearer = false";
     assert_eq!(layer(off), layer(""));
+}
+
+#[test]
+fn the_ends_of_a_range_are_taken() {
+    for file in [
+        "idle_timeout = '1s'\nlifetime = '3652d'\nflash_lifetime = '1d'\nclock_skew = '0s'\nchunked = 1",
+        "idle_timeout = '3652d'\nlifetime = '1s'\nflash_lifetime = '1s'\nclock_skew = '1h'\nchunked = 8",
+        "store_timeout = '1m'\nsweep_every = '24h'\nwatch_every = '60s'\nsessions_per_owner = 1",
+        "idle_timeout = '10m'\nnote_visits_every = '5m'",
+        "note_visits_every = '12h'",
+    ] {
+        assert!(layer(file).is_ok(), "{file}");
+    }
+}
+
+#[test]
+fn a_pause_between_visits_of_more_than_half_the_idle_timeout_is_an_error() {
+    let error = "`note_visits_every` needs a value of at most half of `idle_timeout`";
+    for file in ["idle_timeout = '10m'\nnote_visits_every = '301s'", "note_visits_every = '13h'"] {
+        assert_eq!(layer(file), Err(error.to_owned()), "{file}");
+    }
+}
+
+#[test]
+fn same_site_is_read_in_any_case() {
+    for text in ["strict", "Strict", "STRICT"] {
+        assert_eq!(toml(&format!("same_site = '{text}'")).unwrap().same_site, Some(SameSite::Strict));
+    }
 }
 
 #[test]

@@ -93,6 +93,9 @@ fn settings_that_contradict_each_other_are_refused_with_the_remedy() {
 fn every_order_of_steps_leaves_a_valid_layer() {
     let _ = layer().same_site(SameSite::None).unwrap().partitioned(true).insecure_over_http().partitioned(true);
     let _ = layer().name("__Host-__Secure-a").unwrap().flash_name("__Host-b").unwrap().insecure_over_http();
+    let (one, other) = (layer().insecure_over_http(), layer());
+    let name = |layer: SessionLayer| layer.name("__Host-shop").unwrap().flash_name("__Secure-notes").unwrap();
+    assert_eq!(format!("{:?}", name(one)), format!("{:?}", name(other).insecure_over_http()));
     assert!(layer().name("__Host-a").unwrap().flash_name("__Secure-a").is_err(), "they would be equal over HTTP");
 }
 
@@ -193,7 +196,9 @@ async fn a_cookie_of_our_name_that_the_application_sets_is_replaced() {
     let page = client.get("/").await;
     assert_eq!((page.set_cookies().len(), page.set_cookies()[0]), (2, "__Host-session-2=y"));
     assert_eq!(TestSession::of_client(&layer, &client).get("a"), Some(1));
-    assert_eq!(logs.take().iter().filter(|line| line.contains("it was replaced")).count(), 1);
+    let lines = logs.take();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("it was replaced")).collect();
+    assert!(told.len() == 1 && told[0].ends_with("cookie=__Host-session"), "{told:?}");
 }
 
 #[tokio::test]

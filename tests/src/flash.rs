@@ -609,7 +609,7 @@ async fn a_message_that_cannot_fit_is_an_error_and_changes_nothing() {
         (
             StatusCode::INSUFFICIENT_STORAGE,
             "the cookie __Host-flash would have 5476 bytes, but at most 2048 are allowed; the largest keys: k (4009 bytes); \
-             store less, or let a session use several cookies with `SessionLayer::chunked`"
+             flash shorter messages, or keep the long text elsewhere and flash where it is"
         )
     );
     assert_eq!(client.get("/").await.text(), SAVED);

@@ -84,6 +84,7 @@ fn app(layer: SessionLayer) -> Router {
         .route("/save", get(save))
         .route("/fail", get(fail))
         .route("/back", get(|session: Session| async move { session.return_to("/home") }))
+        .route("/back-to-a-word", get(|session: Session| async move { session.return_to("/k\u{f6}ln?q=a b%20") }))
         .nest("/shop", Router::new().route("/cart", member))
         .layer(layer)
 }
@@ -568,4 +569,31 @@ async fn a_handler_can_answer_the_rejection_itself() {
 async fn a_default_that_is_no_header_leads_home() {
     let app = Router::new().route("/", get(|session: Session| async move { session.return_to("/\n") }));
     assert_eq!(way(&client(app.layer(layer())).get("/").await), "/");
+}
+
+#[tokio::test]
+async fn letters_outside_of_ascii_are_percent_encoded_on_the_way_back() {
+    let client = client(app(layer()));
+    assert_eq!(client.get("/back-to-a-word").await.location(), Some("/k%C3%B6ln?q=a b%20"));
+}
+
+/// A log-in page that is for members only.
+#[tokio::test]
+#[cfg(debug_assertions)]
+async fn a_guard_that_redirects_to_its_own_page_is_a_warning_once() {
+    use crate::support::logs::Logs;
+
+    let guarded = || get(|_: Session<Member>| async {}).post(|_: Session<Member>| async {});
+    let app = Router::new().route("/login", guarded()).route("/orders", guarded()).layer(layer());
+    let client = client(app);
+    let (logs, _guard) = Logs::capture();
+    client.get("/orders").await;
+    client.post("/login").await;
+    assert!(!logs.take().iter().any(|line| line.contains("a guard redirects")));
+    client.get("/login?next=1").await;
+    client.get("/login").await;
+    assert_eq!(
+        logs.take().iter().filter(|line| line.contains("a guard redirects to the page that it guards")).count(),
+        1
+    );
 }

@@ -260,7 +260,10 @@ async fn a_secure_cookie_without_a_prefix_is_a_warning_once() {
 fn insecure_cookies_say_so() {
     let (logs, _guard) = Logs::capture();
     let _ = layer().insecure_over_http();
-    assert_eq!(lines_with(&logs, "plain HTTP"), 1);
+    let lines = logs.take();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("plain HTTP")).collect();
+    let level = if cfg!(debug_assertions) { "INFO" } else { "WARN" };
+    assert!(told.len() == 1 && told[0].starts_with(level), "{told:?}");
 }
 
 #[tokio::test]
@@ -339,6 +342,15 @@ async fn a_setting_without_effect_is_an_error_once() {
         let lines = logs.take();
         let told: Vec<_> = lines.iter().filter(|line| line.contains("has no effect")).collect();
         assert!(told.len() == 1 && told[0].starts_with("ERROR") && told[0].contains(setting), "{setting}: {lines:?}");
+    }
+    let (logs, _guard) = Logs::capture();
+    let several = layer().bearer().sweep_every(second).sessions_per_owner(3).insecure_over_http().partitioned(true);
+    Client::new(Router::new().route("/", get(me)).route("/other", get(me)).layer(several)).get("/").await;
+    let lines = logs.take();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("has no effect")).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for setting in ["bearer", "sweep_every", "sessions_per_owner", "partitioned"] {
+        assert_eq!(told.iter().filter(|line| line.contains(&format!("setting={setting}"))).count(), 1, "{told:?}");
     }
     for layer in [
         revocable().store_timeout(second).sweep_every(second).insecure_trust_when_unavailable(),

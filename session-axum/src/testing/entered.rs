@@ -68,5 +68,6 @@ fn opens(entered: &Entered, settings: &Settings) -> bool {
 }
 
 const FOREIGN: &str = "the session that this client entered is no session for the application: its layer has other keys, \
-                       another cookie name, another engine or another application name than the layer around this route. \
+                       another cookie name, another engine, another application name or another clock than the layer around this \
+                       route. \
                        Give `TestSession::new` a clone of the application's layer";

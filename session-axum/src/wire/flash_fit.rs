@@ -187,4 +187,4 @@ fn shrink_input(batch: &mut Batch, room: usize) {
 /// The largest number of batches that stay separate.
 const MOST_BATCHES: usize = 4;
 /// The largest cookie for the messages of one response, name and value, in bytes.
-const MOST_OF_MESSAGES: usize = MAX_SIZE / 2;
+pub(crate) const MOST_OF_MESSAGES: usize = MAX_SIZE / 2;

@@ -117,14 +117,13 @@ fn remove_own_cookies(headers: &mut HeaderMap, ours: usize) {
     let mut all: Vec<_> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
     let ours = all.split_off(all.len() - ours);
     let names: Vec<_> = ours.iter().map(name).collect();
-    let before = all.len();
+    let Some(replaced) = all.iter().map(name).find(|name| names.contains(name)) else { return };
     all.retain(|value| !names.contains(&name(value)));
-    if all.len() == before {
-        return;
-    }
     tracing::warn!(
         name: "cookie.replaced", target: "session_axum::cookie",
-        "the application set a cookie with the name of a session or flash cookie itself; it was replaced"
+        cookie = %String::from_utf8_lossy(&replaced),
+        "the application set a cookie with the name of a session or flash cookie itself, and it was replaced: give that \
+         cookie another name"
     );
     headers.remove(header::SET_COOKIE);
     for cookie in all.into_iter().chain(ours) {

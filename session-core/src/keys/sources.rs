@@ -285,7 +285,7 @@ mod tests {
                 format!("SECRET_PREVIOUS has 5 bytes, but needs at least 32{make}"),
             ),
             (&[("SECRET_FILE", &short)], format!("SECRET_FILE has 5 bytes, but needs at least 32{make}")),
-            (&[("SECRET_FILE", &empty)], format!("SECRET_FILE is not set or empty{make}")),
+            (&[("SECRET_FILE", &empty)], format!("SECRET_FILE names a file that is empty{make}")),
             (
                 &[("SECRET", GOOD), ("SECRET_PREVIOUS_FILE", &short)],
                 format!("SECRET_PREVIOUS_FILE has 5 bytes, but needs at least 32{make}"),
@@ -302,7 +302,7 @@ mod tests {
             ),
             (
                 &[("SECRET_FILE", &missing)],
-                "SECRET_FILE names a file that cannot be opened (entity not found); check its path and its permissions"
+                "SECRET_FILE names a file that cannot be opened (no such file or directory); check its path and its permissions"
                     .to_owned(),
             ),
             (
@@ -328,12 +328,9 @@ mod tests {
         );
         assert_eq!(
             Keys::from_file(directory.0.join("missing")).unwrap_err().to_string(),
-            "the file of the secret cannot be opened (entity not found); check its path and its permissions"
+            "the file of the secret cannot be opened (no such file or directory); check its path and its permissions"
         );
-        assert_eq!(
-            refused("\n"),
-            "the file of the secret is not set or empty; make a good one with `openssl rand -base64 48`"
-        );
+        assert_eq!(refused("\n"), "the file of the secret is empty; make a good one with `openssl rand -base64 48`");
     }
 
     #[test]

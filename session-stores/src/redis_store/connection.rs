@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value, aio::ConnectionManager,
+    Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, RedisError, Value, aio::ConnectionManager,
     io::tcp::TcpSettings,
 };
 #[cfg(feature = "redis-cluster")]
@@ -222,10 +222,12 @@ fn infos_and_addresses(
 }
 
 pub(super) fn connection_info(url: &str) -> Result<ConnectionInfo, StoreError> {
-    let info = url.into_connection_info().map_err(|error| url_error(&error))?;
-    if let ConnectionAddr::TcpTls { .. } = info.addr() {
+    // Before the URL is parsed: without TLS, the driver refuses it with a sentence that has no remedy.
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if ["rediss", "valkeys"].iter().any(|tls| scheme.eq_ignore_ascii_case(tls)) {
         check_tls()?;
     }
+    let info = url.into_connection_info().map_err(|error| url_error(&error))?;
     Ok(info.set_tcp_settings(tcp_settings()))
 }
 

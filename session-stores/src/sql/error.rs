@@ -36,7 +36,7 @@ pub(super) fn store_error(error: &sqlx::Error, place: &str) -> StoreError {
             (Unreadable, format!("column {index} of a session record in {place} cannot be decoded"))
         }
         sqlx::Error::Configuration(error) => (Refused, format!("the address of {place} cannot be used: {error}")),
-        sqlx::Error::Tls(error) => (Refused, format!("no encrypted connection to {place}: {error}")),
+        sqlx::Error::Tls(error) => (Refused, format!("no encrypted connection to {place}: {error}{NO_TLS}")),
         _ => (Refused, format!("the database driver refused an operation on {place}")),
     };
     StoreError::new(kind, SqlError(why.into()))
@@ -217,6 +217,11 @@ const NO_COLUMN: &str = ". A former version of session-stores made the table: ca
 const LOCKED_BY_ANOTHER: &str = ". Another connection has kept the lock for almost a second. If it is a transaction of the \
                                  same request, commit it before the session is saved";
 const NO_RIGHT: &str = ". This user may not do that: let a user who may create tables call `migrate()` once";
+
+#[cfg(not(feature = "tls"))]
+const NO_TLS: &str = ". It needs the feature `tls` of session-stores";
+#[cfg(feature = "tls")]
+const NO_TLS: &str = "";
 
 #[cfg(feature = "sqlite")]
 use sqlite_codes::{CANTOPEN, FULL, INTERRUPT, IOERR, LOCKED, NOMEM, PROTOCOL, SCHEMA};

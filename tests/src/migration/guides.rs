@@ -132,7 +132,7 @@ fn stored(store: MemoryStore, keys: Keys) -> SessionLayer {
 fn options_of_buffalo(secret: &str) -> Outcome {
     let keys = Keys::from_env("SESSION_SECRET")?;
     let layer = signed(keys);
-    drop(layer.name("coke_session")?);
+    drop(layer.name("__Host-coke_session")?);
     drop(SessionLayer::null());
     drop(Buffalo::new(secret)?.cookie("_buffalo_session").domain("example.com").path("/"));
     drop(Buffalo::with_weak_secret(secret)?);
