@@ -1,6 +1,10 @@
 //! Requests that come or are answered after another one has ended their session.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Barrier},
+    thread,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -10,7 +14,7 @@ use axum::{
 };
 use session_axum::{Ended, Error, Keys, Session, SessionLayer, SessionResponseExt as _, testing::ManualClock};
 use session_stores::MemoryStore;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{runtime::Builder, sync::Notify, task::JoinHandle};
 
 use crate::support::{
     app::{NOW, OLD_SECRET, keys},
@@ -172,6 +176,35 @@ async fn what_a_late_page_changes_is_dropped_with_one_log_line() {
         site.send("/keys", &before).await;
         assert_eq!(dropped(&logs), 0, "{}", site.engine);
         assert_eq!(site.get("/keys").await, "cart user");
+    }
+}
+
+#[tokio::test]
+async fn of_two_threads_that_log_in_with_one_session_one_takes_its_values_over() {
+    for mut site in Site::each().await {
+        for round in 0..50 {
+            site.browser = Jar::default();
+            site.get("/set/cart").await;
+            let (app, cookies) = (&site.app, site.browser.header());
+            let barrier = Barrier::new(2);
+            let log_in = || {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                barrier.wait();
+                runtime.block_on(send(app, "/login", &cookies)).1
+            };
+            let answers = thread::scope(|scope| {
+                let (one, other) = (scope.spawn(log_in), scope.spawn(log_in));
+                [one.join().unwrap(), other.join().unwrap()]
+            });
+            let mut shown = Vec::new();
+            for set_cookies in &answers {
+                site.browser = Jar::default();
+                site.browser.apply(set_cookies);
+                shown.push(site.get("/keys").await);
+            }
+            shown.sort();
+            assert_eq!(shown, ["cart user", "user"], "{}, round {round}", site.engine);
+        }
     }
 }
 

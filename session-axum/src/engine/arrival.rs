@@ -160,7 +160,7 @@ impl Engine {
         now: u64,
     ) -> Result<(), Error> {
         match (self, destination.store_mark()) {
-            (Self::Cookie(ends), _) => ends.note(destination.mark.id(), rotated_to(successor), now),
+            (Self::Cookie(ends), _) => drop(ends.note(destination.mark.id(), rotated_to(successor), now)),
             (Self::RevocableCookie(revocations), Some((mark, until))) => {
                 revocations.note_move(&mark, until, successor, &destination.content(), now).await?;
             }
@@ -199,8 +199,7 @@ impl Engine {
             was_alive &= match self {
                 Self::Null => true,
                 Self::Cookie(ends) => {
-                    let before = ends.find(live.frame.id, now);
-                    ends.note(live.frame.id, end, now);
+                    let before = ends.note(live.frame.id, end, now);
                     matches!(before, None | Some(End::Rotated { .. }))
                 }
                 Self::RevocableCookie(revocations) => revocations.end_moved(live.frame.id, end, now).await?,

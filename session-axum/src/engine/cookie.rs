@@ -6,7 +6,7 @@ use session_core::{SessionId, store::End, token::Verified};
 
 use super::{
     context::{CarriedOut, Context},
-    ends::{Ends, log_out_met_a_renewal, rotated_to},
+    ends::{Ends, rotated_to},
 };
 use crate::{
     error::Error,
@@ -113,20 +113,18 @@ pub(super) fn carry_out(
     next_id: &mut NextId,
     context: Context<'_>,
 ) -> Result<CarriedOut, Error> {
-    let found = plan.continued().and_then(|live| ends.find(live.frame.id, context.now));
+    let continued = plan.continued().map(|live| live.frame.id);
+    let found = continued.and_then(|id| ends.find(id, context.now));
     if let Some(end) = found.filter(|end| stops(plan, *end)) {
         return Ok(CarriedOut::EndedElsewhere(end));
     }
     let cookies = cookies(plan, next_id, context)?;
-    for (id, end) in ending(plan, next_id)? {
-        if end == End::Deleted && ends.find(id, context.now) == Some(End::Renewed) {
-            log_out_met_a_renewal();
-            continue;
-        }
-        for successor in ends.successors(id, context.now) {
-            ends.note(successor, end, context.now);
-        }
-        ends.note(id, end, context.now);
+    let ending = ending(plan, next_id)?;
+    // Another thread may have ended the session since.
+    if !ending.is_empty()
+        && let Err(end) = ends.note_all(&ending, continued, context.now, |end| stops(plan, end))
+    {
+        return Ok(CarriedOut::EndedElsewhere(end));
     }
     observe::carried_out(plan);
     Ok(CarriedOut::Done(cookies.into()))

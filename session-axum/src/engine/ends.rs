@@ -33,57 +33,99 @@ struct Ring {
 }
 
 impl Ends {
-    /// Notes that a session has ended.
-    pub(super) fn note(&self, id: SessionId, end: End, now: u64) {
+    /// Notes that a session has ended. Returns how it had ended before.
+    pub(super) fn note(&self, id: SessionId, end: End, now: u64) -> Option<End> {
         let mut ring = self.ring();
-        if ring.by_id.insert(id, (end, now)).is_none() {
-            ring.order.push_back(id);
-        }
-        while ring.order.len() > MOST {
-            let oldest = ring.order.pop_front();
-            oldest.map(|id| ring.by_id.remove(&id));
-        }
+        let before = ring.find(id, now);
+        ring.note(id, end, now);
         self.0.last.fetch_max(now, Relaxed);
+        before
+    }
+
+    /// Notes that sessions end, unless `stops` says that the end of `continued` forbids it: then returns that end, and
+    /// notes nothing. Two threads that end one session at the same time follow one another, so that one of them takes
+    /// its values over.
+    pub(super) fn note_all(
+        &self,
+        ending: &[(SessionId, End)],
+        continued: Option<SessionId>,
+        now: u64,
+        stops: impl Fn(End) -> bool,
+    ) -> Result<(), End> {
+        let (mut ring, mut is_late) = (self.ring(), false);
+        if let Some(end) = continued.and_then(|id| ring.find(id, now)).filter(|end| stops(*end)) {
+            return Err(end);
+        }
+        for (id, end) in ending.iter().copied() {
+            if end == End::Deleted && ring.find(id, now) == Some(End::Renewed) {
+                is_late = true;
+                continue;
+            }
+            for successor in ring.successors(id, now) {
+                ring.note(successor, end, now);
+            }
+            ring.note(id, end, now);
+        }
+        drop(ring);
+        self.0.last.fetch_max(now, Relaxed);
+        if is_late {
+            log_out_met_a_renewal();
+        }
+        Ok(())
     }
 
     /// Returns how a session ended, if this process has ended it in the last minute. A session that was rotated ends
     /// with its successor.
     pub(super) fn find(&self, id: SessionId, now: u64) -> Option<End> {
-        let mut found = None;
-        self.follow(id, now, |end| found = Some(end));
-        found
+        self.may_know(now).then(|| self.ring().find(id, now)).flatten()
     }
 
     /// Returns the ids that a session has got from rotations in the last minute.
     pub(super) fn successors(&self, id: SessionId, now: u64) -> Vec<SessionId> {
-        let mut successors = Vec::new();
-        self.follow(id, now, |end| {
-            if let End::Rotated { successor } = end {
-                successors.push(successor.id());
-            }
-        });
-        successors
+        if self.may_know(now) { self.ring().successors(id, now) } else { Vec::new() }
     }
 
-    /// Calls `visit` with the end of the session, and then with the end of each successor.
-    fn follow(&self, mut id: SessionId, now: u64, mut visit: impl FnMut(End)) {
-        if !End::is_known(self.0.last.load(Relaxed), now) {
-            return;
-        }
-        let ring = self.ring();
-        for _ in 0..MOST_ROTATIONS {
-            let Some((end, ended_at)) = ring.by_id.get(&id) else { break };
-            if !End::is_known(*ended_at, now) {
-                break;
-            }
-            visit(*end);
-            let End::Rotated { successor } = end else { break };
-            id = successor.id();
-        }
+    fn may_know(&self, now: u64) -> bool {
+        End::is_known(self.0.last.load(Relaxed), now)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    fn note(&mut self, id: SessionId, end: End, now: u64) {
+        if self.by_id.insert(id, (end, now)).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > MOST {
+            let oldest = self.order.pop_front();
+            oldest.map(|id| self.by_id.remove(&id));
+        }
+    }
+
+    fn find(&self, id: SessionId, now: u64) -> Option<End> {
+        self.ends(id, now).last()
+    }
+
+    fn successors(&self, id: SessionId, now: u64) -> Vec<SessionId> {
+        self.ends(id, now).filter_map(successor).collect()
+    }
+
+    /// Iterates over the end of the session, and then the end of each successor.
+    fn ends(&self, id: SessionId, now: u64) -> impl Iterator<Item = End> {
+        let known = move |id: SessionId| {
+            self.by_id.get(&id).filter(|(_, ended_at)| End::is_known(*ended_at, now)).map(|(end, _)| *end)
+        };
+        std::iter::successors(known(id), move |end| known(successor(*end)?)).take(MOST_ROTATIONS)
+    }
+}
+
+const fn successor(end: End) -> Option<SessionId> {
+    match end {
+        End::Rotated { successor } => Some(successor.id()),
+        End::Deleted | End::Renewed => None,
     }
 }
 
@@ -138,6 +180,18 @@ mod tests {
         assert_eq!(ends.find(id(1), 1_002), Some(rotated_to(id(3))));
         ends.note(id(3), End::Deleted, 1_003);
         assert_eq!(ends.find(id(1), 1_004), Some(End::Deleted));
+    }
+
+    #[test]
+    fn a_session_ends_once_if_two_threads_end_it() {
+        let ends = Ends::default();
+        let end_it = |with: End| ends.note_all(&[(id(1), with)], Some(id(1)), 1_000, |_| true);
+        assert_eq!(end_it(End::Renewed), Ok(()));
+        assert_eq!(end_it(rotated_to(id(2))), Err(End::Renewed));
+        assert_eq!(end_it(End::Renewed), Err(End::Renewed));
+        assert_eq!(ends.find(id(1), 1_000), Some(End::Renewed));
+        assert_eq!(ends.note(id(1), End::Deleted, 1_000), Some(End::Renewed));
+        assert_eq!(ends.note(id(3), End::Deleted, 1_000), None);
     }
 
     #[test]
