@@ -71,7 +71,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `encrypted` | `SessionLayer::encrypted`: a cookie that the browser cannot read |
-//! | `compat` | [`compat`]: the sessions of Play, Revel, gorilla and Buffalo, for a migration |
+//! | `compat` | `session_axum::compat`: the sessions of Play, Revel, gorilla and Buffalo, for a migration |
 //! | `metrics` | counters of sessions, cookies and store calls, for the crate `metrics`: see `docs/observability.md` |
 //! | `validator`, `garde` | `.with_errors(report)` for the form errors of these crates |
 //! | `testing` | `session_axum::testing`: a client with cookies, ready-made sessions, a clock to move |
