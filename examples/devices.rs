@@ -1,5 +1,5 @@
 //! The list of devices where a user is logged in, and log-out on one device or everywhere: sessions in a store.
-//! `cargo run --example devices`, then
+//! `cargo run --features databases --example devices`, then
 //!
 //! ```text
 //! curl -Lb laptop -c laptop http://127.0.0.1:3000/login -d user=ada
@@ -8,7 +8,7 @@
 //! curl -Lb laptop -c laptop http://127.0.0.1:3000
 //! ```
 //!
-//! The sessions are in the file `sessions.db`, or in the store that `STORE_URL` names: `sqlite://other.db`,
+//! The sessions are in the file `sessions.db` of the current directory, or in the store that `STORE_URL` names: `sqlite://other.db`,
 //! `postgres://user@host/name`, `mysql://user@host/name`, `redis://host`, `memory:`. To run two instances, give both
 //! the same `SESSION_SECRET`, and one of them another `PORT`.
 

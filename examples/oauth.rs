@@ -145,7 +145,8 @@ fn escape(text: &str) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), start::Sentence> {
     // The provider is on the next port.
-    let (port, other) = (start::port()?, start::port()?.saturating_add(1));
+    let port = start::port()?;
+    let other = start::port_after(port)?;
     let listener = start::listen_on(other, &start::command()).await?;
     let (shop, provider_url) = (format!("http://127.0.0.1:{port}"), format!("http://localhost:{other}"));
     let sites = Sites { shop, provider: provider_url, keys: Keys::generate() };

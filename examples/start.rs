@@ -43,7 +43,7 @@ pub async fn listen(command: &str) -> Result<TcpListener, Sentence> {
     listen_on(port()?, command).await
 }
 
-/// Does the same on this port.
+/// Does the same on this port. The remedy for a port that is taken is another one for `PORT`.
 ///
 /// # Errors
 ///
@@ -52,7 +52,9 @@ pub async fn listen_on(port: u16, command: &str) -> Result<TcpListener, Sentence
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
         Sentence(match error.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "port {port} is in use: stop the program that uses it, or choose another port: PORT=3001 {command}"
+                "port {port} is in use: stop the program that uses it, or choose another port: PORT={} {command}",
+                // Ten further on, since an example may take the next ones too.
+                if port < 65_500 { port + 10 } else { port - 100 }
             ),
             _ => format!("cannot listen on port {port}: {error}"),
         })
@@ -69,10 +71,29 @@ pub fn port() -> Result<u16, Sentence> {
     port.parse().map_err(|_| Sentence(format!("PORT is {port:?}, and must be a number from 0 to 65535")))
 }
 
+/// Returns the next port.
+///
+/// # Errors
+///
+/// Returns a [`Sentence`] if `PORT` has no next port that an example can take.
+pub fn port_after(port: u16) -> Result<u16, Sentence> {
+    let next = port.checked_add(1).filter(|next| *next > 1);
+    next.ok_or_else(|| {
+        Sentence(format!("PORT is {port}, and must be a number from 1 to 65534: this takes the next one too"))
+    })
+}
+
 /// Returns the command that starts this example.
 pub fn command() -> String {
     let name = env::current_exe().ok().and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
-    name.map_or_else(|| "cargo run".to_owned(), |name| format!("cargo run --example {name}"))
+    let Some(name) = name else { return "cargo run".to_owned() };
+    let features = match name.as_str() {
+        "settings" => return "cargo run".to_owned(),
+        "devices" | "users" | "two_machines" => "--features databases ",
+        "observed" => "--features metrics ",
+        _ => "",
+    };
+    format!("cargo run {features}--example {name}")
 }
 
 /// Resolves at Ctrl-C.

@@ -1,11 +1,13 @@
 //! What axum-login does: users in a database, a log-in with a password, permissions, a guard with the way back, and
-//! sessions that end when the password changes. `cargo run --example users`, then
+//! sessions that end when the password changes. `cargo run --features databases --example users`, then
 //!
 //! ```text
 //! curl -Lb jar -c jar http://127.0.0.1:3000/publish
 //! curl -Lb jar -c jar http://127.0.0.1:3000/login -d name=ada -d password=correct
 //! curl -Lb jar -c jar http://127.0.0.1:3000/password -d old=correct -d new=battery
 //! ```
+//!
+//! The users and their sessions are in the file `users.db` of the current directory.
 
 use axum::{
     Form, Router,

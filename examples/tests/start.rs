@@ -91,7 +91,10 @@ fn it_refuses_a_port_that_is_in_use() -> Result<()> {
     let port = taken.local_addr()?.port();
     assert_refuses(
         &settings().env("PORT", port.to_string()).output()?,
-        &format!("port {port} is in use: stop the program that uses it, or choose another port: PORT=3001 cargo run"),
+        &format!(
+            "port {port} is in use: stop the program that uses it, or choose another port: PORT={} cargo run",
+            other(port)
+        ),
     );
     Ok(())
 }
@@ -99,6 +102,54 @@ fn it_refuses_a_port_that_is_in_use() -> Result<()> {
 #[test]
 fn it_refuses_a_port_that_is_no_number() -> Result<()> {
     assert_refuses(&settings().env("PORT", "http").output()?, "PORT is \"http\", and must be a number from 0 to 65535");
+    Ok(())
+}
+
+/// Returns the port that is proposed when this one is taken.
+fn other(port: u16) -> u16 {
+    if port < 65_500 { port + 10 } else { port - 100 }
+}
+
+/// Returns the command that starts an example, with the features that the manifest asks for.
+fn command(example: &str) -> String {
+    let manifest = include_str!("../Cargo.toml");
+    let entry = manifest.split("[[").find(|entry| entry.contains(&format!("name = \"{example}\"")));
+    let entry = entry.unwrap_or_else(|| panic!("{example} is no example"));
+    let features = entry.split_once("required-features = [\"").and_then(|(_, rest)| rest.split_once("\"]"));
+    let features = features.map_or_else(String::new, |(features, _)| format!("--features {features} "));
+    format!("cargo run {features}--example {example}")
+}
+
+#[test]
+fn each_example_begins_with_the_command_that_starts_it() -> Result<()> {
+    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR"))? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if path.extension().is_none_or(|extension| extension != "rs")
+            || ["lib", "main", "profile", "settings", "start"].contains(&name.as_str())
+        {
+            continue;
+        }
+        let source = fs::read_to_string(&path)?;
+        let header: Vec<_> = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+        assert!(header.join(" ").contains(&command(&name)), "{name}: {}", command(&name));
+    }
+    Ok(())
+}
+
+#[test]
+fn an_example_that_takes_two_ports_names_the_last_one_that_it_can_use() -> Result<()> {
+    let Some(oauth) = others().into_iter().find(|program| program.file_stem().is_some_and(|name| name == "oauth"))
+    else {
+        panic!("oauth is an example");
+    };
+    for port in [0, 65_535] {
+        let output = example(&oauth, port).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let sentence =
+            format!("Error: PORT is {port}, and must be a number from 1 to 65534: this takes the next one too");
+        assert_eq!(said.lines().last(), Some(sentence.as_str()));
+    }
     Ok(())
 }
 
@@ -161,8 +212,9 @@ fn each_example_says_in_a_sentence_that_its_port_is_taken() -> Result<()> {
         let name = program.file_stem().unwrap_or_default().to_string_lossy();
         assert_eq!(output.status.code(), Some(1), "{name}: {said}");
         let remedy = format!(
-            "Error: port {port} is in use: stop the program that uses it, or choose another port: PORT=3001 cargo run \
-             --example {name}"
+            "Error: port {port} is in use: stop the program that uses it, or choose another port: PORT={} {}",
+            other(port),
+            command(&name)
         );
         assert_eq!(said.lines().last(), Some(remedy.as_str()));
     }
