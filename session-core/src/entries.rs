@@ -475,6 +475,16 @@ mod tests {
         assert_eq!(format!("{entries:?}"), "Entries { len: 2, .. }");
     }
 
+    #[cfg(feature = "encrypted")]
+    #[test]
+    fn decrypted_entries_keep_the_encrypted_ones_beside_them() {
+        let with = |text: &str| Entries::parse(text.into()).unwrap();
+        let decrypted = with(r#"{"$":{"until":7},"a":1}"#).sealed_as(with(r#"{"a":"sealed"}"#));
+        assert_eq!((decrypted.get("a"), decrypted.metadata().until), (Some("1"), Some(7)));
+        assert_eq!(decrypted.sealed().and_then(|sealed| sealed.get("a")), Some("\"sealed\""));
+        assert!(with(r#"{"$":{"until":7}}"#).sealed().is_none() && Entries::NONE.sealed().is_none());
+    }
+
     #[test]
     fn each_text_is_one_value_under_one_key() {
         let texts = |entries: &[(&str, &str)]| {
