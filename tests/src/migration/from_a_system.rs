@@ -274,6 +274,30 @@ async fn a_copy_of_a_former_cookie_stays_useless_for_as_long_as_sessions_may_mov
     }
 }
 
+/// Without a log-out, the last second is that of the longest cookie that the move can have set.
+#[tokio::test]
+async fn a_copy_of_a_former_cookie_reads_a_session_with_a_list_for_400_days() {
+    let clock = ManualClock::at(NOW);
+    let users = Users { forgets_ends: true, ..Users::with("1", "ada") };
+    let until = UNIX_EPOCH + Duration::from_secs(2 * NOW);
+    let layer = SessionLayer::signed(keys()).revocations(MemoryStore::new()).clock(clock.clone());
+    let app = Router::new().route("/me", get(me)).layer(layer.migrating_from(users, until));
+    assert_eq!(send(&app, "/me", "JSESSIONID=1").await.0, "ada");
+    clock.advance(Duration::from_secs(400 * 24 * 60 * 60));
+    assert_eq!(send(&app, "/me", "JSESSIONID=1").await.0, "ada");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(send(&app, "/me", "JSESSIONID=1").await.0, "nobody");
+}
+
+#[tokio::test]
+async fn a_read_just_after_the_move_sets_no_cookie_over_that_of_the_move() {
+    for layer in layers().into_iter().take(3) {
+        let app = app(layer, &Users { forgets_ends: true, ..Users::with("1", "ada") });
+        assert_eq!(send(&app, "/add", "JSESSIONID=1").await.0, "added");
+        assert_eq!(send(&app, "/me", "JSESSIONID=1").await, ("ada".to_owned(), Vec::new()));
+    }
+}
+
 #[tokio::test]
 async fn the_reserved_keys_of_another_system_are_left_out() {
     for layer in layers() {
