@@ -1,17 +1,21 @@
 //! Sessions whose data travels, cut off by a list of what ended early.
 
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use axum::{Router, routing::get};
 use session_axum::{
-    SessionLayer,
+    Session, SessionLayer,
     testing::{Client, ManualClock},
 };
 
-use session_core::store::{RecordKey, SessionStore as _};
+use session_core::store::{RecordKey, SessionStore};
+use session_stores::MemoryStore;
 
 use super::{COOKIE, app};
 use crate::support::{
     app::{NOW, keys},
+    jar::{Jar, send},
+    polls::poll_until,
     watched::{Fault, Watched},
 };
 
@@ -184,4 +188,37 @@ async fn where_nothing_travels_there_is_nothing_to_revoke() {
         }
     }
     assert_eq!(list.calls(), [""; 0]);
+}
+
+/// The answer to a request that another one overtakes after it has asked the list and before it writes, its cookies, and
+/// what the browser then sees under `b`, which was there before both.
+async fn overtaken(path: &str, by: &str) -> (String, Vec<String>, String) {
+    let inner: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+    let list = Watched::in_steps(Arc::clone(&inner));
+    let site = |list: Arc<dyn SessionStore>| {
+        let layer = SessionLayer::signed(keys()).revocations(list);
+        let rotate = get(|session: Session| async move { session.rotate() });
+        app(layer.clone()).merge(Router::new().route("/rotate", rotate).layer(layer))
+    };
+    let (slow, quick) = (site(Arc::new(list.clone())), site(inner));
+    let mut browser = Jar::default();
+    browser.get(&quick, "/set/b/1").await;
+    let cookies = browser.header();
+    let mut request = pin!(send(&slow, path, &cookies));
+    poll_until(request.as_mut(), || list.calls().contains(&"create")).await;
+    browser.get(&quick, by).await;
+    let (text, set_cookies) = request.await;
+    browser.apply(&set_cookies);
+    (text, set_cookies, browser.get(&quick, "/get/b").await)
+}
+
+#[tokio::test]
+async fn a_new_id_undoes_nothing_that_comes_after_the_list_was_asked() {
+    let (text, set_cookies, _) = overtaken("/renew/2", "/destroy").await;
+    assert!(text.starts_with("Something went wrong") && set_cookies.is_empty(), "{text}");
+    let (_, set_cookies, before) = overtaken("/renew/2", "/renew/3").await;
+    assert_eq!((set_cookies.len(), before.as_str()), (1, ""), "a log-in of its own");
+    for (by, before) in [("/destroy", ""), ("/rotate", "1")] {
+        assert_eq!(overtaken("/rotate", by).await, (String::new(), Vec::new(), before.to_owned()), "{by}");
+    }
 }

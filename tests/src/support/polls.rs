@@ -1,6 +1,10 @@
 //! Futures that are dropped at each of the points where they wait.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 /// Polls a future so many times and then drops it, as a server does when its client disconnects. Returns the output if
 /// the future ended before.
@@ -18,6 +22,15 @@ pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::
         }
     })
     .await
+}
+
+/// Polls a future that does not end before until `is_there` holds.
+pub(crate) async fn poll_until(mut future: Pin<&mut impl Future>, mut is_there: impl FnMut() -> bool) {
+    poll_fn(|context| {
+        assert!(future.as_mut().poll(context).is_pending(), "it ends too early");
+        if is_there() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Waits for one poll.
