@@ -69,10 +69,11 @@ need() {
     has "$command" || { echo "$what: the packages $* are installed, but \`$command\` is not found"; return 1; }
 }
 
-# Parts of the names of the tests that start a server or a browser.
+# Parts of the names of the tests that start a server, a browser or an example that cargo has not built for `--lib`.
 # shellcheck disable=SC2034
 with_servers=(
-    browser:: browser_races:: in_a_browser caching_proxy each_store golden_files::the_files_of mariadb
+    an_inspection_makes_a_secret between_two_machines browser:: browser_races:: in_a_browser caching_proxy each_store
+    golden_files::the_files_of mariadb
     migration::from_tower_sessions pictures postgres proxy_buffers redis testing_kit::a_forged_session_has_an_owner
 )
 # These try all orders of events, or random plays, for a minute.
