@@ -203,8 +203,8 @@ pub async fn the_second_after_is_over(store: &dyn SessionStore, clock: impl Cloc
 /// records by itself, the store may return 0.
 pub async fn a_sweep_takes_what_has_expired(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
-    // So early that a day later is before the end of every record of the other tests.
-    let sweep = trial.now - 2 * HOUR;
+    // After the sweep of the tombstones, which would take `known`, and before the tombstones of other tests may go.
+    let sweep = trial.now + 40;
     let day_before = sweep - EXPIRED_IS_KNOWN_FOR;
     let ending_at = |last: u64| trial.draft().set("a", "1").visit(day_before - HOUR, last);
     let (over, known, alive) = (fresh_key(), fresh_key(), fresh_key());
@@ -227,8 +227,8 @@ pub async fn a_sweep_takes_what_has_expired(store: &dyn SessionStore, clock: imp
 pub async fn a_sweep_takes_tombstones(store: &dyn SessionStore, clock: impl Clock) {
     let trial = Trial::new(store, &clock);
     let (key, _) = trial.made(&[("a", "1")]).await;
-    // So early that the sweep leaves the tombstones of the other tests, and so late that a server still has this one.
-    let ended_at = trial.now - ENDED_IS_KNOWN_FOR / 2;
+    // So early that the sweep leaves what the other tests look for, and so late that a server still has this tombstone.
+    let ended_at = trial.now - 45;
     let last = ended_at + ENDED_IS_KNOWN_FOR;
     assert!(answer(store.delete(&key, End::Deleted, ended_at).await));
     answer(store.delete_expired(last).await);
