@@ -1,0 +1,210 @@
+//! Runs the tests with one change after another.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::build::{Program, Programs};
+
+/// What the tests say of a change.
+pub(crate) enum Outcome {
+    /// The test that fails, or how the program ended.
+    Noticed(String),
+    Missed,
+}
+
+/// The tests, the fast ones before the slow ones.
+pub(crate) struct Trials {
+    programs: Programs,
+    fast: Vec<String>,
+    slow: Vec<String>,
+    /// For each file the tests that noticed changes in it, the last one at the front.
+    best: HashMap<String, Vec<String>>,
+}
+
+/// How a program with tests ended.
+enum End {
+    AllPassed,
+    Failed(String),
+    /// Without a result: it was aborted, or did not end in time.
+    Unfinished(String),
+}
+
+impl Trials {
+    /// Runs all tests without a change. They must pass, since they would notice everything otherwise.
+    pub(crate) fn new(programs: Programs, for_tests: Vec<String>) -> Result<Self, Box<dyn Error>> {
+        let (mut fast, mut slow) = (Vec::new(), Vec::new());
+        for (program, arguments) in [(&programs.own, Vec::new()), (&programs.whole_system, for_tests)] {
+            (fast, slow) = (Vec::new(), Vec::new());
+            let mut command = command(program, 0);
+            // The time of each test. It is not stable, and the variable is for compilers of the stable channel.
+            command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "unstable-options", "--report-time"]).args(arguments);
+            let end = run(command, Duration::from_secs(1200), |name, seconds| {
+                if seconds < FAST { &mut fast } else { &mut slow }.push(name.to_owned());
+            })?;
+            match end {
+                End::AllPassed => {}
+                End::Failed(name) | End::Unfinished(name) => {
+                    return Err(format!("without a change, the tests end with: {name}").into());
+                }
+            }
+        }
+        Ok(Self { programs, fast, slow, best: HashMap::new() })
+    }
+
+    /// Tries the change with this number, of this file.
+    pub(crate) fn try_out(&mut self, number: usize, file: &str) -> Result<Outcome, Box<dyn Error>> {
+        if let Some(by) = noticed_by(&self.programs.own, number, None)? {
+            return Ok(Outcome::Noticed(by));
+        }
+        let best = self.best.get(file).cloned().unwrap_or_default();
+        for tests in [&best, &self.fast, &self.slow] {
+            if !tests.is_empty()
+                && let Some(by) = noticed_by(&self.programs.whole_system, number, Some(tests))?
+            {
+                let best = self.best.entry(file.to_owned()).or_default();
+                best.retain(|name| *name != by);
+                best.insert(0, by.clone());
+                best.truncate(MOST_BEST);
+                return Ok(Outcome::Noticed(by));
+            }
+        }
+        Ok(Outcome::Missed)
+    }
+}
+
+/// Returns the test that notices a change: it fails, and does so again when it runs alone. The tests may be limited to
+/// some names.
+fn noticed_by(program: &Program, number: usize, names: Option<&[String]>) -> Result<Option<String>, Box<dyn Error>> {
+    let mut doubtful: Vec<String> = Vec::new();
+    loop {
+        let mut command = command(program, number);
+        match names {
+            Some(names) => command.arg("--exact").args(names.iter().filter(|name| !doubtful.contains(name))),
+            None => command.args(doubtful.iter().flat_map(|name| ["--skip", name])),
+        };
+        let name = match run(command, LIMIT, |_, _| {})? {
+            End::AllPassed => return Ok(None),
+            End::Unfinished(why) => return Ok(Some(why)),
+            End::Failed(name) => name,
+        };
+        let mut alone = self::command(program, number);
+        alone.args(["--exact", &name]);
+        match run(alone, LIMIT, |_, _| {})? {
+            End::AllPassed if doubtful.len() < MOST_DOUBTFUL => doubtful.push(name),
+            End::AllPassed => return Ok(None),
+            End::Failed(_) | End::Unfinished(_) => return Ok(Some(name)),
+        }
+    }
+}
+
+fn command(program: &Program, number: usize) -> Command {
+    let mut command = Command::new(&program.path);
+    command
+        .current_dir(&program.folder)
+        .env("CARGO_MANIFEST_DIR", &program.folder)
+        .env("SWITCH", number.to_string())
+        // The state of a request has room for every change at once.
+        .env("RUST_MIN_STACK", "8388608")
+        .env("PROPTEST_FAILURE_PERSISTENCE", "off");
+    command
+}
+
+/// Runs a program with tests until one fails.
+fn run(mut command: Command, limit: Duration, mut passed: impl FnMut(&str, f64)) -> Result<End, Box<dyn Error>> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn()?;
+    let output = child.stdout.take().ok_or("no output")?;
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    let until = Instant::now() + limit;
+    let end = loop {
+        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.starts_with("test result: ok") => break End::AllPassed,
+            Ok(line) => match result_in(&line) {
+                Some((name, None)) => break End::Failed(name.to_owned()),
+                Some((name, Some(seconds))) => passed(name, seconds),
+                None => {}
+            },
+            Err(RecvTimeoutError::Timeout) => break End::Unfinished(format!("no end within {} s", limit.as_secs())),
+            Err(RecvTimeoutError::Disconnected) => break End::Unfinished("the program was aborted".to_owned()),
+        }
+    };
+    stop(&mut child)?;
+    Ok(end)
+}
+
+/// Returns the name of a test that has ended, and its time if it passed. Without a measurement the time is 0.
+fn result_in(line: &str) -> Option<(&str, Option<f64>)> {
+    let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    let name = name.strip_suffix(" - should panic").unwrap_or(name);
+    if result.starts_with("FAILED") {
+        return Some((name, None));
+    }
+    let seconds = result.strip_prefix("ok")?.trim().strip_prefix('<').and_then(|time| time.strip_suffix("s>"));
+    Some((name, Some(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0))))
+}
+
+/// Ends the program and what it has started.
+fn stop(child: &mut Child) -> Result<(), Box<dyn Error>> {
+    let group = format!("-{}", child.id());
+    Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status()?;
+    child.wait()?;
+    Ok(())
+}
+
+/// The time in seconds below which a test runs in the first round.
+const FAST: f64 = 0.5;
+
+/// The time that the tests may take with a change.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How many tests of a file are tried before all others.
+const MOST_BEST: usize = 20;
+
+/// How often the tests run again without those that failed, and passed alone.
+const MOST_DOUBTFUL: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_the_tests_are_read() {
+        assert_eq!(result_in("test a::b ... ok <0.125s>"), Some(("a::b", Some(0.125))));
+        assert_eq!(result_in("test a::b - should panic ... ok"), Some(("a::b", Some(0.0))));
+        assert_eq!(result_in("test a::b ... FAILED"), Some(("a::b", None)));
+        assert_eq!(result_in("test a::b ... ignored"), None);
+        assert_eq!(result_in("running 7 tests"), None);
+    }
+
+    #[test]
+    fn a_program_runs_until_a_test_fails() {
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let mut passed = Vec::new();
+            let end = run(command, Duration::from_secs(2), |name, _| passed.push(name.to_owned())).unwrap();
+            (end, passed)
+        };
+        let (end, passed) = shell("echo 'test a ... ok'; echo 'test b ... FAILED'; sleep 60");
+        assert!(matches!(end, End::Failed(name) if name == "b"));
+        assert_eq!(passed, ["a"]);
+        assert!(matches!(shell("echo 'test result: ok. 1 passed'").0, End::AllPassed));
+        assert!(matches!(shell("echo 'test a ... ok'").0, End::Unfinished(why) if why == "the program was aborted"));
+        assert!(matches!(shell("sleep 60").0, End::Unfinished(why) if why == "no end within 2 s"));
+    }
+}
