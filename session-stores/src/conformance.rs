@@ -126,7 +126,7 @@ macro_rules! conformance {
             the_last_second_is_alive
             the_second_after_is_over
             a_sweep_takes_what_has_expired
-            a_sweep_takes_tombstones
+            a_sweep_takes_what_is_no_longer_known
             an_expired_session_is_known_as_such
             an_end_is_known_for_a_minute
             a_rename_leaves_a_tombstone
@@ -276,10 +276,10 @@ mod tests {
             the_second_after_is_over: LoadFindsExpired
             the_second_after_is_over: TouchExtendsExpired
             the_second_after_is_over: UpdateChangesExpired
-            a_sweep_takes_what_has_expired: SweepForgetsAtOnce
+            a_sweep_takes_what_is_no_longer_known: SweepForgetsAtOnce
             a_sweep_takes_what_has_expired: SweepIsNotDone
-            a_sweep_takes_tombstones: SweepTakesFreshTombstones
-            a_sweep_takes_tombstones: SweepKeepsTombstones
+            a_sweep_takes_what_is_no_longer_known: SweepTakesFreshTombstones
+            a_sweep_takes_what_is_no_longer_known: SweepKeepsTombstones
             an_expired_session_is_known_as_such: ExpiredIsUnknown
             an_end_is_known_for_a_minute: DeleteLeavesNoTombstone
             an_end_is_known_for_a_minute: DeleteByIdLeavesNoTombstone
@@ -375,8 +375,7 @@ mod tests {
             a_rename_leaves_a_tombstone
             a_tombstone_is_no_session
             several_records_are_looked_up_at_once
-            a_sweep_takes_what_has_expired
-            a_sweep_takes_tombstones
+            a_sweep_takes_what_is_no_longer_known
             creating_twice_keeps_the_first
             an_id_lives_under_one_key
             a_list_has_a_limit_and_a_count_has_none

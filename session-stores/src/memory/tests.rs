@@ -236,6 +236,18 @@ fn debug_shows_no_data() {
 }
 
 #[test]
+fn a_tombstone_of_an_earlier_time_waits_for_no_other() {
+    let mut tombstones = super::tombstones::Tombstones::default();
+    for (number, ended_at) in [(1, NOW), (2, NOW - 30), (3, NOW), (4, NOW - 30)] {
+        tombstones.insert(key(number), End::Deleted, ended_at);
+    }
+    assert_eq!(tombstones.forget(NOW + 30), 0);
+    assert_eq!(tombstones.forget(NOW + 31), 2);
+    let known = [1, 2, 3, 4].map(|number| tombstones.find(&key(number), NOW).is_some());
+    assert_eq!(known, [true, false, true, false]);
+}
+
+#[test]
 fn a_session_renamed_back_leaves_no_tombstone() {
     let store = MemoryStore::new();
     create(&store, 1, "1", NOW, NOW).unwrap();

@@ -27,9 +27,11 @@ impl Tombstones {
     /// Inserts a tombstone, and removes those that are over or too many.
     pub(super) fn insert(&mut self, key: RecordKey, end: End, now: u64) {
         self.forget(now);
-        if self.by_id.insert(key.id(), Tombstone { hash: *key.hash(), end, ended_at: now }).is_none() {
-            self.order.push_back(key.id());
-        }
+        self.remove(key.id());
+        // At the end, unless a clock went back.
+        let at = self.order.partition_point(|id| self.by_id.get(id).is_some_and(|other| other.ended_at <= now));
+        self.order.insert(at, key.id());
+        self.by_id.insert(key.id(), Tombstone { hash: *key.hash(), end, ended_at: now });
         while self.order.len() > MOST {
             self.remove_oldest();
         }
