@@ -1,7 +1,8 @@
 //! Futures that are dropped while they wait: a client disconnects, or a timeout passes. Every operation of a store,
-//! every request, and every save and update of a handler is dropped at each of its polls.
+//! every request, every save and update of a handler, and every method of a handle is dropped at each of its polls.
 
 mod handlers;
+mod handles;
 mod operations;
 mod requests;
 
@@ -38,6 +39,7 @@ macro_rules! each_store {
             postgres: Kept::by($crate::support::backends::Backend::postgres().await).await,
             mariadb: Kept::by($crate::support::backends::Backend::mariadb().await).await,
             redis: Kept::by($crate::support::backends::Backend::redis()).await,
+            redis_cluster: Kept::by($crate::support::backends::Backend::redis_cluster()).await,
         );
     };
     (@ $tests:tt $($name:ident: $kept:expr,)+) => {
