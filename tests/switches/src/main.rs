@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let programs = build::with_switches(&sources, &open, &mut results)?;
-    let mut trials = Trials::new(programs, for_tests.to_vec())?;
+    let mut trials = Trials::new(programs, for_tests)?;
     for (index, change) in open.iter().enumerate() {
         if results.is_done(change) {
             continue;
