@@ -19,7 +19,7 @@ mod results;
 mod rewrite;
 mod trial;
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fs, mem, path::PathBuf};
 
 use change::Change;
 use results::Results;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let programs = build::with_switches(&sources, &open, &mut results)?;
-    let mut trials = Trials::new(programs, for_tests)?;
+    let mut trials = Trials::new(programs, for_tests, mem::take(&mut results.best))?;
     for (index, change) in open.iter().enumerate() {
         if results.is_done(change) {
             continue;

@@ -1,7 +1,7 @@
 //! What is known of each change, in files that a later run reads.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     fs::{self, OpenOptions},
     io::{self, Write as _},
     path::PathBuf,
@@ -13,20 +13,29 @@ use crate::change::Change;
 pub(crate) struct Results {
     root: PathBuf,
     done: HashSet<String>,
+    /// The files of changes, and the tests that noticed them.
+    pub(crate) best: VecDeque<(String, String)>,
 }
 
 impl Results {
     /// Reads the results of former runs. Changes that were missed are tried again.
     pub(crate) fn open(root: PathBuf) -> Self {
-        let mut done = HashSet::new();
+        let (mut done, mut best) = (HashSet::new(), VecDeque::new());
         for folder in fs::read_dir(&root).into_iter().flatten().flatten() {
             for name in ["noticed.txt", "unviable.txt"] {
                 let text = fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-                done.extend(text.lines().map(|line| line.split('\t').next().unwrap_or(line).to_owned()));
+                for line in text.lines() {
+                    let (change, why) = line.split_once('\t').unwrap_or((line, ""));
+                    done.insert(change.to_owned());
+                    let noticed = (change.split(':').next().unwrap_or_default().to_owned(), why.to_owned());
+                    if name == "noticed.txt" && !best.contains(&noticed) {
+                        best.push_front(noticed);
+                    }
+                }
             }
             let _ = fs::remove_file(folder.path().join("missed.txt"));
         }
-        Self { root, done }
+        Self { root, done, best }
     }
 
     pub(crate) fn is_done(&self, change: &Change) -> bool {

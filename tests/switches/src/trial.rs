@@ -1,7 +1,7 @@
 //! Runs the tests with one change after another.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     error::Error,
     io::{BufRead as _, BufReader},
     ops::ControlFlow,
@@ -26,8 +26,8 @@ pub(crate) struct Trials {
     programs: Programs,
     fast: Vec<String>,
     slow: Vec<String>,
-    /// For each file the tests that noticed changes in it, the last one at the front.
-    best: HashMap<String, Vec<String>>,
+    /// The tests that noticed changes, and the file of the change. The last one is at the front.
+    best: VecDeque<(String, String)>,
 }
 
 /// How a program with tests ended.
@@ -40,12 +40,17 @@ enum End {
 
 impl Trials {
     /// Runs all tests without a change. Those that fail, since they compare the sources with a page, are left out.
-    pub(crate) fn new(programs: Programs, for_tests: &[String]) -> Result<Self, Box<dyn Error>> {
+    /// `best` has the tests that noticed changes in former runs.
+    pub(crate) fn new(
+        programs: Programs,
+        for_tests: &[String],
+        mut best: VecDeque<(String, String)>,
+    ) -> Result<Self, Box<dyn Error>> {
         let (mut fast, mut slow, mut failing) = (Vec::new(), Vec::new(), Vec::new());
         let mut command = command(&programs.whole_system, 0);
         // The time of each test. It is not stable, and the variable is for compilers of the stable channel.
         command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "unstable-options", "--report-time"]).args(for_tests);
-        let end = run(command, Duration::from_secs(1200), |name, seconds| {
+        let end = run(&mut command, Duration::from_secs(1200), |name, seconds| {
             match seconds {
                 Some(seconds) if seconds < FAST => &mut fast,
                 Some(_) => &mut slow,
@@ -63,7 +68,8 @@ impl Trials {
         if !failing.is_empty() {
             eprintln!("left out, since they fail without a change: {}", failing.join(", "));
         }
-        Ok(Self { programs, fast, slow, best: HashMap::new() })
+        best.retain(|(_, name)| fast.contains(name) || slow.contains(name));
+        Ok(Self { programs, fast, slow, best })
     }
 
     /// Tries the change with this number, of this file.
@@ -71,15 +77,14 @@ impl Trials {
         if let Some(by) = noticed_by(&self.programs.own, number, None)? {
             return Ok(Outcome::Noticed(by));
         }
-        let best = self.best.get(file).cloned().unwrap_or_default();
-        for tests in [&best, &self.fast, &self.slow] {
+        let (here, elsewhere): (Vec<_>, Vec<_>) = self.best.iter().partition(|(of, _)| of == file);
+        let names = |best: Vec<&(String, String)>| best.into_iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
+        for tests in [&names(here), &names(elsewhere), &self.fast, &self.slow] {
             if !tests.is_empty()
                 && let Some(by) = noticed_by(&self.programs.whole_system, number, Some(tests))?
             {
-                let best = self.best.entry(file.to_owned()).or_default();
-                best.retain(|name| *name != by);
-                best.insert(0, by.clone());
-                best.truncate(MOST_BEST);
+                self.best.retain(|(_, name)| *name != by);
+                self.best.push_front((file.to_owned(), by.clone()));
                 return Ok(Outcome::Noticed(by));
             }
         }
@@ -87,8 +92,8 @@ impl Trials {
     }
 }
 
-/// Returns the test that notices a change: it fails, and does so again when it runs alone. The tests may be limited to
-/// some names.
+/// Returns the test that notices a change: it fails, and does so again without other tests beside it. The tests may be
+/// limited to some names.
 fn noticed_by(program: &Program, number: usize, names: Option<&[String]>) -> Result<Option<String>, Box<dyn Error>> {
     let mut doubtful: Vec<String> = Vec::new();
     loop {
@@ -97,19 +102,29 @@ fn noticed_by(program: &Program, number: usize, names: Option<&[String]>) -> Res
             Some(names) => command.arg("--exact").args(names.iter().filter(|name| !doubtful.contains(name))),
             None => command.args(doubtful.iter().flat_map(|name| ["--skip", name])),
         };
-        let name = match run(command, LIMIT, until_one_fails)? {
+        let name = match run(&mut command, LIMIT, until_one_fails)? {
             End::Finished => return Ok(None),
             End::Unfinished(why) => return Ok(Some(why)),
             End::Failed(name) => name,
         };
-        let mut alone = self::command(program, number);
-        alone.args(["--exact", &name]);
-        match run(alone, LIMIT, until_one_fails)? {
+        match alone(program, number, &name)? {
             End::Finished if doubtful.len() < MOST_DOUBTFUL => doubtful.push(name),
             End::Finished => return Ok(None),
             End::Failed(_) | End::Unfinished(_) => return Ok(Some(name)),
         }
     }
+}
+
+/// Runs one test with a change: several times, because it may need two threads that meet.
+fn alone(program: &Program, number: usize, name: &str) -> Result<End, Box<dyn Error>> {
+    for _ in 0..TIMES_ALONE {
+        let mut command = command(program, number);
+        let end = run(command.args(["--exact", name]), LIMIT, until_one_fails)?;
+        if !matches!(end, End::Finished) {
+            return Ok(end);
+        }
+    }
+    Ok(End::Finished)
 }
 
 fn command(program: &Program, number: usize) -> Command {
@@ -131,7 +146,7 @@ fn until_one_fails(_: &str, seconds: Option<f64>) -> ControlFlow<()> {
 /// Runs a program with tests. `each` gets the name of each test and its time, or `None` if it failed, and says whether to
 /// go on.
 fn run(
-    mut command: Command,
+    command: &mut Command,
     limit: Duration,
     mut each: impl FnMut(&str, Option<f64>) -> ControlFlow<()>,
 ) -> Result<End, Box<dyn Error>> {
@@ -190,8 +205,8 @@ const FAST: f64 = 0.5;
 /// The time that the tests may take with a change.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// How many tests of a file are tried before all others.
-const MOST_BEST: usize = 20;
+/// How often a test that has failed runs alone.
+const TIMES_ALONE: usize = 5;
 
 /// How often the tests run again without those that failed, and passed alone.
 const MOST_DOUBTFUL: usize = 3;
@@ -214,7 +229,7 @@ mod tests {
         let shell = |script: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
-            run(command, Duration::from_secs(2), until_one_fails).unwrap()
+            run(&mut command, Duration::from_secs(2), until_one_fails).unwrap()
         };
         let end = shell("echo 'test a ... ok'; echo 'test b ... FAILED'; sleep 60");
         assert!(matches!(end, End::Failed(name) if name == "b"));
