@@ -179,6 +179,7 @@ impl SessionStore for Watched {
     }
 
     fn create<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, ()> {
+        assert!(write.base.is_none(), "a new record is based on none");
         self.ask("create", Some(key), move || self.inner.create(key, write))
     }
 
@@ -193,6 +194,7 @@ impl SessionStore for Watched {
     }
 
     fn rename<'a>(&'a self, from: &'a RecordKey, to: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        assert!(write.base.is_some(), "a rename is based on what was read");
         self.ask("rename", Some(to), move || self.inner.rename(from, to, write))
     }
 
