@@ -99,6 +99,16 @@ async fn a_revocation_is_kept_until_no_copy_can_be_alive() {
 }
 
 #[tokio::test]
+async fn a_second_log_out_everywhere_writes_over_what_it_has_read() {
+    let site = Site::new(SessionLayer::signed);
+    for calls in [["look_up", "create"], ["look_up", "update"]] {
+        site.layer.sessions().destroy_all("alice").await.unwrap();
+        assert_eq!(site.list.calls(), calls);
+    }
+    assert!(site.list.update_had_base());
+}
+
+#[tokio::test]
 async fn destroy_says_how_far_it_reaches() {
     let reach = |layer: SessionLayer| async move { Client::new(app(layer)).get("/destroy").await.text() };
     assert_eq!(reach(SessionLayer::signed(keys())).await, "InThisBrowser");

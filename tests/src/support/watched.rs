@@ -27,6 +27,8 @@ pub(crate) struct Watched {
 struct State {
     calls: Vec<&'static str>,
     keys: Vec<RecordKey>,
+    /// Whether the last update brought the record that it is based on.
+    has_base: bool,
     fault: Option<(Fault, u32)>,
     /// Whether the next load still works.
     spares_load: bool,
@@ -101,6 +103,11 @@ impl Watched {
     /// Every key that it was shown.
     pub(crate) fn keys(&self) -> Vec<RecordKey> {
         self.state.lock().unwrap().keys.clone()
+    }
+
+    /// Whether the last update brought the record that it is based on, so that a database need not read it again.
+    pub(crate) fn update_had_base(&self) -> bool {
+        self.state.lock().unwrap().has_base
     }
 
     fn begin(&self, call: &'static str, key: Option<&RecordKey>) -> Option<Fault> {
@@ -184,6 +191,7 @@ impl SessionStore for Watched {
     }
 
     fn update<'a>(&'a self, key: &'a RecordKey, write: Write<'a>) -> StoreFuture<'a, Updated> {
+        self.state.lock().unwrap().has_base = write.base.is_some();
         let updated = self.ask("update", Some(key), move || self.inner.update(key, write));
         let is_overtaken = matches!(self.state.lock().unwrap().fault, Some((Fault::Conflict, _)));
         if is_overtaken { Box::pin(async { Ok(Updated::Conflict) }) } else { updated }
