@@ -106,7 +106,7 @@ async fn a_dropped_method_of_a_handle_is_done_as_a_whole_or_not_at_all(kept: Kep
                 site.clock.advance(HOUR / 2);
                 let answer = drop_after(polls, call(&handle, method)).await.transpose().unwrap();
                 let context = format!("{method:?}, {polls} polls");
-                // Another handle, since a visit by a request would hide one that is missing.
+                // The handle is asked, since a request is a visit, too.
                 let seen = [handle.get::<u32>("a").await.unwrap(), handle.get::<u32>("n").await.unwrap()];
                 let seen: Vec<_> =
                     ["a", "n"].iter().zip(seen).filter_map(|(key, n)| n.map(|n| format!("{key}={n}"))).collect();
@@ -127,7 +127,7 @@ async fn a_dropped_method_of_a_handle_is_done_as_a_whole_or_not_at_all(kept: Kep
     }
 }
 
-/// A request that makes a handle and is then dropped has not begun its session, and the handle says so.
+/// A request that begins a session was dropped: its handle finds the session, or says that there is none.
 async fn a_handle_of_a_dropped_request_works_or_says_that_nothing_was_saved(kept: Kept) {
     for site in Site::each(&kept) {
         let dropped = at_each_poll(async |polls| {
