@@ -227,7 +227,7 @@ pub(super) struct Lease<'a, D: Dialect> {
 
 impl<D: Dialect> Lease<'_, D> {
     /// Runs the statement, and returns how many rows it changed. Outside of a transaction, a statement that the
-    /// database gave up because of another one (a deadlock) is tried again.
+    /// database gave up because of another one (a deadlock), or that found it locked, is tried again.
     pub(super) async fn execute(&mut self, statement: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let result = self.attempt(statement, values).await?;
         self.checked(result)
@@ -252,7 +252,7 @@ impl<D: Dialect> Lease<'_, D> {
             let persistence = self.prepare().await?;
             let result = D::execute(self.connection()?, statement, values, persistence).await;
             let result = self.concluded(result).await?;
-            if !self.may_repeat(&result) {
+            if self.in_transaction || !self.may_repeat(&result) {
                 return Ok(result);
             }
             step_aside(attempt).await;
@@ -268,7 +268,7 @@ impl<D: Dialect> Lease<'_, D> {
             let persistence = self.prepare().await?;
             let rows = D::fetch(self.connection()?, statement, values, persistence).await;
             let rows = self.concluded(rows).await?;
-            if !self.may_repeat(&rows) {
+            if self.in_transaction || !self.may_repeat(&rows) {
                 return self.checked(rows);
             }
             step_aside(attempt).await;
@@ -276,9 +276,10 @@ impl<D: Dialect> Lease<'_, D> {
         }
     }
 
-    /// Returns whether a statement is tried again: it gave way, it was not a part of a transaction, and there is time.
+    /// Returns whether a statement that is not a part of a transaction is tried again: it gave way to another one, or
+    /// found the database locked, and there is time.
     fn may_repeat<T>(&self, result: &Result<T, sqlx::Error>) -> bool {
-        !self.in_transaction && result.as_ref().is_err_and(gave_way) && self.has_time()
+        result.as_ref().is_err_and(|error| gave_way(error) || (D::ONE_WRITER && is_locked(error))) && self.has_time()
     }
 
     fn has_time(&self) -> bool {
@@ -361,8 +362,15 @@ impl<D: Dialect> Lease<'_, D> {
     /// Runs a statement on the table of a former system. Returns the bytes in the first column of the first row.
     #[cfg(feature = "compat")]
     pub(super) async fn former(&mut self, statement: String, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let bytes = D::former(self.connection()?, statement, id).await;
-        self.checked(bytes)
+        let mut attempt = 1;
+        loop {
+            let bytes = D::former(self.connection()?, statement.clone(), id).await;
+            if !self.may_repeat(&bytes) {
+                return self.checked(bytes);
+            }
+            step_aside(attempt).await;
+            attempt += 1;
+        }
     }
 
     /// Runs several statements without values, in an open transaction.
@@ -371,9 +379,18 @@ impl<D: Dialect> Lease<'_, D> {
         self.checked(result)
     }
 
+    /// Begins a transaction. If the database is locked, this tries again while there is time.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.in_transaction = true;
-        self.run(D::BEGIN).await
+        let mut attempt = 1;
+        loop {
+            let begun = D::run(self.connection()?, D::BEGIN).await;
+            if !self.may_repeat(&begun) {
+                return self.checked(begun);
+            }
+            step_aside(attempt).await;
+            attempt += 1;
+        }
     }
 
     /// Commits after a success, and rolls back after an error.
@@ -427,8 +444,8 @@ impl<D: Dialect> Drop for Lease<'_, D> {
     }
 }
 
-/// The longest wait for a connection. After it, SQLite may wait as long again for a lock, and what the database gives up
-/// because of others is tried again for as long. Both together end before the two seconds that the session layer gives an
+/// The longest wait for a connection. After it, what the database gives up because of others, or because SQLite's lock
+/// is taken, is tried again for as long. Both together end before the two seconds that the session layer gives an
 /// operation: otherwise its error could not say what was waited for.
 pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 

@@ -200,7 +200,9 @@ macro_rules! dialect {
 #[cfg(feature = "sqlite")]
 dialect! {
     sqlx::Sqlite,
-    const ON_CONNECT: Option<&'static str> = None;
+    // SQLite asks for a lock ten times a second, and other processes can take it in between each time. After a short
+    // wait, the statement fails, and `Lease` tries again.
+    const ON_CONNECT: Option<&'static str> = Some("PRAGMA busy_timeout = 20");
     const SCHEMA: &'static str = include_str!("sqlite.sql");
     const UPGRADE: Option<Upgrade> = Some(Upgrade {
         is_due: "SELECT CAST(1 AS bigint) FROM sqlite_master \

@@ -180,7 +180,8 @@ const IN_MEMORY: &str = "`SqliteStore` needs a file: for sessions in memory use 
 // Without the address: it may hold a password.
 const ANOTHER_DATABASE: &str = "the address of an SQLite file begins with `sqlite://`";
 
-/// The longest wait for the lock of another process.
+/// The longest wait of a new connection for the lock of another process. See the dialect's `ON_CONNECT` for the waits
+/// of an operation.
 const BUSY_TIMEOUT: Duration = PATIENCE;
 
 /// The largest number of connections: one writes, and the others read at the same time. Each has a thread.

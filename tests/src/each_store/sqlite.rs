@@ -134,6 +134,36 @@ async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
     assert_eq!(written.unwrap(), Updated::Written { version: read.version + 1 });
 }
 
+/// The other one holds the lock ten times as long as it leaves it free, as a busy process does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_free_only_for_moments_is_got() {
+    let file = File::new().await;
+    let store = file.store().await;
+    let key = fresh_key();
+    let mut read = made(&store, &key).await;
+    let mut other = file.other().await;
+    let holds_the_lock = async {
+        loop {
+            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let writes = async {
+        for number in 0..30 {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            let updated = set(&store, &key, &read, &format!("key {number}")).await;
+            assert_eq!(updated.unwrap(), Updated::Written { version: read.version + 1 }, "write {number}");
+            read.version += 1;
+        }
+    };
+    tokio::select! {
+        () = holds_the_lock => {}
+        () = writes => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_an_error_that_loses_nothing_and_passes() {
     let file = File::new().await;
