@@ -43,10 +43,10 @@ use crate::support::{
 /// The program `tests/tower-sessions-app`. It is a workspace of its own, and `tests/run` builds it before the tests.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let program = env::current_exe().unwrap();
-    let target = program.ancestors().nth(3).unwrap();
+    let target = program.ancestors().nth(3).unwrap().join("tower-sessions-app");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/tower-sessions-app/Cargo.toml");
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir"]).arg(target);
+    build.args(["build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir"]).arg(&target);
     let output = build.output().expect("there is a cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join("debug/tower-sessions-app")
