@@ -132,7 +132,7 @@ fn ends_an_item(token: &TokenTree) -> bool {
 fn sentence(literal: &str) -> Option<String> {
     let text = syn::parse_str::<syn::LitStr>(literal).ok()?.value();
     let text = text.trim().trim_start_matches([',', '.', ':', ';', ' ']).trim_end_matches([':', ' ']);
-    let statements = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "ALTER ", "SET ", " NULL"];
+    let statements = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "ALTER ", "SET ", "PRAGMA ", " NULL"];
     let is_statement = statements.iter().any(|word| text.contains(word));
     if is_statement || text.matches(' ').count() < 3 || text.len() < 15 || text.starts_with(['[', '<']) {
         return None;
