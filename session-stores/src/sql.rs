@@ -260,7 +260,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn delete_by_application(&self, application: &str, now: u64) -> Result<u64, StoreError> {
         let values = [Number(now), Number(known_until(now)), Text(application)];
-        self.change(statements::END_BY_APPLICATION, &values).await
+        self.change(D::END_BY_APPLICATION, &values).await
     }
 
     /// Runs one statement, and returns how many rows it changed.

@@ -33,6 +33,8 @@ pub(super) trait Dialect: Database {
     const REPLACE: Option<&'static str>;
     /// The statement that ends the sessions of an owner.
     const END_BY_OWNER: &'static str;
+    /// The statement that ends the sessions of an application.
+    const END_BY_APPLICATION: &'static str;
     /// The statement that ends the sessions of an owner that began first.
     const END_OLDEST: &'static str;
     /// The statement that removes some expired records.
@@ -218,6 +220,7 @@ dialect! {
     const CREATE: &'static str = statements::CREATE;
     const REPLACE: Option<&'static str> = None;
     const END_BY_OWNER: &'static str = statements::END_BY_OWNER;
+    const END_BY_APPLICATION: &'static str = statements::END_BY_APPLICATION;
     const END_OLDEST: &'static str = statements::END_OLDEST;
     const DELETE_EXPIRED: &'static str = statements::DELETE_EXPIRED;
     const DELETE_TOMBSTONES: &'static str = statements::DELETE_TOMBSTONES;
@@ -255,7 +258,8 @@ dialect! {
     const READ_LOCKED: &'static str = statements::READ_LOCKED;
     const CREATE: &'static str = statements::CREATE;
     const REPLACE: Option<&'static str> = None;
-    const END_BY_OWNER: &'static str = statements::END_BY_OWNER;
+    const END_BY_OWNER: &'static str = statements::END_BY_OWNER_IN_ORDER;
+    const END_BY_APPLICATION: &'static str = statements::END_BY_APPLICATION_IN_ORDER;
     const END_OLDEST: &'static str = statements::END_OLDEST_IN_ORDER;
     const DELETE_EXPIRED: &'static str = statements::DELETE_EXPIRED_UNLOCKED;
     const DELETE_TOMBSTONES: &'static str = statements::DELETE_TOMBSTONES_UNLOCKED;
@@ -297,6 +301,7 @@ dialect! {
     const CREATE: &'static str = statements::INSERT;
     const REPLACE: Option<&'static str> = Some(statements::REPLACE);
     const END_BY_OWNER: &'static str = statements::END_BY_OWNER_INDEX;
+    const END_BY_APPLICATION: &'static str = statements::END_BY_APPLICATION;
     const END_OLDEST: &'static str = statements::END_OLDEST_BY_NAME;
     const DELETE_EXPIRED: &'static str = statements::DELETE_EXPIRED_IN_ORDER;
     const DELETE_TOMBSTONES: &'static str = statements::DELETE_TOMBSTONES_IN_ORDER;

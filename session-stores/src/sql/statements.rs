@@ -73,6 +73,13 @@ macro_rules! owned {
     };
 }
 
+/// A row of an owner's live session, except one. `$1` to `$3` as in `owned!`, `$5` the id of the spared session.
+macro_rules! others {
+    () => {
+        concat!("id <> $5 AND ", owned!())
+    };
+}
+
 /// Turns records into tombstones. MariaDB and MySQL may have to be told which index to use.
 macro_rules! end {
     ($ended:literal, $known_until:literal, $condition:expr) => {
@@ -89,6 +96,32 @@ macro_rules! end {
             " WHERE ",
             $condition
         )
+    };
+}
+
+/// Turns records into tombstones, after all of them were locked in the order of their keys. So two such statements
+/// cannot wait for each other, which Postgres would notice after a second. The condition is there twice, because a session
+/// that was renamed during the wait for its lock has another key.
+#[cfg(feature = "postgres")]
+macro_rules! end_in_order {
+    ($known_until:literal, $condition:expr) => {
+        end!(
+            "1",
+            $known_until,
+            concat!(
+                $condition,
+                " AND (SELECT count(*) FROM (SELECT 1 FROM session_records WHERE ",
+                $condition,
+                " ORDER BY key FOR UPDATE) AS locked) >= 0"
+            )
+        )
+    };
+}
+
+/// A row of an application's live session. `$1` now, `$3` application.
+macro_rules! of_application {
+    () => {
+        concat!("(application = $3 OR application IS NULL) AND ", live!())
     };
 }
 
@@ -226,22 +259,25 @@ pub(super) const END_BY_ID: &str = end!("1", "$2", concat!("id = $3 AND ", live!
 
 /// Ends the sessions of an owner, except one. `$1` now, `$2` owner, `$3` application, `$4` the last second in which the
 /// end is known, `$5` the id of the spared session.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) const END_BY_OWNER: &str = end!("1", "$4", concat!("id <> $5 AND ", owned!()));
+#[cfg(feature = "sqlite")]
+pub(super) const END_BY_OWNER: &str = end!("1", "$4", others!());
+
+/// The same, as `end_in_order!` does.
+#[cfg(feature = "postgres")]
+pub(super) const END_BY_OWNER_IN_ORDER: &str = end_in_order!("$4", others!());
 
 /// The same. A rename during the statement changes the key and the id of a session, but not its place in this index. So
 /// the statement finds each session of the owner, under its former key or its new one.
 #[cfg(feature = "mysql")]
-pub(super) const END_BY_OWNER_INDEX: &str =
-    end!("1", "$4", concat!("id <> $5 AND ", owned!()), " FORCE INDEX (session_records_owner)");
+pub(super) const END_BY_OWNER_INDEX: &str = end!("1", "$4", others!(), " FORCE INDEX (session_records_owner)");
 
 /// The sessions of an owner that began first. `$1` to `$3` as in `owned!`, `$5` the id of the spared session, `$6` the
 /// number of sessions that stay.
 macro_rules! oldest {
     () => {
         concat!(
-            "SELECT key FROM session_records WHERE id <> $5 AND ",
-            owned!(),
+            "SELECT key FROM session_records WHERE ",
+            others!(),
             " ORDER BY created_at DESC, id DESC LIMIT 9223372036854775807 OFFSET $6"
         )
     };
@@ -275,8 +311,12 @@ pub(super) const END_OLDEST_BY_NAME: &str = end!(
 );
 
 /// Ends the sessions of an application. `$1` now, `$2` the last second in which the end is known, `$3` application.
-pub(super) const END_BY_APPLICATION: &str =
-    end!("1", "$2", concat!("(application = $3 OR application IS NULL) AND ", live!()));
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+pub(super) const END_BY_APPLICATION: &str = end!("1", "$2", of_application!());
+
+/// The same, as `end_in_order!` does.
+#[cfg(feature = "postgres")]
+pub(super) const END_BY_APPLICATION_IN_ORDER: &str = end_in_order!("$2", of_application!());
 
 /// The columns of a session in a list.
 macro_rules! info {

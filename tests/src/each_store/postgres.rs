@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use session_core::store::{SessionStore as _, StoreErrorKind, Updated};
+use session_core::{
+    SessionId,
+    store::{RecordKey, SessionStore as _, Spared, StoreErrorKind, Updated, Visit, Write},
+};
 use session_stores::PostgresStore;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    HOUR, NOW, all_of, assert_kind, assert_works, fresh_key, hex, made, set, setting,
+    HOUR, NOW, all_of, assert_kind, assert_works, fresh_key, hex, made, owner, set, setting,
     tables::{OldPlace, Place, tables},
     write,
 };
@@ -207,6 +210,37 @@ async fn transactions_that_are_given_up_end() {
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
     assert_eq!(base.count(open).await, 0);
     assert_eq!(store.load(&key, NOW).await.unwrap().live().unwrap().entries.get("c"), None);
+}
+
+/// Each waits for a lock that the test holds, and both may go on at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_log_outs_never_wait_for_each_other() {
+    let key = |byte| RecordKey::of_secret(SessionId::from_bytes([byte; 16]), &[byte; 32]);
+    let (mut keys, newest) = ([key(1), key(2)], key(3));
+    keys.sort_by_key(|key| *key.hash());
+    let [first, second] = keys;
+    // They are written in the order of the keys, and against it.
+    for keys in [[first, second], [second, first]] {
+        let base = Base::new().await;
+        let store = base.store().await;
+        let mut changes = setting("a", "1");
+        changes.set_owner("ann".to_owned());
+        for (key, now) in keys.iter().zip([NOW, NOW]).chain([(&newest, NOW + 1)]) {
+            store.create(key, Write::new(&changes, Visit { now, expires_at: now + HOUR })).await.unwrap();
+        }
+        let mut other = base.other().await;
+        sqlx::raw_sql("BEGIN; SELECT 1 FROM session_records FOR UPDATE").execute(&mut other).await.unwrap();
+        let (all, oldest, everyone, ()) = tokio::join!(
+            store.delete_by_owner(owner("ann"), Spared::default(), NOW + 1),
+            store.delete_by_owner(owner("ann"), Spared { id: None, newest: 1 }, NOW + 1),
+            store.delete_by_application("", NOW + 1),
+            async {
+                sleep(Duration::from_millis(300)).await;
+                sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+            }
+        );
+        assert_eq!(all.unwrap() + oldest.unwrap() + everyone.unwrap(), 3);
+    }
 }
 
 #[tokio::test]
