@@ -66,10 +66,17 @@ macro_rules! live {
     };
 }
 
+/// A row of an application's live session. `$1` now, `$3` application.
+macro_rules! of_application {
+    () => {
+        concat!("(application = $3 OR application IS NULL) AND ", live!())
+    };
+}
+
 /// A row of an owner's live session. `$1` now, `$2` owner, `$3` application.
 macro_rules! owned {
     () => {
-        concat!("owner = $2 AND (application = $3 OR application IS NULL) AND ", live!())
+        concat!("owner = $2 AND ", of_application!())
     };
 }
 
@@ -115,13 +122,6 @@ macro_rules! end_in_order {
                 " ORDER BY key FOR UPDATE) AS locked) >= 0"
             )
         )
-    };
-}
-
-/// A row of an application's live session. `$1` now, `$3` application.
-macro_rules! of_application {
-    () => {
-        concat!("(application = $3 OR application IS NULL) AND ", live!())
     };
 }
 
