@@ -202,8 +202,8 @@ macro_rules! dialect {
 #[cfg(feature = "sqlite")]
 dialect! {
     sqlx::Sqlite,
-    // SQLite asks for a lock ten times a second, and other processes can take it in between each time. After a short
-    // wait, the statement fails, and `Lease` tries again.
+    // After a third of a second, SQLite asks for a lock only ten times a second, and other processes can take it in
+    // between. So its own wait is short: the statement fails, and `Lease` tries again.
     const ON_CONNECT: Option<&'static str> = Some("PRAGMA busy_timeout = 20");
     const SCHEMA: &'static str = include_str!("sqlite.sql");
     const UPGRADE: Option<Upgrade> = Some(Upgrade {
