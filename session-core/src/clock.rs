@@ -1,6 +1,9 @@
 //! The clock that every time limit is measured with.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// The clock of the application.
 ///
@@ -27,6 +30,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub trait Clock: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> SystemTime;
+}
+
+/// Forwards to the clock inside, which may be shared or chosen at run time (`Arc<dyn Clock>`).
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> SystemTime {
+        (**self).now()
+    }
 }
 
 /// The clock of the operating system, which is the default.
@@ -57,6 +67,18 @@ const LATEST: u64 = 253_402_300_799;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shared_clock_tells_the_time_of_the_clock_inside() {
+        struct Fixed;
+        impl Clock for Fixed {
+            fn now(&self) -> SystemTime {
+                system_time(1_893_456_000)
+            }
+        }
+        let shared: Arc<dyn Clock> = Arc::new(Fixed);
+        assert_eq!(unix_seconds(<Arc<_> as Clock>::now(&shared)), 1_893_456_000);
+    }
 
     #[test]
     fn seconds_round_trip_and_never_overflow() {

@@ -78,7 +78,21 @@ macro_rules! conformance {
         $crate::conformance!(store = $store, clock = $crate::conformance::__private::SystemClock);
     };
     (store = $store:expr, clock = $clock:expr $(,)?) => {
-        $crate::__each_promise!(($store, $clock) [
+        fn __run(test: $crate::conformance::__private::Test) {
+            let connecting = async { Box::new(($store)().await) as $crate::conformance::__private::AnyStore };
+            $crate::conformance::__private::run(test, Box::pin(connecting), ::std::sync::Arc::new($clock));
+        }
+
+        $crate::__each_promise!($crate::__test_of_each);
+    };
+}
+
+/// Calls a macro with the name of each promise.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __each_promise {
+    ($($callback:tt)+) => {
+        $($callback)+! {
             a_record_is_loaded_as_it_was_created
             a_record_may_be_created_empty
             only_create_makes_a_record
@@ -158,48 +172,68 @@ macro_rules! conformance {
             dropped_operations_leave_a_store_that_works
             a_dropped_rename_is_done_when_asked_again
             a_dropped_delete_is_done_when_asked_again
-        ]);
-    };
-}
-
-/// Defines one test for each name.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __each_promise {
-    ($with:tt [$($promise:ident)+]) => {
-        $($crate::__promise!($with $promise);)+
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __promise {
-    (($store:expr, $clock:expr) $promise:ident) => {
-        #[test]
-        fn $promise() {
-            $crate::conformance::__private::run(async {
-                $crate::conformance::$promise(&($store)().await, $clock).await
-            });
         }
     };
 }
 
 #[doc(hidden)]
+#[macro_export]
+macro_rules! __test_of_each {
+    ($($promise:ident)+) => {
+        $(
+            #[test]
+            fn $promise() {
+                __run($crate::conformance::__private::$promise);
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
 pub mod __private {
-    pub use session_core::SystemClock;
+    use std::{pin::Pin, sync::Arc};
+
+    use session_core::Clock;
+    pub use session_core::{SystemClock, store::SessionStore};
+    use tokio::runtime::Builder;
+
+    pub type AnyStore = Box<dyn SessionStore>;
+    pub type AnyClock = Arc<dyn Clock>;
+    pub type Running<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+    pub type Test = for<'a> fn(&'a dyn SessionStore, AnyClock) -> Running<'a, ()>;
 
     /// Runs a test on a runtime of its own, so that the store's author needs none.
-    pub fn run(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.expect("a runtime can be built").block_on(test);
+    pub fn run(test: Test, connecting: Running<'static, AnyStore>, clock: AnyClock) {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.expect("a runtime can be built").block_on(async {
+            let store = connecting.await;
+            test(&*store, clock).await;
+        });
     }
+
+    /// The tests are compiled here, once, and not again in each crate and for each store.
+    macro_rules! tests {
+        ($($promise:ident)+) => {
+            $(pub fn $promise(store: &dyn SessionStore, clock: AnyClock) -> Running<'_, ()> {
+                Box::pin(super::$promise(store, clock))
+            })+
+        };
+    }
+    __each_promise!(tests);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::plain::{
-        NaiveStore,
-        broken::{BrokenStore, Defect},
+    use std::{panic::AssertUnwindSafe, sync::Arc};
+
+    use session_core::store::SessionStore;
+
+    use super::{
+        __private::{self, SystemClock, Test},
+        plain::{
+            NaiveStore,
+            broken::{BrokenStore, Defect},
+        },
     };
 
     mod suite {
@@ -211,15 +245,11 @@ mod tests {
     /// Each promise, and the defects of a store that its test finds.
     macro_rules! defects {
         ($($promise:ident: $defect:ident)+) => {
-            [$((stringify!($promise), Defect::$defect, || {
-                super::__private::run(async {
-                    super::$promise(&BrokenStore::new(Defect::$defect), session_core::SystemClock).await;
-                });
-            })),+]
+            [$((stringify!($promise), Defect::$defect, __private::$promise as Test)),+]
         };
     }
 
-    type Trial = (&'static str, Defect, fn());
+    type Trial = (&'static str, Defect, Test);
 
     fn trials() -> impl IntoIterator<Item = Trial> {
         let trials: [Trial; _] = defects! {
@@ -338,7 +368,7 @@ mod tests {
     fn every_defect_is_found_by_the_test_of_its_promise() {
         let unnoticed: Vec<_> = trials()
             .into_iter()
-            .filter(|(.., test)| !fails(test))
+            .filter(|(_, defect, test)| !fails(BrokenStore::new(*defect), *test))
             .map(|(promise, defect, _)| (promise, defect))
             .collect();
         assert!(unnoticed.is_empty(), "{unnoticed:?}");
@@ -364,11 +394,9 @@ mod tests {
     #[test]
     fn a_naive_store_is_found_out() {
         macro_rules! broken {
-            ($($promise:ident)+) => { [$((stringify!($promise), fails(|| {
-                super::__private::run(async {
-                    super::$promise(&NaiveStore::default(), session_core::SystemClock).await;
-                });
-            }))),+] };
+            ($($promise:ident)+) => {
+                [$((stringify!($promise), fails(NaiveStore::default(), __private::$promise))),+]
+            };
         }
         let found = broken! {
             an_end_is_known_for_a_minute
@@ -391,8 +419,10 @@ mod tests {
         assert!(unnoticed.is_empty(), "{unnoticed:?}");
     }
 
-    fn fails(case: impl FnOnce() + std::panic::UnwindSafe) -> bool {
-        std::panic::catch_unwind(case).is_err()
+    fn fails(store: impl SessionStore, test: Test) -> bool {
+        let connecting = Box::pin(async { Box::new(store) as __private::AnyStore });
+        let run = || __private::run(test, connecting, Arc::new(SystemClock));
+        std::panic::catch_unwind(AssertUnwindSafe(run)).is_err()
     }
 
     #[test]
@@ -414,8 +444,8 @@ mod tests {
     /// Returns the promises of the macro, sorted.
     fn promises() -> Vec<&'static str> {
         let front = include_str!("conformance.rs");
-        let list = front.split("__each_promise!(($store, $clock) [").nth(1).unwrap();
-        let mut promises: Vec<_> = list[..list.find(']').unwrap()].split_whitespace().collect();
+        let list = front.split("$($callback)+! {").nth(1).unwrap();
+        let mut promises: Vec<_> = list[..list.find('}').unwrap()].split_whitespace().collect();
         promises.sort_unstable();
         promises
     }
