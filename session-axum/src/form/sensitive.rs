@@ -13,7 +13,7 @@ pub(super) fn is_sensitive(name: &str) -> bool {
 
 fn is_sensitive_word(word: &str) -> bool {
     let singular = singular(word);
-    WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+    is_one_of(WORDS, word)
         || (BEGINS_A_WORD.iter().any(|start| without(word, start).is_some())
             && !word.eq_ignore_ascii_case("passwordless"))
         || [ENDS_A_WORD, NEIGHBOURS].into_iter().flatten().any(|end| ends(singular, end))
@@ -50,7 +50,12 @@ fn without<'a>(joined: &'a str, word: &str) -> Option<&'a str> {
 fn is_whole(name: &str) -> bool {
     let mut words = words(name);
     let first = words.next().filter(|_| words.next().is_none());
-    first.is_some_and(|word| WHOLE.iter().any(|known| word.eq_ignore_ascii_case(known)))
+    first.is_some_and(|word| is_one_of(WHOLE, word))
+}
+
+/// Returns whether the word is one of `known`, or the plural of one.
+fn is_one_of(known: &[&str], word: &str) -> bool {
+    known.iter().any(|known| [word, singular(word)].iter().any(|word| word.eq_ignore_ascii_case(known)))
 }
 
 fn ends(word: &str, end: &str) -> bool {
@@ -224,6 +229,11 @@ mod tests {
             "newpw",
             "iban",
             "IBAN2",
+            "ibans[]",
+            "pins",
+            "user[PINS]",
+            "cards",
+            "wallet[cards]",
             "jwt",
             "userJWT",
             "card number",
