@@ -400,7 +400,8 @@ impl SessionLayer {
     /// Returns the sessions of all visitors. Use it to list and end sessions outside of requests, for example in a job.
     /// Handlers use the extractor [`Sessions`] instead.
     ///
-    /// The layer must come from [`SessionLayer::stored`]. With other layers, each method of [`Sessions`] returns
+    /// The layer must come from [`SessionLayer::stored`]. With a list of [`revocations`](Self::revocations), only
+    /// `destroy_all`, `destroy_others` and `destroy_every` work. Otherwise each method of [`Sessions`] returns
     /// [`ErrorKind::NoStore`](crate::ErrorKind::NoStore).
     ///
     /// # Examples

@@ -14,6 +14,7 @@ use crate::{
         loaded::Ended,
         outcome::{Outcome, Plan},
     },
+    wire::request_cookies::RequestCookies,
 };
 
 /// A value that a request sends and that may lead to a session or to messages.
@@ -25,6 +26,11 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
+    /// Returns where the session of a request came from, if one came.
+    pub(crate) const fn of(cookies: &RequestCookies) -> Self {
+        if cookies.bearer().is_some() { Self::Bearer } else { Self::Session }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Self::Session => "session",
@@ -147,18 +153,22 @@ pub(crate) fn refused(sent: Sent, why: Refused) {
 
 /// The session that came with a request is over.
 #[cold]
-pub(crate) fn over(over: Ended) {
+pub(crate) fn over(over: Ended, sent: Sent) {
     match over {
-        Ended::Expired => {
-            tracing::debug!(
-                name: "session.expired", target: "session_axum::session",
-                "a session has expired"
-            );
-            #[cfg(feature = "metrics")]
-            count::add(count::EXPIRED, &[], 1);
-        }
-        Ended::Elsewhere => refused(Sent::Session, Refused::Ended),
+        Ended::Expired => expired(),
+        Ended::Elsewhere => refused(sent, Refused::Ended),
     }
+}
+
+/// A session has expired, before its request or while it ran.
+#[cold]
+pub(crate) fn expired() {
+    tracing::debug!(
+        name: "session.expired", target: "session_axum::session",
+        "a session has expired"
+    );
+    #[cfg(feature = "metrics")]
+    count::add(count::EXPIRED, &[], 1);
 }
 
 /// A plan was carried out. Its outcome is what has become of the session.

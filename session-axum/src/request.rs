@@ -209,7 +209,7 @@ impl Request {
         // Only this flag is asked by a second extractor: a lock would cost it more.
         if !self.is_loaded.load(Acquire) {
             match self.load_now() {
-                Some(loaded) => self.put(|| SessionState::new(loaded)),
+                Some(loaded) => self.put(|| SessionState::new(loaded, &self.cookies)),
                 // In a box, so that every handler's future is not as large as this one.
                 None => Box::pin(self.load_waiting()).await?,
             }
@@ -256,7 +256,7 @@ impl Request {
         if moving.is_none() {
             self.note_cookie(&loaded);
         }
-        let mut session = SessionState { moving, ..SessionState::new(loaded) };
+        let mut session = SessionState { moving, ..SessionState::new(loaded, &self.cookies) };
         if let Some(place) = place {
             let SessionState { loaded, staged, .. } = &mut session;
             staged.changes.change_metadata(loaded.entries(), |metadata| metadata.set_cookie(place));
@@ -557,7 +557,7 @@ impl Closed {
     pub(crate) async fn load(&mut self, request: &Request) -> Result<&mut SessionState, Error> {
         if matches!(self.session, Slot::NotLoaded) {
             self.session = match request.load_now() {
-                Some(loaded) => Slot::Loaded(SessionState::new(loaded)),
+                Some(loaded) => Slot::Loaded(SessionState::new(loaded, &request.cookies)),
                 None => match Box::pin(request.arrive(request.settings.now())).await {
                     Ok(arrived) => Slot::Loaded(request.arrived(arrived)),
                     Err(error) => Slot::Failed(error),
@@ -610,10 +610,10 @@ impl Closed {
 }
 
 impl SessionState {
-    fn new(loaded: Loaded) -> Self {
+    fn new(loaded: Loaded, cookies: &RequestCookies) -> Self {
         let (is_new, ended) = (loaded.session().is_none(), loaded.over);
         if let Some(ended) = ended {
-            observe::over(ended);
+            observe::over(ended, Sent::of(cookies));
         }
         Self { loaded, staged: Staged::default(), is_new, ended, unfinished: None, moving: None }
     }

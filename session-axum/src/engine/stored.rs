@@ -28,7 +28,7 @@ use crate::{
 /// Loads the record of the cookie: once for each request, and only for a cookie that one of our keys has signed.
 pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Loaded, Error> {
     let (found, came, refusals) = find(context);
-    refusals.report(sent(context));
+    refusals.report(Sent::of(context.cookies));
     let candidates = match found {
         Came::Nothing if came => return Ok(Loaded::nothing_behind_a_cookie(None)),
         Came::Nothing => return Ok(Loaded::nothing()),
@@ -51,7 +51,7 @@ pub(super) async fn load(store: &StoreClient, context: Context<'_>) -> Result<Lo
             (Lookup::Unknown, false) => refusals.note(Refused::Unknown),
         }
     }
-    refusals.report(sent(context));
+    refusals.report(Sent::of(context.cookies));
     // A cookie without a live record does not count beside one that has one.
     Ok(match (lives.is_empty(), has_ended) {
         (false, _) => cookie::newest(lives, context),
@@ -72,11 +72,6 @@ fn find(context: Context<'_>) -> (Came<Candidate>, bool, Refusals) {
         None => context.cookie.find(context.cookies, context.now, &refusals, accept),
     };
     (found, came.get(), refusals)
-}
-
-/// Returns where the token of the request is.
-const fn sent(context: Context<'_>) -> Sent {
-    if context.cookies.bearer().is_some() { Sent::Bearer } else { Sent::Session }
 }
 
 /// A valid token, before its record is read.

@@ -6,7 +6,7 @@ use session_core::{
     token::{Frame, Times},
 };
 
-use super::loaded::{Ended, Live, Loaded};
+use super::loaded::{Live, Loaded};
 use crate::observe;
 
 /// What happens to a session with the response.
@@ -103,7 +103,7 @@ impl Outcome {
     /// Notes a session that expired while its request ran, and writes a log line if the request's changes are dropped.
     pub(crate) fn log(self, changes: &Changes) {
         if self == Self::Expired {
-            observe::over(Ended::Expired);
+            observe::expired();
         }
         match self {
             Self::Expired if !changes.is_empty() => {

@@ -78,6 +78,7 @@ struct OAuth {
 fn app(layer: SessionLayer) -> Router {
     Router::new()
         .route("/insert", get(async |session: Session| session.insert("name", "ada")))
+        .route("/log-in-here", get(log_in_without_cookies))
         .route("/read", get(async |session: Session| session.get::<String>("name").map(Option::unwrap_or_default)))
         .route("/renew", get(async |session: Session| session.renew()))
         .route("/rotate", get(async |session: Session| session.rotate()))
@@ -114,6 +115,11 @@ async fn log_in(session: Session) -> Result<(), Error> {
     session.renew();
     session.insert("name", "ada")?;
     session.set_owner("ada")
+}
+
+async fn log_in_without_cookies(session: Session) -> Result<String, Error> {
+    log_in(session.clone()).await?;
+    session.bearer_token().await
 }
 
 /// Each engine, with a clock.
@@ -323,6 +329,14 @@ async fn a_bearer_token_counts_as_a_cookie_does() {
     let client = Client::new(app(SessionLayer::stored(MemoryStore::new(), keys()).bearer()));
     client.get("/read").header("authorization", "Bearer abc").await;
     assert_eq!(counts.of_sessions(), ["refused_total{cookie=bearer,reason=malformed} 1"]);
+
+    let token = client.get("/log-in-here").await.text().clone();
+    let with_token = async |path: &str| client.get(path).bearer_auth(&token).await;
+    assert_eq!(with_token("/read").await.text(), "ada");
+    with_token("/destroy").await;
+    counts.all();
+    assert_eq!(with_token("/read").await.text(), "");
+    assert_eq!(counts.of_sessions(), ["refused_total{cookie=bearer,reason=ended} 1"]);
 }
 
 #[tokio::test]
