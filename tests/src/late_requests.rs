@@ -111,6 +111,10 @@ async fn at_once(session: Session, Path(steps): Path<String>) -> Result<Response
             "rotate" => session.rotate(),
             "logout" => drop(session.destroy()),
             "save" => session.save().await?,
+            "update" => {
+                let updated = session.update("n", |before: Option<u32>| before.unwrap_or(0) + 1).await;
+                shown = updated.map_or_else(|error| error.status().to_string(), |n| n.to_string());
+            }
             "replace" => return Ok("".with_session([("user", "alice")]).into_response()),
             "flash" => return Ok("".flashing(("info", "kept")).into_response()),
             "new" => return Ok("".with_new_session().into_response()),
@@ -149,6 +153,30 @@ async fn a_late_page_does_not_overwrite_a_log_in() {
         }
         site.browser.apply(&log_in);
         assert_eq!(site.get("/me").await, "alice", "{}", site.engine);
+    }
+}
+
+/// In a store an update is written at once. A late one would write to the session that the visitor has now, and its
+/// response would set a cookie with the former secret.
+#[tokio::test]
+async fn an_update_that_comes_late_is_told_so_and_changes_nothing() {
+    for ends in ["/login", "/rotate", "/logout"] {
+        for (engine, layer) in engines().into_iter().skip(3) {
+            let mut site = Site::on(engine, layer.persistent(true));
+            site.get("/set/cart").await;
+            let before = site.browser.header();
+            site.get(ends).await;
+            let keys = site.get("/keys").await;
+            let told = ("409 Conflict".to_owned(), Vec::new());
+            assert_eq!(site.send("/update", &before).await, told, "{ends}, {engine}");
+            assert_eq!(site.send("/update/set/m", &before).await, told, "{ends}, {engine}");
+            assert_eq!(site.get("/keys").await, keys, "{ends}, {engine}");
+            // What begins a session on purpose also keeps what it updates.
+            let (text, set_cookies) = site.send("/login/update", &before).await;
+            assert_eq!(text, "1", "{ends}, {engine}");
+            site.browser.apply(&set_cookies);
+            assert!(site.get("/keys").await.ends_with("n user"), "{ends}, {engine}");
+        }
     }
 }
 

@@ -115,6 +115,9 @@ impl LoadedRequest {
         for attempt in 0.. {
             let now = self.settings().now();
             let (loaded, staged) = self.stage(|session| (session.loaded.clone(), session.staged.clone()))?;
+            if loaded.came_late() {
+                return if staged.changes.begins_anew() { Ok(None) } else { Err(Error::gone()) };
+            }
             let Some(stored) = loaded.stored().filter(|_| !staged.changes.clears()) else { return Ok(None) };
             let has_waited = match turn {
                 Some(_) => false,

@@ -239,6 +239,12 @@ impl Loaded {
         matches!(self.found, Found::Ended)
     }
 
+    /// Returns whether the request came with an id that its session does not have any more. Such a request changes the
+    /// session only if it begins one anew.
+    pub(crate) fn came_late(&self) -> bool {
+        self.is_ended() || self.session().is_some_and(|live| live.is_late)
+    }
+
     pub(crate) fn stored(&self) -> Option<&Stored> {
         self.session().and_then(Live::stored)
     }
