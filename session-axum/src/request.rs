@@ -704,7 +704,9 @@ impl LoadedRequest {
         let bearer = self.0.settings.session_cookie.bearer.as_ref().ok_or_else(Error::no_bearer)?;
         self.with(|SessionState { staged, .. }| staged.changes.ask_id());
         self.save().await?;
-        let body = self.with(|SessionState { loaded, .. }| loaded.token().map(|(frame, secret)| body(frame, secret)));
+        let now = self.settings().now();
+        let body =
+            self.with(|SessionState { loaded, .. }| loaded.token().map(|(frame, secret)| body(frame, secret, now)));
         let token = bearer.seal(&body.ok_or_else(Error::gone)?)?;
         self.0.gave_token.store(true, Relaxed);
         Ok(token)

@@ -204,7 +204,7 @@ pub(super) async fn carry_out(
                 },
             };
             let begins = plan.outcome.gives_new_id(plan.loaded);
-            context.cookie.set(&body(frame, secret), plan.max_age(), begins, false, context.cookies)?
+            context.cookie.set(&body(frame, secret, plan.now), plan.max_age(), begins, false, context.cookies)?
         }
     };
     Ok(CarriedOut::Done(Done { cookies, record }))
@@ -293,8 +293,11 @@ pub(super) async fn note_move(store: &StoreClient, (key, until): (RecordKey, u64
 const MARKS: &str = "\u{1f}moved";
 
 /// Returns the body of the token that leads to a record.
-pub(crate) fn body(frame: Frame, secret: &IdSecret) -> Vec<u8> {
-    let mut body = frame.begin_body(PAYLOAD);
+pub(crate) fn body(frame: Frame, secret: &IdSecret, now: u64) -> Vec<u8> {
+    // A session may begin a few seconds in the future, if its owner logs in several times in one second. Its cookie would
+    // be refused until then.
+    let (created_at, issued_at) = (frame.created_at.min(now), frame.issued_at.min(now));
+    let mut body = Frame { created_at, issued_at, ..frame }.begin_body(PAYLOAD);
     body.extend_from_slice(secret.as_bytes());
     body
 }
@@ -448,7 +451,7 @@ async fn commit(store: &StoreClient, plan: Plan<'_>, next_id: &mut NextId) -> Re
         let is_log_out = plan.outcome == Outcome::Removed;
         end(store, arriving.key, if is_log_out { End::Deleted } else { End::Renewed }, plan.now).await?;
     }
-    let plan = make_room(store, plan).await?;
+    let plan = make_room(store, plan, next_id).await?;
     let committed = match (plan.outcome, plan.loaded.stored()) {
         (Outcome::Unchanged | Outcome::Expired | Outcome::Ended, _) => Ok(Committed::Nothing),
         (Outcome::Extended, Some(stored)) => touch(store, plan, stored).await,
@@ -517,12 +520,14 @@ async fn rename(
 ///
 /// Times have whole seconds. If another log-in of the owner came in the same second, this one begins a second later, so
 /// that the order of the log-ins stays known.
-async fn make_room<'a>(store: &StoreClient, plan: Plan<'a>) -> Result<Plan<'a>, Error> {
+async fn make_room<'a>(store: &StoreClient, plan: Plan<'a>, next_id: &NextId) -> Result<Plan<'a>, Error> {
     let Some((most, owner)) = limited_owner(store, plan) else { return Ok(plan) };
-    let id = plan.loaded.session().map(|live| live.frame.id);
+    let listed = store.list(owner, plan.now, LATEST).await?;
+    // A save that is repeated may find what its first attempt has written.
+    let written = next_id.drawn().filter(|drawn| listed.iter().any(|info| info.key.id() == *drawn));
+    let id = written.or_else(|| plan.loaded.session().map(|live| live.frame.id));
     let over = store.delete_by_owner(owner, Spared { id, newest: most - 1 }, plan.now).await?;
     observe::destroyed(Destroyed::Limit, over);
-    let listed = store.list(owner, plan.now, LATEST).await?;
     let others = listed.iter().filter(|info| Some(info.key.id()) != id).map(|info| info.created_at + 1);
     let now = others.filter(|later| *later <= plan.now + CLOCK_SKEW).fold(plan.now, u64::max);
     Ok(Plan { now, ..plan })

@@ -47,7 +47,7 @@ impl Staged {
     /// Removes the changes that a save has written.
     pub(crate) fn settle(&mut self, saved: &Self) {
         self.changes = self.changes.since(&saved.changes);
-        if self.next_id.drawn_id() == saved.next_id.drawn_id() {
+        if self.next_id.drawn() == saved.next_id.drawn() {
             self.next_id = NextId::default();
         }
     }
@@ -97,7 +97,7 @@ impl NextId {
             Some(Drawn::Former(former)) => Some(*former),
             _ => None,
         };
-        if self.drawn_id().is_none() {
+        if self.drawn().is_none() {
             let live = loaded.session().filter(|_| !changes.destroys()).map(|live| live.frame.id);
             // A renewed session stays on the same node of a cluster.
             let id = match former.or(live) {
@@ -121,7 +121,8 @@ impl NextId {
         }
     }
 
-    fn drawn_id(&self) -> Option<SessionId> {
+    /// Returns the new id, if it was drawn already.
+    pub(crate) fn drawn(&self) -> Option<SessionId> {
         match self.0.as_deref() {
             Some(Drawn::Id { id, .. }) => Some(*id),
             Some(Drawn::Former(_)) | None => None,

@@ -16,6 +16,7 @@ use session_stores::MemoryStore;
 use super::{COOKIE, DAY, Site, app};
 use crate::support::{
     app::{NOW, keys},
+    polls::drop_after,
     watched::{Fault, Watched},
 };
 
@@ -340,14 +341,23 @@ async fn a_value_changes_in_all_sessions_of_a_user_at_once() {
 
 /// An application in which alice can log in, and may have so many sessions.
 fn limited(store: impl SessionStore, time: u64, most: u32) -> (SessionLayer, Router) {
-    async fn log_in(session: Session) -> Result<(), Error> {
-        session.renew();
-        session.insert("user", "alice")?;
-        session.set_owner("alice")
-    }
     let layer = SessionLayer::stored(store, keys()).clock(ManualClock::at(time)).sessions_per_owner(most);
-    let app = app(layer.clone()).merge(Router::new().route("/login", get(log_in)).layer(layer.clone()));
-    (layer, app)
+    (layer.clone(), logging_in(layer))
+}
+
+fn logging_in(layer: SessionLayer) -> Router {
+    async fn token(session: Session) -> Result<String, Error> {
+        log_in(session.clone()).await?;
+        session.bearer_token().await
+    }
+    let more = Router::new().route("/login", get(log_in)).route("/token", get(token));
+    app(layer.clone()).merge(more.layer(layer))
+}
+
+async fn log_in(session: Session) -> Result<(), Error> {
+    session.renew();
+    session.insert("user", "alice")?;
+    session.set_owner("alice")
 }
 
 /// When alice's sessions began, the first one first.
@@ -390,6 +400,49 @@ async fn of_log_ins_in_one_second_each_begins_a_second_after_the_one_before() {
         Client::new(app.clone()).get("/login").await;
     }
     assert_eq!(beginnings(&layer).await, [NOW + 1, NOW + 2, NOW + 3], "the first one had to go");
+}
+
+#[tokio::test]
+async fn a_log_in_in_the_same_second_is_one_at_once_also_without_a_clock_skew() {
+    let (layer, _) = limited(MemoryStore::new(), NOW, 3);
+    let app = logging_in(layer.clock_skew(Duration::ZERO).bearer());
+    for _ in 0..4 {
+        let device = Client::new(app.clone());
+        device.get("/login").await;
+        assert_eq!(device.get("/get/user").await.text(), "alice");
+        let token = Client::new(app.clone()).get("/token").await.text().clone();
+        assert_eq!(Client::new(app.clone()).get("/get/user").bearer_auth(&token).await.text(), "alice");
+    }
+}
+
+/// A save whose answer is lost, or that is dropped, is repeated by the response. It may have ended other sessions, and it
+/// must not end its own.
+#[tokio::test]
+async fn a_log_in_that_is_saved_again_ends_no_more_sessions_than_it_has_to() {
+    async fn save(session: Session, Path(polls): Path<usize>) -> Result<String, Error> {
+        log_in(session.clone()).await?;
+        Ok(drop_after(polls, session.save()).await.transpose()?.is_some().to_string())
+    }
+    for (most, guest) in [(1, ""), (2, ""), (1, "/set/cart/1"), (2, "/set/cart/1")] {
+        for polls in 0.. {
+            let (layer, app) = limited(Watched::in_steps(Arc::new(MemoryStore::new())), NOW, most);
+            let app = app.merge(Router::new().route("/save/{polls}", get(save)).layer(layer.clone()));
+            let (other, device) = (Client::new(app.clone()), Client::new(app));
+            other.get("/login").await;
+            if !guest.is_empty() {
+                device.get(guest).await;
+            }
+            let saved = device.get(&format!("/save/{polls}")).await;
+            let context = format!("{most} are allowed, {polls} polls, {guest}");
+            assert_eq!(saved.status(), 200, "{context}");
+            assert_eq!(device.get("/get/user").await.text(), "alice", "{context}");
+            assert_eq!(other.get("/get/user").await.text(), if most == 1 { "" } else { "alice" }, "{context}");
+            if saved.text() == "true" {
+                assert!(polls > 3, "{context}");
+                break;
+            }
+        }
+    }
 }
 
 /// Each of them looks before one of the others has written.
