@@ -1,13 +1,13 @@
 //! `Sessions`: lists the sessions of a user, and ends one or all of them.
 
-use std::{cmp::Reverse, sync::Arc, time::SystemTime};
+use std::{cmp::Reverse, collections::HashSet, sync::Arc, time::SystemTime};
 
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::{Serialize, de::DeserializeOwned};
 use session_core::{
     RESERVED_PREFIX, SessionId, encode,
-    store::{Changes, RecordKey, SessionInfo, Spared, Updated, Visit, Write},
+    store::{Changes, End, Lookup, RecordKey, SessionInfo, Spared, Updated, Visit, Write},
     system_time,
 };
 use tokio::time::Instant;
@@ -21,6 +21,18 @@ use crate::{
     request::step_aside,
     session::Session,
 };
+
+/// What became of a session whose value was to be changed.
+enum Changed {
+    /// It is changed, and has this id.
+    Under(SessionId),
+    /// It has another id, which its former one does not lead to.
+    Renewed,
+    Over,
+}
+
+/// How often the sessions of an owner are listed while they are renewed.
+const MOST_LISTS: u32 = 8;
 
 /// The sessions of all visitors: lists the devices of a user, and logs out one of them or all.
 ///
@@ -133,7 +145,8 @@ impl Sessions {
     /// then counts on all devices at once.
     ///
     /// `change` gets the old value, and returns the new one. It is called again for a session that another request has
-    /// changed in the meantime, so that no update is lost. A session that ends in the meantime is left out.
+    /// changed in the meantime, so that no update is lost. A session that gets a new id in the meantime is changed under
+    /// that id, and one that ends is left out.
     ///
     /// # Errors
     ///
@@ -182,38 +195,67 @@ impl Sessions {
         key: &str,
         change: &mut impl FnMut(Option<&str>) -> Result<String, Error>,
     ) -> Result<u64, Error> {
-        let mut changed = 0;
-        for info in store.list(owner, self.settings.now(), u64::MAX).await? {
-            changed += u64::from(self.update_one(store, &info.key, key, change).await?);
+        let (begun_at, mut changed, mut known) = (self.settings.now(), 0, HashSet::new());
+        for round in 0..MOST_LISTS {
+            let mut was_renewed = false;
+            for info in store.list(owner, self.settings.now(), u64::MAX).await? {
+                // A session that was there before has been changed, perhaps under its former id.
+                let may_be_new = round == 0 || info.created_at >= begun_at;
+                if may_be_new && known.insert(info.key.id()) {
+                    match self.update_one(store, info.key, key, change).await? {
+                        Changed::Under(id) => {
+                            known.insert(id);
+                            changed += 1;
+                        }
+                        Changed::Renewed => was_renewed = true,
+                        Changed::Over => {}
+                    }
+                }
+            }
+            // Only a list shows the new id of a session that was renewed.
+            if !was_renewed {
+                break;
+            }
         }
         Ok(changed)
     }
 
-    /// Updates one session. Returns whether it is still alive.
+    /// Updates one session, also if it is rotated in the meantime.
     async fn update_one(
         &self,
         store: &StoreClient,
-        record_key: &RecordKey,
+        mut record_key: RecordKey,
         key: &str,
         change: &mut impl FnMut(Option<&str>) -> Result<String, Error>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Changed, Error> {
         let deadline = Instant::now() + store.settings.timeout();
-        let _turn = store.turn(record_key, deadline).await;
+        let mut turn = store.turn(&record_key, deadline).await;
         for attempt in 0.. {
             let now = self.settings.now();
-            let Some(record) = store.load(record_key, now).await?.live() else { return Ok(false) };
+            let record = match store.load(&record_key, now).await? {
+                Lookup::Live(record) => record,
+                Lookup::Ended(End::Rotated { successor }) if Instant::now() < deadline => {
+                    drop(turn);
+                    record_key = successor;
+                    turn = store.turn(&record_key, deadline).await;
+                    continue;
+                }
+                Lookup::Ended(End::Renewed) => return Ok(Changed::Renewed),
+                Lookup::Ended(_) | Lookup::Expired | Lookup::Unknown => return Ok(Changed::Over),
+            };
             let mut changes = Changes::default();
             changes.set(key, change(record.entries.get(key))?);
             let visit = Visit { now: record.seen_at, expires_at: record.expires_at };
             let write = Write { base: Some(&record), created_at: record.created_at, ..Write::new(&changes, visit) };
-            match store.update(record_key, Write { only_if_unchanged: true, ..write }).await? {
-                Updated::Written { .. } => return Ok(true),
+            match store.update(&record_key, Write { only_if_unchanged: true, ..write }).await? {
+                Updated::Written { .. } => return Ok(Changed::Under(record_key.id())),
                 Updated::Removed => {
                     observe::destroyed(Destroyed::Emptied, 1);
-                    return Ok(true);
+                    return Ok(Changed::Under(record_key.id()));
                 }
-                Updated::Gone => return Ok(false),
-                Updated::Conflict if Instant::now() >= deadline => return Err(Error::too_many_writes()),
+                _ if Instant::now() >= deadline => return Err(Error::too_many_writes()),
+                // It has ended, or it has another id now.
+                Updated::Gone => {}
                 Updated::Conflict => step_aside(attempt).await,
             }
         }

@@ -1,6 +1,7 @@
 //! A user's sessions: the list of devices, and the end of one or of all.
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -337,6 +338,32 @@ async fn a_value_changes_in_all_sessions_of_a_user_at_once() {
     site.store.fail(Fault::Conflict, u32::MAX);
     let error = sessions.update("alice", "role", change).await.unwrap_err();
     assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE, "other requests always come first");
+}
+
+/// The session gets its new id at each of the points where the change waits for the store.
+#[tokio::test]
+async fn a_value_changes_once_in_a_session_that_gets_a_new_id_in_the_meantime() {
+    for path in ["/rotate", "/renew"] {
+        let mut polls = 0;
+        loop {
+            let store = Arc::new(MemoryStore::new());
+            let watched = SessionLayer::stored(Watched::in_steps(Arc::<MemoryStore>::clone(&store)), keys());
+            let client = Client::new(with_others(SessionLayer::stored(store, keys())));
+            client.get("/set/role/reader").await;
+            client.get("/own/alice").await;
+            let (sessions, change) = (watched.sessions(), |role: Option<String>| role.unwrap_or_default() + ", editor");
+            let mut update = pin!(sessions.update("alice", "role", change));
+            let has_ended = drop_after(polls, update.as_mut()).await.is_some();
+            if has_ended {
+                break;
+            }
+            assert_eq!(client.get(path).await.status(), 200);
+            assert_eq!(update.await.unwrap(), 1, "{path} after {polls} polls");
+            assert_eq!(client.get("/get/role").await.text(), "reader, editor", "{path} after {polls} polls");
+            polls += 1;
+        }
+        assert!(polls > 3, "{path}: {polls}");
+    }
 }
 
 /// An application in which alice can log in, and may have so many sessions.
