@@ -19,9 +19,14 @@ local RECORD = 'R'
 local HEAD = 142
 local TOMBSTONE = 74
 
--- Seconds that Redis keeps a record after its last one: a day, in which the end is known, and five minutes, because the
--- clock of the application may be behind the clock of Redis.
-local MARGIN = 24 * 60 * 60 + 300
+-- Seconds that Redis keeps a key longer than one instance needs it, because the clocks of the instances may differ.
+local CLOCKS = 300
+
+-- Seconds that Redis keeps a record after its last one: a day, in which the end is known, and the difference of clocks.
+local MARGIN = 24 * 60 * 60 + CLOCKS
+
+-- Seconds that Redis keeps a tombstone: a minute, in which the end is known, and the difference of clocks.
+local TOMBSTONE_LIFE = 60 + CLOCKS
 
 -- 31,000 years in milliseconds. Redis refuses a time that overflows.
 local LONGEST = 1e15
@@ -94,5 +99,5 @@ end
 
 -- Puts a tombstone under `key`.
 local function bury(key, tombstone)
-  redis.call('SET', key, tombstone, 'PX', time_to_live(0, 60))
+  redis.call('SET', key, tombstone, 'EX', TOMBSTONE_LIFE)
 end

@@ -421,6 +421,35 @@ async fn an_index_forgets_what_is_over_and_expires_with_its_last_session() {
 }
 
 #[tokio::test]
+async fn a_tombstone_is_kept_for_six_minutes() {
+    let store = shared("tombstones").await;
+    let mut redis = raw(&SHARED);
+    let (deleted, by_id, emptied, renamed) = (fresh_key(), fresh_key(), fresh_key(), fresh_key());
+    let changes = owned(set("a", "1"));
+    for key in [&deleted, &by_id, &renamed] {
+        create(&store, key, &changes).await;
+    }
+    create(&store, &emptied, &set("a", "1")).await;
+    assert!(store.delete(&deleted, End::Deleted, NOW).await.unwrap());
+    assert!(store.delete_by_id(by_id.id(), NOW).await.unwrap());
+    let read = load(&store, &emptied).await;
+    let mut nothing = Changes::default();
+    nothing.clear(&read.entries);
+    assert_eq!(store.rename(&emptied, &fresh_key(), write(&nothing, Some(&read))).await.unwrap(), Updated::Removed);
+    let (read, to) = (load(&store, &renamed).await, fresh_key());
+    store.rename(&renamed, &to, write(&changes, Some(&read))).await.unwrap();
+    let (by_owner, by_application) = (to, fresh_key());
+    assert_eq!(store.delete_by_owner(owner("anna"), Spared::default(), NOW).await.unwrap(), 1);
+    create(&store, &by_application, &changes).await;
+    assert_eq!(store.delete_by_application("", NOW).await.unwrap(), 1);
+    for key in [deleted, by_id, emptied, renamed, by_owner, by_application] {
+        let milliseconds: u64 = redis::cmd("PTTL").arg(name_of("tombstones", &key)).query(&mut redis).unwrap();
+        assert!((340_000..=360_000).contains(&milliseconds), "{milliseconds}");
+        assert!(matches!(store.load(&key, NOW + 60).await.unwrap(), Lookup::Ended(_)));
+    }
+}
+
+#[tokio::test]
 async fn what_is_kept_has_no_secret_and_the_values_as_they_are() {
     let store = shared("dump").await;
     let mut redis = raw(&SHARED);
