@@ -134,9 +134,10 @@ impl Shard {
         before - self.slots.len()
     }
 
-    /// Removes tombstones that are over and expired sessions. If that does not free enough memory, removes more
-    /// sessions, but not `newest`: first those without an owner whose visitors never came back, then the others, always
-    /// those with the oldest last visit first. Returns the number of live sessions that it removed.
+    /// Removes tombstones that are over and expired sessions. If that does not free enough memory, removes the oldest
+    /// tombstones, but leaves them an eighth of the limit. Then removes more sessions, but not `newest`: first those
+    /// without an owner whose visitors never came back, then the others, always those with the oldest last visit first.
+    /// Returns the number of live sessions that it removed.
     pub(super) fn make_room(
         &mut self,
         newest: SessionId,
@@ -150,6 +151,13 @@ impl Shard {
         let (goal, mut evicted) = (limit - limit / 16, 0);
         self.forget_ends(now);
         self.remove_expired(now, &mut forget);
+        // Without its tombstone, an ended session is unknown a little earlier than after its minute. It does not come
+        // back: only `create` makes a record, and callers create under keys that they have just drawn. What a late
+        // request writes under the former key finds no record, as before.
+        self.tombstones.shrink_to((limit / 8).max(goal.saturating_sub(self.bytes)));
+        if self.bytes() <= goal {
+            return 0;
+        }
         let rank = |slot: &Slot| (!slot.stored.is_of_a_stranger(), slot.stored.seen_at());
         let mut by_rank: Vec<_> = self.slots.iter().map(|(id, slot)| (rank(slot), *id)).collect();
         by_rank.sort_unstable();

@@ -108,6 +108,54 @@ fn a_tombstone_counts_as_memory_until_it_is_over() {
     assert!(bytes(&store) < 1_000, "one tombstone is left");
 }
 
+/// Creates sessions and ends them in the same second.
+fn create_and_end(store: &MemoryStore, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        create(store, number, "1", NOW, NOW + 9_999).unwrap();
+        assert!(done(store.delete(&key(number), End::Deleted, NOW)).unwrap());
+        assert!(bytes(store) <= 100_000);
+    }
+}
+
+#[test]
+fn tombstones_push_out_no_live_session() {
+    let store = MemoryStore::limited_to(100_000);
+    create(&store, 0, "1", NOW, NOW + 9_999).unwrap();
+    assert!(done(store.touch(&key(0), Visit { now: NOW + 1, expires_at: NOW + 9_999 })).unwrap());
+    done(store.create(&key(1), write(&changes("1"), NOW, NOW + 9_999))).unwrap();
+    create_and_end(&store, 2..5_000);
+    assert!(exists(&store, 0) && exists(&store, 1));
+}
+
+#[test]
+fn a_full_store_forgets_the_oldest_tombstones_and_keeps_an_eighth_for_the_latest() {
+    let store = MemoryStore::limited_to(100_000);
+    let knows = |number| matches!(done(store.load(&key(number), NOW)).unwrap(), Lookup::Ended(End::Deleted));
+    create_and_end(&store, 0..600);
+    assert!((0..600).all(knows), "there is room for all of them");
+    create_and_end(&store, 600..5_000);
+    assert!((4_500..5_000).all(knows) && !knows(0));
+    for number in 5_000..6_000 {
+        create(&store, number, &quotes(100), NOW, NOW + 9_999).unwrap();
+    }
+    let known = (0..5_000).filter(|number| knows(*number)).count() as u64;
+    assert!((70..=78).contains(&known) && (5_000 - known..5_000).all(knows), "{known} are known");
+    assert!((5_700..6_000).filter(|number| exists(&store, *number)).count() > 200);
+}
+
+#[test]
+fn no_write_under_a_key_whose_tombstone_is_forgotten_brings_the_session_back() {
+    let store = MemoryStore::limited_to(100_000);
+    create_and_end(&store, 0..5_000);
+    let late = changes("2");
+    let write = write(&late, NOW, NOW + 9_999);
+    assert!(matches!(done(store.load(&key(0), NOW)).unwrap(), Lookup::Unknown));
+    assert_eq!(done(store.update(&key(0), write)).unwrap(), Updated::Gone);
+    assert_eq!(done(store.rename(&key(0), &key(9_000), write)).unwrap(), Updated::Gone);
+    assert!(!done(store.touch(&key(0), write.visit)).unwrap());
+    assert!(!exists(&store, 0) && !exists(&store, 9_000));
+}
+
 #[test]
 fn a_full_store_forgets_expired_sessions_first() {
     let store = MemoryStore::limited_to(100_000);

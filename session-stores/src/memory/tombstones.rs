@@ -64,6 +64,13 @@ impl Tombstones {
         self.order.len() * BYTES_OF_A_TOMBSTONE
     }
 
+    /// Removes the oldest tombstones, until the others use at most this many bytes.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        while self.bytes() > bytes {
+            self.remove_oldest();
+        }
+    }
+
     fn remove_oldest(&mut self) {
         let oldest = self.order.pop_front();
         oldest.map(|id| self.by_id.remove(&id));

@@ -42,6 +42,31 @@ async fn two_thousand_strangers_push_out_no_member() {
     assert!((1..1_000).contains(&are_there), "{are_there} strangers are there: the store was not full");
 }
 
+#[tokio::test]
+async fn two_thousand_strangers_who_log_out_push_out_no_member_and_no_visitor() {
+    // Room for the ends of about half of them.
+    let app = app(SessionLayer::stored(MemoryStore::limited_to(200_000), keys()));
+    let (member, visitor) = (Client::new(app.clone()), Client::new(app.clone()));
+    assert_eq!(member.get("/own/member").await.status(), 200);
+    for client in [&member, &visitor] {
+        assert_eq!(client.get("/set/a/here").await.status(), 200);
+    }
+    let mut cookie = String::new();
+    for _ in 0..2_000 {
+        let stranger = Client::new(app.clone());
+        assert_eq!(stranger.get("/set/a/stranger").await.status(), 200);
+        cookie = stranger.cookie(COOKIE).unwrap();
+        assert_eq!(stranger.get("/destroy").await.status(), 200);
+    }
+    for client in [&member, &visitor] {
+        assert_eq!(client.get("/get/a").await.text(), "here");
+    }
+    let late = Client::new(app);
+    late.set_cookie(COOKIE, &cookie);
+    assert_eq!(late.get("/set/a/late").await.status(), 200);
+    assert_eq!(late.get("/get/a").await.text(), "", "the last end is known");
+}
+
 /// Requests of one session that all count, at the same time.
 async fn eight_hundred_updates_at_once(store: Arc<dyn SessionStore>) {
     let app = app(SessionLayer::stored(store, keys()));
