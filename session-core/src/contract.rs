@@ -123,10 +123,12 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Ends the live session with this public id. Returns whether there was one.
     fn delete_by_id(&self, id: SessionId, now: u64) -> StoreFuture<'_, bool>;
 
-    /// Ends the live sessions of `owner`, except those that are spared. Returns the number of ended sessions.
+    /// Ends the live sessions of `owner`, except those that are spared. Returns the number of ended sessions. A record
+    /// that cannot be read does not keep the others from ending.
     fn delete_by_owner<'a>(&'a self, owner: Owner<'a>, spared: Spared, now: u64) -> StoreFuture<'a, u64>;
 
-    /// Ends all live sessions of an application. Returns the number of ended sessions.
+    /// Ends all live sessions of an application. Returns the number of ended sessions. A record that cannot be read does
+    /// not keep the others from ending.
     fn delete_by_application<'a>(&'a self, application: &'a str, now: u64) -> StoreFuture<'a, u64>;
 }
 

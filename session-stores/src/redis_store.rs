@@ -345,7 +345,7 @@ impl SessionStore for RedisStore {
     }
 
     fn delete<'a>(&'a self, key: &'a RecordKey, end: End, now: u64) -> StoreFuture<'a, bool> {
-        Box::pin(async move { Ok(self.end(&[key.id()], key.hash(), end, &Meant::All, now).await? > 0) })
+        Box::pin(async move { Ok(self.end(&[key.id()], key.hash(), end, &Meant::All, now).await.result()? > 0) })
     }
 
     /// Returns 0: Redis deletes sessions by itself, a day after they have expired, and tombstones after six minutes.
@@ -358,7 +358,7 @@ impl SessionStore for RedisStore {
     }
 
     fn count<'a>(&'a self, owner: Owner<'a>, now: u64) -> StoreFuture<'a, u64> {
-        Box::pin(async move { Ok(self.owned(owner, now).await?.len() as u64) })
+        Box::pin(async move { Ok(self.owned(owner, now, Unreadable::IsError).await?.len() as u64) })
     }
 
     fn all<'a>(&'a self, now: u64, cursor: Option<&'a Cursor>) -> StoreFuture<'a, Page> {
@@ -366,7 +366,7 @@ impl SessionStore for RedisStore {
     }
 
     fn delete_by_id(&self, id: SessionId, now: u64) -> StoreFuture<'_, bool> {
-        Box::pin(async move { Ok(self.end(&[id], &[], End::Deleted, &Meant::All, now).await? > 0) })
+        Box::pin(async move { Ok(self.end(&[id], &[], End::Deleted, &Meant::All, now).await.result()? > 0) })
     }
 
     fn delete_by_owner<'a>(&'a self, owner: Owner<'a>, spared: Spared, now: u64) -> StoreFuture<'a, u64> {
@@ -549,19 +549,23 @@ impl RedisStore {
         }
     }
 
+    /// Converts those records of a former version that can be read. The others stay as they are.
+    async fn convert_readable(&self, keys: &[String], now: u64) -> Result<(), StoreError> {
+        for converted in join_all(keys.iter().map(|key| self.convert(key, now))).await {
+            match converted {
+                Err(error) if error.kind() == StoreErrorKind::Unreadable => {}
+                converted => converted?,
+            }
+        }
+        Ok(())
+    }
+
     /// Converts all records of a former version on one machine.
     async fn convert_node(&self, node: Node) -> Result<(), StoreError> {
         let mut cursor = FIRST.to_owned();
         loop {
             let (next, keys) = self.scan(node, &cursor, Some("hash")).await?;
-            let now = system_seconds();
-            for converted in join_all(keys.iter().map(|key| self.convert(key, now))).await {
-                match converted {
-                    // A record that cannot be read stays as it is.
-                    Err(error) if error.kind() == StoreErrorKind::Unreadable => {}
-                    converted => converted?,
-                }
-            }
+            self.convert_readable(&keys, system_seconds()).await?;
             if next == FIRST {
                 return Ok(());
             }

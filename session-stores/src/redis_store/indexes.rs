@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ::redis::{Value, cmd};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use session_core::{
     SessionId,
-    store::{Cursor, End, Owner, Page, RecordKey, SessionInfo, Spared, StoreError},
+    store::{Cursor, End, Owner, Page, RecordKey, SessionInfo, Spared, StoreError, StoreErrorKind},
 };
 
 use super::{
     FIRST, Meant, RedisStore,
     connection::Node,
     schema::{Info, OwnerText, application_text, digits, hex, id_of_hex, info, tombstone},
-    scripts::{Answer, Call, DELETE, FORGET, INFO, bytes_of, unexpected},
+    scripts::{self, Answer, Call, DELETE, FORGET, INFO, bytes_of, unexpected},
+    system_seconds,
 };
 
 impl RedisStore {
@@ -55,7 +56,7 @@ impl RedisStore {
             if ids.is_empty() {
                 break;
             }
-            let live = self.live(&ids, owner, now).await?;
+            let live = self.live(&ids, owner, now, Unreadable::IsError).await?;
             gone.extend(ids.iter().filter(|id| !live.contains_key(id)));
             found += live.len() as u64;
             infos.extend(live.into_values().map(Info::into_info));
@@ -65,7 +66,12 @@ impl RedisStore {
     }
 
     /// Returns all live sessions of an owner.
-    pub(super) async fn owned(&self, owner: Owner<'_>, now: u64) -> Result<HashMap<SessionId, Info>, StoreError> {
+    pub(super) async fn owned(
+        &self,
+        owner: Owner<'_>,
+        now: u64,
+        unreadable: Unreadable,
+    ) -> Result<HashMap<SessionId, Info>, StoreError> {
         let (mut known, mut owned) = (HashSet::new(), HashMap::new());
         loop {
             let ids = self.noted(owner).await?;
@@ -76,7 +82,7 @@ impl RedisStore {
                 return Ok(owned);
             }
             owned.retain(|id, _| ids.contains(id));
-            owned.extend(self.live(&new, owner, now).await?);
+            owned.extend(self.live(&new, owner, now, unreadable).await?);
             known = ids;
         }
     }
@@ -97,9 +103,10 @@ impl RedisStore {
         ids: &[SessionId],
         owner: Owner<'_>,
         now: u64,
+        unreadable: Unreadable,
     ) -> Result<HashMap<SessionId, Info>, StoreError> {
         let mut live = HashMap::new();
-        for (id, info) in self.infos(ids, Unreadable::IsError).await? {
+        for (id, info) in self.infos(ids, unreadable).await? {
             if info.is_live_of(owner, now) {
                 live.insert(id, info);
             }
@@ -127,9 +134,21 @@ impl RedisStore {
         names: Vec<String>,
         unreadable: Unreadable,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let skips = if unreadable == Unreadable::Skipped { b"1" } else { &b""[..] };
-        match self.run(&Call { script: &INFO, keys: names, arguments: vec![skips.into()] }).await? {
+        let [before, after] = match unreadable {
+            Unreadable::IsError => [&b""[..]; 2],
+            Unreadable::Skipped => [b"1", b"F"].map(<[u8; 1]>::as_slice),
+        };
+        let mut call = Call { script: &INFO, keys: names, arguments: vec![before.into()] };
+        let mut answer = self.run_once(&call).await?;
+        if let Answer::Former = answer {
+            self.convert_readable(&call.keys, system_seconds()).await?;
+            // A record that still has the former layout cannot be read.
+            call.arguments = vec![after.into()];
+            answer = self.run_once(&call).await?;
+        }
+        match answer {
             Answer::List(texts) => Ok(texts),
+            Answer::Former => Err(scripts::unreadable()),
             _ => Err(unexpected()),
         }
     }
@@ -155,48 +174,73 @@ impl RedisStore {
         shards.into_values().flat_map(|ids| ids.chunks(BATCH as usize).map(<[_]>::to_vec).collect::<Vec<_>>()).collect()
     }
 
-    /// Ends the sessions with these ids that are alive and meant. Returns how many.
-    pub(super) async fn end(
-        &self,
-        ids: &[SessionId],
-        hash: &[u8],
-        end: End,
-        meant: &Meant<'_>,
-        now: u64,
-    ) -> Result<u64, StoreError> {
-        let parts = self.parts(ids.iter().copied());
-        let counts = try_join_all(parts.iter().map(|part| self.end_part(part, hash, end, meant, now))).await?;
-        Ok(counts.into_iter().sum())
-    }
-
-    async fn end_part(
-        &self,
-        ids: &[SessionId],
-        hash: &[u8],
-        end: End,
-        meant: &Meant<'_>,
-        now: u64,
-    ) -> Result<u64, StoreError> {
+    /// Ends the sessions with these ids that are alive and meant. If some of them cannot be ended, the others are.
+    pub(super) async fn end(&self, ids: &[SessionId], hash: &[u8], end: End, meant: &Meant<'_>, now: u64) -> Ended {
         let (state, rest) = tombstone(end, now);
         let (application, owner) = match *meant {
             Meant::All => (Vec::new(), Vec::new()),
             Meant::Of(Owner { application, name }) => (Vec::new(), OwnerText::new(Some(application), name).0),
             Meant::OfApplication(application) => (application_text(application), Vec::new()),
         };
+        let arguments = [digits(now), hash.to_vec(), vec![state], rest, application, owner];
+        let parts = self.parts(ids.iter().copied());
+        let mut all = Ended::default();
+        for ended in join_all(parts.iter().map(|part| self.end_part(part, &arguments))).await {
+            all.add(ended);
+        }
+        all
+    }
+
+    async fn end_part(&self, ids: &[SessionId], arguments: &[Vec<u8>]) -> Ended {
+        let mut ended = Ended::default();
+        let result = async {
+            let former = self.end_once(ids, arguments, &mut ended).await?;
+            if former.is_empty() {
+                return Ok(());
+            }
+            let names: Vec<_> = former.iter().map(|id| self.names.record(*id)).collect();
+            self.convert_readable(&names, system_seconds()).await?;
+            // A record that still has the former layout cannot be read.
+            let left = self.end_once(&former, arguments, &mut ended).await?;
+            if left.is_empty() { Ok(()) } else { Err(scripts::unreadable()) }
+        }
+        .await;
+        if let Err(error) = result {
+            ended.note(error);
+        }
+        ended
+    }
+
+    /// Runs the script that ends sessions. It replies with a letter for each record. Returns the ids of records that a
+    /// former version of this crate wrote.
+    async fn end_once(
+        &self,
+        ids: &[SessionId],
+        arguments: &[Vec<u8>],
+        ended: &mut Ended,
+    ) -> Result<Vec<SessionId>, StoreError> {
         let keys = ids.iter().map(|id| self.names.record(*id)).collect();
-        let state = vec![state];
-        let arguments =
-            vec![digits(now).into(), hash.into(), state.into(), rest.into(), application.into(), owner.into()];
-        let Answer::List(owners) = self.run(&Call { script: &DELETE, keys, arguments }).await? else {
+        let arguments = arguments.iter().map(Into::into).collect();
+        let Answer::List(results) = self.run_once(&Call { script: &DELETE, keys, arguments }).await? else {
             return Err(unexpected());
         };
-        // A single session leaves its owner's indexes at once. Many sessions do when the indexes are next written to.
-        if let ([id], [owner]) = (ids, &owners[..])
-            && !owner.is_empty()
-        {
-            self.forget(&OwnerText(owner.clone()), *id).await?;
+        let mut former = Vec::new();
+        for (id, result) in ids.iter().zip(&results) {
+            match result.split_first() {
+                Some((b'E', owner)) => {
+                    ended.count += 1;
+                    // A single session leaves its owner's indexes at once. Many sessions do when the indexes are next
+                    // written to.
+                    if ids.len() == 1 && !owner.is_empty() {
+                        self.forget(&OwnerText(owner.to_vec()), *id).await?;
+                    }
+                }
+                Some((b'F', _)) => former.push(*id),
+                Some((b'U', _)) => ended.note(scripts::unreadable()),
+                _ => {}
+            }
         }
-        Ok(owners.len() as u64)
+        Ok(former)
     }
 
     /// Removes a session that has ended from its owner's indexes.
@@ -205,29 +249,42 @@ impl RedisStore {
         self.run(&Call { script: &FORGET, keys: self.names.indexes(owner).to_vec(), arguments }).await.map(drop)
     }
 
-    /// Ends the sessions of an owner, except those that are spared.
+    /// Ends the sessions of an owner, except those that are spared. If some of them cannot be ended, the others are.
     pub(super) async fn end_owned(&self, owner: Owner<'_>, spared: Spared, now: u64) -> Result<u64, StoreError> {
-        let (mut ended, mut known) = (0, HashSet::new());
+        let (mut ended, mut known) = (Ended::default(), HashSet::new());
         // A session that is renamed while this runs has another id then, and the next round finds it.
         loop {
-            let ending = self.ending(owner, spared, now).await?;
+            let ending = self.ending(owner, spared, now, &mut ended).await?;
             if ending.is_subset(&known) {
-                return Ok(ended);
+                return ended.result();
             }
             let ids: Vec<_> = ending.iter().copied().collect();
-            ended += self.end(&ids, &[], End::Deleted, &Meant::Of(owner), now).await?;
+            ended.add(self.end(&ids, &[], End::Deleted, &Meant::Of(owner), now).await);
             known = ending;
         }
     }
 
     /// Returns the ids of the sessions that end. If none of the newest is spared, this needs no look at the records.
-    async fn ending(&self, owner: Owner<'_>, spared: Spared, now: u64) -> Result<HashSet<SessionId>, StoreError> {
+    /// Otherwise a record that cannot be read is noted in `ended` and not counted.
+    async fn ending(
+        &self,
+        owner: Owner<'_>,
+        spared: Spared,
+        now: u64,
+        ended: &mut Ended,
+    ) -> Result<HashSet<SessionId>, StoreError> {
         let mut ids = self.noted(owner).await?;
         ids.retain(|id| spared.id != Some(*id));
         if spared.newest == 0 || ids.len() as u64 <= spared.newest {
             return Ok(if spared.newest == 0 { ids } else { HashSet::new() });
         }
-        let owned = self.owned(owner, now).await?;
+        let owned = match self.owned(owner, now, Unreadable::IsError).await {
+            Err(error) if error.kind() == StoreErrorKind::Unreadable => {
+                ended.note(error);
+                self.owned(owner, now, Unreadable::Skipped).await?
+            }
+            owned => owned?,
+        };
         let mut began: Vec<_> = owned.iter().map(|(id, info)| (info.0.created_at, *id)).collect();
         began.retain(|(_, id)| spared.id != Some(*id));
         began.sort_unstable_by_key(|began| std::cmp::Reverse(*began));
@@ -235,29 +292,35 @@ impl RedisStore {
         Ok(began.into_iter().skip(newest).map(|(_, id)| id).collect())
     }
 
-    /// Ends all sessions of an application. A scan may miss a session that is renamed while it runs, so there is
-    /// another one, until a scan ends nothing.
+    /// Ends all sessions of an application. If some of them cannot be ended, the others are. A scan may miss a session
+    /// that is renamed while it runs, so there is another one, until a scan ends nothing.
     pub(super) async fn end_application(&self, application: &str, now: u64) -> Result<u64, StoreError> {
-        let mut ended = 0;
+        let mut ended = Ended::default();
         for _ in 0..MOST_SCANS {
-            let before = ended;
+            let before = ended.count;
             for node in self.connection.nodes().await? {
-                let mut cursor = FIRST.to_owned();
-                loop {
-                    let (next, keys) = self.scan(node, &cursor, None).await?;
-                    let ids: Vec<_> = keys.iter().filter_map(|key| self.names.id_of(key.as_bytes())).collect();
-                    ended += self.end(&ids, &[], End::Deleted, &Meant::OfApplication(application), now).await?;
-                    if next == FIRST {
-                        break;
-                    }
-                    cursor = next;
+                if let Err(error) = self.end_on_node(node, application, now, &mut ended).await {
+                    ended.note(error);
                 }
             }
-            if ended == before {
+            if ended.count == before {
                 break;
             }
         }
-        Ok(ended)
+        ended.result()
+    }
+
+    async fn end_on_node(&self, node: Node, application: &str, now: u64, ended: &mut Ended) -> Result<(), StoreError> {
+        let mut cursor = FIRST.to_owned();
+        loop {
+            let (next, keys) = self.scan(node, &cursor, None).await?;
+            let ids: Vec<_> = keys.iter().filter_map(|key| self.names.id_of(key.as_bytes())).collect();
+            ended.add(self.end(&ids, &[], End::Deleted, &Meant::OfApplication(application), now).await);
+            if next == FIRST {
+                return Ok(());
+            }
+            cursor = next;
+        }
     }
 
     /// Returns a page of all sessions. The cursor is the number of the machine and the cursor of its scan.
@@ -296,6 +359,32 @@ impl RedisStore {
         };
         let text = |value| String::from_utf8(bytes_of(value)?).map_err(|_| unexpected());
         Ok((text(next)?, keys.into_iter().map(text).collect::<Result<_, _>>()?))
+    }
+}
+
+/// How many sessions an operation has ended, and an error that it met on the way.
+#[derive(Default)]
+pub(super) struct Ended {
+    count: u64,
+    error: Option<StoreError>,
+}
+
+impl Ended {
+    pub(super) fn result(self) -> Result<u64, StoreError> {
+        self.error.map_or(Ok(self.count), Err)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        other.error.into_iter().for_each(|error| self.note(error));
+    }
+
+    /// Keeps the first error. An unreadable record counts less than any other error, because the caller may try again
+    /// after the others.
+    fn note(&mut self, error: StoreError) {
+        if self.error.as_ref().is_none_or(|first| first.kind() == StoreErrorKind::Unreadable) {
+            self.error = Some(error);
+        }
     }
 }
 

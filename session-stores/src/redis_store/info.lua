@@ -1,13 +1,14 @@
 -- KEYS: records, all of one shard. Replies with each record without its entries, and with an empty text for what is no
 -- record.
 
--- '1' if records that cannot be read are left out.
-local skips = ARGV[1] == '1'
+-- '1' if records that cannot be read are left out, and 'F' if records of the former layout are left out too.
+local skips_former = ARGV[1] == 'F'
+local skips = skips_former or ARGV[1] == '1'
 
 local infos = {}
 for at, key in ipairs(KEYS) do
   local head, answer = head_of(key)
-  if answer == FORMER or (answer == UNREADABLE and not skips) then return answer end
+  if (answer == FORMER and not skips_former) or (answer == UNREADABLE and not skips) then return answer end
   infos[at] = ''
   if head and head:sub(2, 2) == RECORD then
     if #head == HEAD then

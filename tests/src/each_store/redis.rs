@@ -1,6 +1,12 @@
 //! `RedisStore` on one server.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use redis::Connection;
 use session_core::{
@@ -266,9 +272,9 @@ async fn expect_unreadable(store: &RedisStore, key: &RecordKey) {
 }
 
 /// The hash that a session was in the first layout.
-fn former(key: &RecordKey, owner: Option<&str>) -> redis::Cmd {
+fn former(prefix: &str, key: &RecordKey, owner: Option<&str>) -> redis::Cmd {
     let mut command = redis::cmd("HSET");
-    command.arg(name_of("former", key)).arg(&["$f", "1", "$v", "7", "$c", "1893450000", "$s", "1893455000"]);
+    command.arg(name_of(prefix, key)).arg(&["$f", "1", "$v", "7", "$c", "1893450000", "$s", "1893455000"]);
     command.arg("$x").arg(NOW + 3_600).arg("$h").arg(session_core::base64url(key.hash())).arg("$l").arg("Firefox");
     command.arg("$").arg(r#"{"until":1893459600}"#).arg("a").arg("1").arg("\u{e9}\"/").arg("[1.0]").arg("$$b").arg("2");
     owner.map(|owner| command.arg("$o").arg(owner));
@@ -282,7 +288,7 @@ async fn sessions_of_the_first_layout_are_read_and_written_on() {
     let fields = [("$", r#"{"until":1893459600}"#), ("$b", "2"), ("a", "1"), ("\u{e9}\"/", "[1.0]")];
     let keys: Vec<_> = (0..7).map(|_| fresh_key()).collect();
     for key in &keys {
-        former(key, Some("anna")).exec(&mut redis).unwrap();
+        former("former", key, Some("anna")).exec(&mut redis).unwrap();
         redis::cmd("PEXPIREAT").arg(name_of("former", key)).arg((NOW + 3_900) * 1_000).exec(&mut redis).unwrap();
     }
     let record = load(&store, &keys[0]).await;
@@ -373,6 +379,110 @@ async fn an_unreadable_session_of_an_owner_is_told_and_the_others_end() {
     expect_error(StoreErrorKind::Unreadable, store.list(owner("anna"), NOW, 100)).await;
     expect_error(StoreErrorKind::Unreadable, store.delete_by_owner(owner("anna"), Spared::default(), NOW)).await;
     assert!(store.load(&readable, NOW).await.unwrap().live().is_none());
+}
+
+/// The seven that are damaged are on several pages of the scan.
+#[tokio::test]
+async fn unreadable_sessions_stay_and_all_others_of_the_application_end() {
+    let store = shared("unreadable application").await;
+    let mut redis = raw(&SHARED);
+    let keys: Vec<_> = (0..3_500).map(|_| fresh_key()).collect();
+    for key in &keys {
+        create(&store, key, &set("a", "1")).await;
+    }
+    let names: Vec<_> = keys.iter().step_by(500).map(|key| name_of("unreadable application", key)).collect();
+    for name in &names {
+        redis::cmd("SETRANGE").arg(name).arg(0).arg("3").exec(&mut redis).unwrap();
+    }
+    let before: Vec<_> = names.iter().map(|name| dump(&mut redis, name)).collect();
+    for _ in 0..2 {
+        expect_error(StoreErrorKind::Unreadable, store.delete_by_application("", NOW)).await;
+        let ended = store.look_up(&keys, NOW).await.unwrap();
+        let ended = ended.into_iter().filter(|lookup| matches!(lookup, Lookup::Ended(End::Deleted))).count();
+        assert_eq!(ended, 3_493);
+        assert_eq!(names.iter().map(|name| dump(&mut redis, name)).collect::<Vec<_>>(), before);
+    }
+}
+
+/// A record of the first layout, a damaged one, and a hash of another program are in one script.
+#[tokio::test]
+async fn unreadable_records_keep_no_session_of_the_first_layout_alive_or_out_of_the_list() {
+    let prefix = "unreadable and former";
+    let store = shared(prefix).await;
+    let mut redis = raw(&SHARED);
+    let mut over = Vec::new();
+    for round in 0..3 {
+        let (damaged, foreign, old, new) = (fresh_key(), fresh_key(), fresh_key(), fresh_key());
+        let changes = owned(set("a", "1"));
+        for key in [&damaged, &foreign, &new] {
+            create(&store, key, &changes).await;
+        }
+        redis::cmd("SETRANGE").arg(name_of(prefix, &damaged)).arg(0).arg("3").exec(&mut redis).unwrap();
+        redis::cmd("DEL").arg(name_of(prefix, &foreign)).exec(&mut redis).unwrap();
+        redis::cmd("HSET").arg(name_of(prefix, &foreign)).arg("a").arg("1").exec(&mut redis).unwrap();
+        former(prefix, &old, Some("anna")).exec(&mut redis).unwrap();
+        let listed = all_keys(&store).await;
+        assert!(listed.contains(&old) && listed.contains(&new), "round {round}");
+        // The list has converted it.
+        redis::cmd("DEL").arg(name_of(prefix, &old)).exec(&mut redis).unwrap();
+        former(prefix, &old, Some("anna")).exec(&mut redis).unwrap();
+        let operation = match round {
+            0 => store.delete_by_owner(owner("anna"), Spared::default(), NOW),
+            1 => store.delete_by_owner(owner("anna"), Spared { id: None, newest: 1 }, NOW),
+            _ => store.delete_by_application("", NOW),
+        };
+        expect_error(StoreErrorKind::Unreadable, operation).await;
+        over.extend([old, new]);
+        let found = store.look_up(&over, NOW).await.unwrap();
+        let ended = found.iter().filter(|lookup| matches!(lookup, Lookup::Ended(_))).count();
+        let spared = usize::from(round == 1);
+        assert_eq!(ended, over.len() - spared, "round {round}: {found:?}");
+    }
+}
+
+/// The keys on all pages.
+async fn all_keys(store: &RedisStore) -> Vec<RecordKey> {
+    let (mut keys, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.all(NOW, cursor.as_ref()).await.unwrap();
+        keys.extend(page.sessions.into_iter().map(|info| info.key));
+        cursor = page.next;
+        if cursor.is_none() {
+            return keys;
+        }
+    }
+}
+
+/// The first look at the owner's index finds the id before or after a rename.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_rename_escapes_a_log_out_everywhere_that_meets_an_unreadable_session() {
+    let store = shared("unreadable renames").await;
+    let damaged = fresh_key();
+    create(&store, &damaged, &owned(set("a", "1"))).await;
+    let name = name_of("unreadable renames", &damaged);
+    redis::cmd("SETRANGE").arg(name).arg(0).arg("3").exec(&mut raw(&SHARED)).unwrap();
+    for _ in 0..30 {
+        let (renamer, is_over) = (shared("unreadable renames").await, Arc::new(AtomicBool::new(false)));
+        let mut key = fresh_key();
+        create(&store, &key, &owned(set("a", "1"))).await;
+        let stops = Arc::clone(&is_over);
+        let renames = tokio::spawn(async move {
+            let changes = set("b", "1");
+            while !stops.load(Ordering::Relaxed) {
+                let to = RecordKey::from_parts(key.id().renewed().unwrap(), *key.hash());
+                match renamer.rename(&key, &to, write(&changes, None)).await.unwrap() {
+                    Updated::Gone => break,
+                    _ => key = to,
+                }
+            }
+            key
+        });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        expect_error(StoreErrorKind::Unreadable, store.delete_by_owner(owner("anna"), Spared::default(), NOW)).await;
+        is_over.store(true, Ordering::Relaxed);
+        let last = renames.await.unwrap();
+        assert!(store.load(&last, NOW).await.unwrap().live().is_none());
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::store::{RecordKey, SessionStore, Spared, StoreErrorKind};
+use session_core::store::{Lookup, RecordKey, SessionStore, Spared, StoreErrorKind};
 use session_stores::RedisStore;
 
 use super::owner;
@@ -56,6 +56,32 @@ async fn a_node_that_is_down_takes_only_its_own_sessions_along_until_it_is_back(
     for key in [0, 1, 2].map(|node| key_on(&cluster, node)) {
         create(&store, &key, &set("a", "1")).await;
         assert_eq!(load(&store, &key).await.entries.get("a"), Some("1"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unreadable_sessions_on_one_node_keep_no_other_session_alive() {
+    let store = shared("unreadable").await;
+    for by_owner in [true, false] {
+        let keys: Vec<_> = (0..90).map(|number| (fresh_key(), number)).collect();
+        for (key, number) in &keys {
+            create(&store, key, &owned(set("a", "1"))).await;
+            if *number < 3 {
+                let name = name_of("unreadable", key);
+                let node = &SHARED_CLUSTER.nodes[SHARED_CLUSTER.node_of(&name)];
+                let mut redis = redis::Client::open(node.url()).unwrap().get_connection().unwrap();
+                redis::cmd("SETRANGE").arg(name).arg(0).arg("3").exec(&mut redis).unwrap();
+            }
+        }
+        let operation = if by_owner {
+            store.delete_by_owner(owner("anna"), Spared::default(), NOW)
+        } else {
+            store.delete_by_application("", NOW)
+        };
+        expect_error(StoreErrorKind::Unreadable, operation).await;
+        let all: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
+        let found = store.look_up(&all, NOW).await.unwrap();
+        assert_eq!(found.iter().filter(|lookup| matches!(lookup, Lookup::Ended(_))).count(), 87);
     }
 }
 
