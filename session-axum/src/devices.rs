@@ -20,6 +20,7 @@ use crate::{
     rejection::{MissingLayer, request_of},
     request::step_aside,
     session::Session,
+    state::loaded::{Live, Places},
 };
 
 /// What became of a session whose value was to be changed.
@@ -322,7 +323,7 @@ impl Sessions {
     /// # }
     /// ```
     pub async fn destroy_all(&self, owner: impl AsRef<str>) -> Result<u64, Error> {
-        self.noting(async { self.destroy_but(owner.as_ref(), None, None).await }).await
+        self.noting(async { self.destroy_but(owner.as_ref(), &Places::default()).await }).await
     }
 
     /// Ends all sessions of the owner of `session`, except `session` itself: "log out all other devices".
@@ -347,9 +348,9 @@ impl Sessions {
     /// ```
     pub async fn destroy_others(&self, session: &Session) -> Result<u64, Error> {
         self.noting(async {
-            let (owner, id, former_id) = session.owner_and_ids();
+            let (owner, spared) = session.owner_and_places();
             let Some(owner) = owner else { return Ok(0) };
-            self.destroy_but(&owner, id, former_id).await
+            self.destroy_but(&owner, &spared).await
         })
         .await
     }
@@ -401,27 +402,23 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends the sessions of an owner here and in the former places, except for one with two ids.
-    async fn destroy_but(
-        &self,
-        owner: &str,
-        spared: Option<SessionId>,
-        former_spared: Option<SessionId>,
-    ) -> Result<u64, Error> {
+    /// Ends the sessions of an owner here and in the former places, except for one.
+    async fn destroy_but(&self, owner: &str, spared: &Places) -> Result<u64, Error> {
         // The former places come first: a session that moves between the two steps is found here by the second one.
         let mut ended = 0;
         for former in self.former() {
-            ended += former.destroy_here(owner, former_spared).await?;
+            ended += former.destroy_here(owner, spared.former.as_deref()).await?;
         }
-        Ok(self.destroy_here(owner, spared).await? + ended)
+        Ok(self.destroy_here(owner, spared.here.as_deref()).await? + ended)
     }
 
-    async fn destroy_here(&self, owner: &str, spared: Option<SessionId>) -> Result<u64, Error> {
+    async fn destroy_here(&self, owner: &str, spared: Option<&Live>) -> Result<u64, Error> {
         let now = self.settings.now();
         if let Some(revocations) = self.settings.engine().revocations() {
             return revocations.end_owner(owner, spared, now).await.map(|()| 0);
         }
-        let ended = self.store()?.delete_by_owner(owner, Spared { id: spared, newest: 0 }, now).await?;
+        let ended =
+            self.store()?.delete_by_owner(owner, Spared { id: spared.map(Live::id_now), newest: 0 }, now).await?;
         observe::destroyed(Destroyed::Revoked, ended);
         Ok(ended)
     }

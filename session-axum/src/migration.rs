@@ -19,7 +19,7 @@ use crate::{
     layer::SessionLayer,
     observe::Refusals,
     state::{
-        loaded::{Ended, Loaded},
+        loaded::{Ended, Live, Loaded},
         outcome::{Outcome, Plan},
     },
     wire::{
@@ -125,10 +125,10 @@ pub(crate) struct Moving {
 }
 
 impl Moving {
-    /// Returns the id of the session in a former layer.
-    pub(crate) fn former_id(&self) -> Option<SessionId> {
+    /// Returns the session as it is in a former layer.
+    pub(crate) fn former_session(&self) -> Option<&Arc<Live>> {
         match &self.from.as_ref()?.content {
-            Content::Layer(before) => before.session().map(|live| live.frame.id),
+            Content::Layer(before) => before.shared_session(),
             Content::System(_) | Content::Gone => None,
         }
     }

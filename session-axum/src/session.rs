@@ -25,7 +25,10 @@ use crate::{
     rejection::{SessionRejection, request_of, request_with},
     request::{LoadedRequest, SessionState},
     response::ReturnTo,
-    state::{loaded::Ended, outcome::Plan},
+    state::{
+        loaded::{Ended, Places},
+        outcome::Plan,
+    },
     template::JsonText,
 };
 
@@ -1025,12 +1028,12 @@ impl Session {
         }
     }
 
-    /// Returns the owner after the changes so far, and the id that the session has in the store or in its cookie now.
-    pub(crate) fn owner_and_ids(&self) -> (Option<String>, Option<SessionId>, Option<SessionId>) {
+    /// Returns the owner after the changes so far, and the session as it was loaded.
+    pub(crate) fn owner_and_places(&self) -> (Option<String>, Places) {
         self.request.with(|SessionState { loaded, staged, moving, .. }| {
             let owner = staged.changes.owner_after(loaded.base()).map(str::to_owned);
-            let former_id = moving.as_ref().and_then(|moving| moving.former_id());
-            (owner, loaded.session().map(|live| live.frame.id), former_id)
+            let former = moving.as_ref().and_then(|moving| moving.former_session());
+            (owner, Places { here: loaded.shared_session().cloned(), former: former.cloned() })
         })
     }
 

@@ -5,6 +5,7 @@
 //! state is behind one lock.
 
 mod explorer;
+mod log_outs;
 
 use std::sync::{Arc, Mutex};
 

@@ -150,7 +150,7 @@ pub(super) fn ending(plan: Plan<'_>, next_id: &mut NextId) -> Result<Vec<(Sessio
         Outcome::Replaced => rotated_to(next_id.id(loaded, changes)?),
         _ => return Ok(ending),
     };
-    ending.extend([Some(live.frame.id), live.successor].into_iter().flatten().map(|id| (id, end)));
+    ending.extend(live.ids().map(|id| (id, end)));
     Ok(ending)
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use session_core::{
     MAX_COOKIE_AGE, SessionId,
-    store::{Changes, End, Lookup, Record, RecordKey, Visit, Write},
+    store::{Changes, End, Lookup, Record, RecordKey, Updated, Visit, Write},
     token::CLOCK_SKEW,
 };
+use tokio::time::Instant;
 
 use super::{
     context::{CarriedOut, Context},
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     error::{Chain, Error},
     observe::{self, Sent},
+    request::step_aside,
     state::{
         loaded::{Ended, Live, Loaded},
         outcome::{Outcome, Plan},
@@ -125,10 +127,7 @@ impl Revocations {
         let keys: Vec<RecordKey> = questions.iter().flatten().copied().collect();
         let mut found = match self.list.look_up(&keys, now).await {
             Err(error) if self.trusts_when_unavailable => {
-                tracing::error!(
-                    name: "store.revocations_unavailable", target: "session_axum::store",
-                    error = %Chain(&error), "the list of revocations cannot be read; a session is accepted unchecked"
-                );
+                accepted_unchecked(&error);
                 return Ok(vec![Verdict::Alive; lives.len()]);
             }
             answer => answer?.into_iter(),
@@ -149,34 +148,51 @@ impl Revocations {
         keys
     }
 
+    /// Returns what the entries of [`keys_about`](Self::keys_about) say of a session. A session that was rotated ends
+    /// with its successor.
     async fn verdict(&self, live: &Live, entries: &[Record], now: u64) -> Result<Verdict, Error> {
-        for record in entries {
-            if record.key == RecordKey::of_revocation(live.frame.id) {
-                return if record.entries.get(END) == Some(CLEARED) {
-                    Ok(Verdict::Ended(End::Deleted, LONG_AGO))
-                } else {
-                    self.followed(record, now).await
-                };
+        if entries.is_empty() {
+            return Ok(Verdict::Alive);
+        }
+        let own_key = RecordKey::of_revocation(live.frame.id);
+        let (mut verdict, mut ids) = (Verdict::Alive, live.ids().collect());
+        if let Some(own) = entries.iter().find(|record| record.key == own_key) {
+            if own.entries.get(END) == Some(CLEARED) {
+                return Ok(Verdict::Ended(End::Deleted, LONG_AGO));
             }
-            if is_before(live, record) {
-                return Ok(Verdict::Ended(End::Deleted, record.seen_at));
+            let (end, ended_at) = self.followed(own, &mut ids, now).await?;
+            verdict = Verdict::Ended(end, ended_at);
+            if !matches!(end, End::Rotated { .. }) {
+                return Ok(verdict);
             }
         }
-        Ok(Verdict::Alive)
+        let mut log_outs = entries.iter().filter(|record| record.key != own_key);
+        let log_out = log_outs.find(|record| is_before(live, &ids, record));
+        Ok(log_out.map_or(verdict, |record| Verdict::Ended(End::Deleted, record.seen_at)))
     }
 
-    /// Returns how a session ended. A session that was rotated ends with its successor.
-    async fn followed(&self, record: &Record, now: u64) -> Result<Verdict, Error> {
-        let (mut end, mut ended_at) = (end_of(record), record.seen_at);
+    /// Returns how a session ended, and when. Adds the ids that it has got from rotations to `ids`.
+    async fn followed(&self, own: &Record, ids: &mut Vec<SessionId>, now: u64) -> Result<(End, u64), Error> {
+        let (mut end, mut ended_at) = (end_of(own), own.seen_at);
         for _ in 0..MOST_ROTATIONS {
             let End::Rotated { successor } = end else { break };
+            ids.push(successor.id());
             if !End::is_known(ended_at, now) {
                 break;
             }
             let Some(record) = self.list.load(&successor, now).await?.live() else { break };
             (end, ended_at) = (end_of(&record), record.seen_at);
         }
-        Ok(Verdict::Ended(end, ended_at))
+        Ok((end, ended_at))
+    }
+
+    /// Returns the id under which a session goes on; `None` if it is over.
+    async fn id_now(&self, live: &Live, entries: &[Record], now: u64) -> Result<Option<SessionId>, Error> {
+        Ok(match self.verdict(live, entries, now).await? {
+            Verdict::Alive => Some(live.id_now()),
+            Verdict::Ended(End::Rotated { successor }, _) => Some(successor.id()),
+            Verdict::Ended(End::Deleted | End::Renewed, _) => None,
+        })
     }
 
     /// Writes the end of a session into the list. Only then can the response confirm the end. A session that goes on is
@@ -187,13 +203,10 @@ impl Revocations {
         next_id: &mut NextId,
         context: Context<'_>,
     ) -> Result<CarriedOut, Error> {
-        if let Some(live) = plan.continued()
-            && let [Verdict::Ended(end, _)] = self.verdicts(&[live], context.now).await?[..]
-            && cookie::stops(plan, end)
-        {
-            return Ok(CarriedOut::EndedElsewhere(end));
-        }
-        let changes = self.with_owner(plan, context.now).await?;
+        let changes = match self.look_again(plan, context.now).await? {
+            (Verdict::Ended(end, _), _) if cookie::stops(plan, end) => return Ok(CarriedOut::EndedElsewhere(end)),
+            (_, changes) => changes,
+        };
         let plan = Plan { changes: changes.as_ref().unwrap_or(plan.changes), ..plan };
         let cookies = cookie::cookies(plan, next_id, context)?;
         let ending = cookie::ending(plan, next_id)?;
@@ -218,29 +231,48 @@ impl Revocations {
         Ok(CarriedOut::Done(cookies.into()))
     }
 
-    /// Puts the session's owner into its metadata, which travels in the cookie, if this request changes the owner or
-    /// rotates the session. The time beside the owner decides whether a log-out everywhere ends the session.
-    async fn with_owner(&self, plan: Plan<'_>, now: u64) -> Result<Option<Changes>, Error> {
+    /// Looks up the session again that goes on. Returns the changes with the session's owner in its metadata, which
+    /// travels in the cookie, if this request changes the owner or rotates the session.
+    ///
+    /// The time beside the owner decides whether a log-out everywhere ends the session. It is later than the last such
+    /// log-out, also if both happen in one second. One question finds this log-out and the end of the session: a
+    /// log-out between two questions would count as one from before, and the session would outlive it.
+    async fn look_again(&self, plan: Plan<'_>, now: u64) -> Result<(Verdict, Option<Changes>), Error> {
         let (changes, base) = (plan.changes, plan.loaded.base());
         let owner = changes.owner_after(base);
-        let is_stamped = changes.owner().is_some() || (owner.is_some() && changes.needs_new_id());
-        if !is_stamped && owner == changes.metadata(base.entries).owner() {
-            return Ok(None);
+        let is_stamped = changes.owner().is_some()
+            || (owner.is_some() && changes.needs_new_id())
+            || owner != changes.metadata(base.entries).owner();
+        let of_owner =
+            owner.filter(|_| is_stamped).map(|owner| [self.list.key_of_all(), self.list.key_of_owner(owner)]);
+        let mut keys = plan.continued().map(|live| self.keys_about(live)).unwrap_or_default();
+        let about_session = keys.len();
+        for key in of_owner.into_iter().flatten() {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
-        let since = match owner {
-            Some(owner) => self.time_after_log_outs(owner, now).await?,
-            None => now,
+        let found = if keys.is_empty() { Ok(Vec::new()) } else { self.list.look_up(&keys, now).await };
+        let mut found = match found {
+            Err(error) if self.trusts_when_unavailable && of_owner.is_none() => {
+                accepted_unchecked(&error);
+                Vec::new().into_iter()
+            }
+            answer => answer?.into_iter(),
         };
+        let mut entries: Vec<_> = found.by_ref().take(about_session).filter_map(Lookup::live).collect();
+        let verdict = match plan.continued() {
+            Some(live) => self.verdict(live, &entries, now).await?,
+            None => Verdict::Alive,
+        };
+        if !is_stamped {
+            return Ok((verdict, None));
+        }
+        entries.extend(found.filter_map(Lookup::live));
+        let since = later_than(&entries, of_owner.as_ref().map_or(&[], |keys| &keys[..]), now);
         let mut stamped = changes.clone();
         stamped.change_metadata(base.entries, |metadata| metadata.set_owner(owner, since));
-        Ok(Some(stamped))
-    }
-
-    /// Returns a time for a log-in that is later than the last log-out everywhere of this owner, also if both happen in
-    /// one second.
-    async fn time_after_log_outs(&self, owner: &str, now: u64) -> Result<u64, Error> {
-        let found = self.list.look_up(&[self.list.key_of_all(), self.list.key_of_owner(owner)], now).await?;
-        Ok(later_than(found, now))
+        Ok((verdict, Some(stamped)))
     }
 
     /// Writes the end of a session into the list. `heir` is the id of the session that takes its place. If the session
@@ -289,32 +321,76 @@ impl Revocations {
         self.list.create(&RecordKey::of_revocation(id), entry(&mut changes, now)).await
     }
 
-    /// Notes that every session of the owner that began up to now is over, except one.
-    pub(crate) async fn end_owner(&self, owner: &str, except: Option<SessionId>, now: u64) -> Result<(), Error> {
-        self.end_all(&self.list.key_of_owner(owner), except, now).await
+    /// Notes that every session of the owner that began up to now is over, except one. If that one is over already, it
+    /// does not come back.
+    pub(crate) async fn end_owner(&self, owner: &str, spared: Option<&Live>, now: u64) -> Result<(), Error> {
+        // A session that gets this owner with the response will be later than the entry.
+        let spared = spared.filter(|live| live.base().owner == Some(owner));
+        self.end_all(self.list.key_of_owner(owner), spared, now).await
     }
 
     /// Notes that every session of the application that began up to now is over.
     pub(crate) async fn end_everything(&self, now: u64) -> Result<(), Error> {
-        self.end_all(&self.list.key_of_all(), None, now).await
+        self.end_all(self.list.key_of_all(), None, now).await
     }
 
     /// Writes an entry that ends sessions up to now. Its time is later than that of the entries before, so that it also
     /// ends a log-in that came after them in the same second.
-    async fn end_all(&self, key: &RecordKey, except: Option<SessionId>, now: u64) -> Result<(), Error> {
-        let found = self.list.look_up(&[*key, self.list.key_of_all()], now).await?;
-        let former = found.first().cloned().and_then(Lookup::live);
-        let mut changes = Changes::default();
-        changes.set(EXCEPT, except.map_or_else(|| "null".to_owned(), |id| format!("\"{id}\"")));
-        let write = entry(&mut changes, later_than(found, now));
-        match former {
-            Some(record) => {
-                self.list.update(key, Write { base: Some(&record), ..write }).await?;
+    ///
+    /// The entry replaces the one before, which may have ended the spared session. So both the check of this session
+    /// and the write are based on what was read: if another log-out writes in between, both are done again.
+    async fn end_all(&self, key: RecordKey, spared: Option<&Live>, now: u64) -> Result<(), Error> {
+        let of_many = [key, self.list.key_of_all()];
+        let keys: Vec<_> =
+            of_many.into_iter().chain(spared.map(|live| RecordKey::of_revocation(live.frame.id))).collect();
+        let deadline = Instant::now() + self.list.settings.timeout();
+        let _turn = self.list.turn(&key, deadline).await;
+        let mut attempt = 0;
+        loop {
+            let found = self.list.look_up(&keys, now).await?;
+            let entries: Vec<_> = found.into_iter().filter_map(Lookup::live).collect();
+            let except = match spared {
+                Some(live) => self.id_now(live, &entries, now).await?.map(|id| format!("\"{id}\"")),
+                None => None,
+            };
+            let mut changes = Changes::default();
+            changes.set(EXCEPT, except.clone().unwrap_or_else(|| "null".to_owned()));
+            let time = later_than(&entries, &of_many, now);
+            let write = entry(&mut changes, time);
+            let is_noted = match entries.iter().find(|record| record.key == key) {
+                Some(former) => {
+                    let exact = Write { base: Some(former), only_if_unchanged: true, ..write };
+                    match self.list.update(&key, exact).await {
+                        // It does no harm to write the entry twice.
+                        Err(error) if attempt == 0 && error.may_have_happened() && Instant::now() < deadline => false,
+                        answer => matches!(answer?, Updated::Written { .. }),
+                    }
+                }
+                None => {
+                    self.list.create(&key, write).await?;
+                    // The list keeps the first entry.
+                    let kept = self.list.load(&key, now).await?.live();
+                    kept.is_some_and(|kept| kept.seen_at == time && kept.entries.get(EXCEPT) == except.as_deref())
+                }
+            };
+            if is_noted {
+                return Ok(());
             }
-            None => self.list.create(key, write).await?,
+            if Instant::now() >= deadline {
+                return Err(Error::too_many_writes());
+            }
+            step_aside(attempt).await;
+            attempt += 1;
         }
-        Ok(())
     }
+}
+
+/// Logs that a session is accepted while the list cannot be read.
+fn accepted_unchecked(error: &Error) {
+    tracing::error!(
+        name: "store.revocations_unavailable", target: "session_axum::store",
+        error = %Chain(error), "the list of revocations cannot be read; a session is accepted unchecked"
+    );
 }
 
 /// Marks a session as late if it was rotated a moment ago. Returns whether it is late, so that the request may read it.
@@ -327,9 +403,10 @@ fn is_late(live: &mut Arc<Live>, end: End, ended_at: u64, now: u64) -> bool {
     live.is_late
 }
 
-/// Returns `now`, or a second after the latest of these entries if that is later.
-fn later_than(entries: Vec<Lookup>, now: u64) -> u64 {
-    entries.into_iter().filter_map(Lookup::live).map(|record| record.seen_at + 1).fold(now, u64::max)
+/// Returns `now`, or a second after the latest of the entries with these keys if that is later.
+fn later_than(entries: &[Record], keys: &[RecordKey], now: u64) -> u64 {
+    let entries = entries.iter().filter(|record| keys.contains(&record.key));
+    entries.map(|record| record.seen_at + 1).fold(now, u64::max)
 }
 
 /// Returns the write of an entry. An entry without content exists because its id was asked for.
@@ -344,11 +421,12 @@ const fn is_too_old(live: &Live, now: u64) -> bool {
     now > live.frame.issued_at.saturating_add(MAX_COOKIE_AGE)
 }
 
-/// Returns whether a log-out everywhere ends the session. `record` is the entry of the log-out.
-fn is_before(live: &Live, record: &Record) -> bool {
-    let is_spared = record.entries.get(EXCEPT) == Some(format!("\"{}\"", live.frame.id).as_str());
+/// Returns whether a log-out everywhere ends the session. `record` is the entry of the log-out. `ids` are the session's
+/// id, and those that it has got from rotations: the log-out may have spared any of them.
+fn is_before(live: &Live, ids: &[SessionId], record: &Record) -> bool {
     let began_at = live.base().entries.metadata().owned_since().unwrap_or(live.frame.created_at);
-    began_at <= record.seen_at && !is_spared
+    let spared = record.entries.get(EXCEPT).and_then(|id| id.trim_matches('"').parse().ok());
+    began_at <= record.seen_at && !spared.is_some_and(|id| ids.contains(&id))
 }
 
 fn end_of(record: &Record) -> End {

@@ -88,6 +88,13 @@ pub(crate) struct Live {
     pub(crate) successor: Option<SessionId>,
 }
 
+/// A session in this layer's place, and in the former one from which it moves here.
+#[derive(Default)]
+pub(crate) struct Places {
+    pub(crate) here: Option<Arc<Live>>,
+    pub(crate) former: Option<Arc<Live>>,
+}
+
 /// The place where the session's content was found.
 #[derive(Clone, Debug)]
 enum Content {
@@ -224,6 +231,10 @@ impl Loaded {
     }
 
     pub(crate) fn session(&self) -> Option<&Live> {
+        self.shared_session().map(|live| &**live)
+    }
+
+    pub(crate) const fn shared_session(&self) -> Option<&Arc<Live>> {
         match &self.found {
             Found::Live(live) => Some(live),
             Found::Nothing | Found::Ended => None,
@@ -320,8 +331,13 @@ impl Live {
     }
 
     /// Returns the id that the session has now, as far as it is known.
-    fn id_now(&self) -> SessionId {
+    pub(crate) fn id_now(&self) -> SessionId {
         self.successor.unwrap_or(self.frame.id)
+    }
+
+    /// Iterates over the id that came with the request, and then the id that the session has now if it is another one.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> {
+        [Some(self.frame.id), self.successor].into_iter().flatten()
     }
 
     pub(crate) fn base(&self) -> Base<'_> {

@@ -283,6 +283,58 @@ async fn all_other_devices_of_a_user_can_be_logged_out() {
     }
 }
 
+/// A request with the cookie from before a rotation reads the session for a minute.
+#[tokio::test]
+async fn a_late_request_that_logs_out_all_other_devices_spares_its_own() {
+    for engine in [SessionLayer::signed, SessionLayer::encrypted] {
+        for rotations in [1, 2] {
+            let app = with_others(engine(keys()).revocations(MemoryStore::new()));
+            let [phone, late, laptop] = [(); 3].map(|()| Client::new(app.clone()));
+            for client in [&phone, &laptop] {
+                client.get("/set/a/1").await;
+                client.get("/own/alice").await;
+            }
+            late.set_cookie(COOKIE, &phone.cookie(COOKIE).unwrap());
+            for _ in 0..rotations {
+                phone.get("/rotate").await;
+            }
+            assert_eq!(late.get("/others").await.status(), 200);
+            assert_eq!(phone.get("/get/a").await.text(), "1", "after {rotations} rotations");
+            assert_eq!(laptop.get("/get/a").await.text(), "");
+            // It stays spared, and the former cookie counts for the rest of the minute.
+            assert_eq!(late.get("/get/a").await.text(), "1", "after {rotations} rotations");
+            phone.get("/rotate").await;
+            assert_eq!(phone.get("/get/a").await.text(), "1");
+            assert_eq!(late.get("/get/a").await.text(), "1", "after {rotations} rotations and another one");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_from_before_a_rotation_reads_nothing_after_a_log_out_everywhere() {
+    for everything in [false, true] {
+        for path in ["/get/a", "/renew", "/others"] {
+            let layer = SessionLayer::signed(keys()).revocations(MemoryStore::new());
+            let app = with_others(layer.clone());
+            let [phone, late] = [(); 2].map(|()| Client::new(app.clone()));
+            phone.get("/set/a/1").await;
+            phone.get("/own/alice").await;
+            late.set_cookie(COOKIE, &phone.cookie(COOKIE).unwrap());
+            phone.get("/rotate").await;
+            assert_eq!(late.get("/get/a").await.text(), "1");
+            if everything {
+                layer.sessions().destroy_every().await.unwrap();
+            } else {
+                layer.sessions().destroy_all("alice").await.unwrap();
+            }
+            late.get(path).await;
+            for client in [&phone, &late] {
+                assert_eq!(client.get("/get/a").await.text(), "", "{path}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn sessions_in_cookies_end_everywhere_with_a_list() {
     let clock = ManualClock::at(NOW);
