@@ -199,7 +199,7 @@ impl Engine {
             was_alive &= match self {
                 Self::Null => true,
                 Self::Cookie(ends) => {
-                    let before = ends.note(live.frame.id, end, now);
+                    let before = ends.note_with_successors(live.frame.id, end, now);
                     matches!(before, None | Some(End::Rotated { .. }))
                 }
                 Self::RevocableCookie(revocations) => revocations.end_moved(live.frame.id, end, now).await?,

@@ -42,6 +42,17 @@ impl Ends {
         before
     }
 
+    /// Notes that a session has ended, and with it the sessions that have its ids from rotations, unless it was rotated
+    /// itself. Returns how it had ended before.
+    pub(super) fn note_with_successors(&self, id: SessionId, end: End, now: u64) -> Option<End> {
+        let successors = if successor(end).is_none() { self.successors(id, now) } else { Vec::new() };
+        let before = self.note(id, end, now);
+        for successor in successors {
+            self.note(successor, end, now);
+        }
+        before
+    }
+
     /// Notes that sessions end, unless `stops` says that the end of `continued` forbids it: then returns that end, and
     /// notes nothing. Two threads that end one session at the same time follow one another, so that one of them takes
     /// its values over.

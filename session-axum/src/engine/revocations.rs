@@ -114,8 +114,12 @@ impl Revocations {
         self.list.create(mark, Write { visit: Visit { now, expires_at }, ..entry(&mut changes, now) }).await
     }
 
-    /// Notes that a session has moved away or was logged out. Returns whether the list knew of no other end.
+    /// Notes that a session has moved away or was logged out. Returns whether the list knew of no other end. A log-out
+    /// also ends the session that has the id from a rotation.
     pub(crate) async fn end_moved(&self, id: SessionId, end: End, now: u64) -> Result<bool, Error> {
+        if !matches!(end, End::Rotated { .. }) {
+            return Ok(self.end(id, end, None, true, now).await?.is_none());
+        }
         self.revoke(id, end, None, now).await?;
         let entry = self.list.load(&RecordKey::of_revocation(id), now).await?.live();
         Ok(entry.is_some_and(|record| end_of(&record) == end))

@@ -1282,6 +1282,35 @@ async fn after_a_rotation_here_a_former_cookie_reads_the_session_and_changes_not
     }
 }
 
+/// The former layer has rotated the session. A request with the cookie from before reads it for a minute, and logs out.
+async fn a_late_log_out_ends_the_session_that_was_rotated_in_its_former_place(group: Group) {
+    for (from, to) in group.pairs(&PLACES, &PLACES) {
+        let renamed: Change = |layer| layer.name("sid").unwrap();
+        // With one name and one secret, only a list tells a layer what the other one has ended.
+        let with_one_name: Option<Change> = if from == Revocable { Some(|layer| layer) } else { None };
+        for (change, name) in [(Some(renamed), "sid"), (with_one_name, "one name")] {
+            let Some(change) = change else { continue };
+            let clock = ManualClock::at(NOW);
+            let (old, new) = (alone(from, &clock).await, change(alone(to, &clock).await));
+            let layers = Layers::of(old, new, clock);
+            let case = format!("{from:?} to {to:?}, {name}");
+            let rotate = get(|session: Session| async move { session.rotate() });
+            let old = app(&layers.old).merge(Router::new().route("/rotate", rotate).layer(layers.old.clone()));
+            let new = app(&layers.new);
+            let mut jar = Jar::default();
+            jar.get(&old, "/login/alice").await;
+            let late = jar.header();
+            jar.get(&old, "/rotate").await;
+            assert_eq!(jar.get(&old, "/me").await, "alice", "{case}");
+            assert_eq!(send(&new, "/me", &late).await.0, "alice", "{case}");
+            send(&new, "/logout", &late).await;
+            for (place, app) in [("old", &old), ("new", &new)] {
+                assert_eq!(jar.get(app, "/me").await, "nobody", "{place}, {case}");
+            }
+        }
+    }
+}
+
 async fn a_session_that_was_logged_out_during_its_move_is_not_listed(group: Group) {
     for to in group.places(&[Memory, Sqlite, Redis]) {
         let layers = Layers::between(Memory, to, |layer| layer.name("sid").unwrap().application("logged-out")).await;
@@ -1334,5 +1363,6 @@ each_group! {
     a_change_after_a_lost_response_is_kept
     an_owner_has_no_more_sessions_after_a_move_than_allowed
     after_a_rotation_here_a_former_cookie_reads_the_session_and_changes_nothing
+    a_late_log_out_ends_the_session_that_was_rotated_in_its_former_place
     a_session_that_was_logged_out_during_its_move_is_not_listed
 }

@@ -21,9 +21,10 @@ use crate::support::{
     watched::Watched,
 };
 
-/// The application, and two browsers in which alice has logged in.
+/// The application, another instance of it, and two browsers in which alice has logged in.
 struct Site {
     app: Router,
+    /// Those of the other instance.
     sessions: Sessions,
     browsers: [Jar; 2],
 }
@@ -34,13 +35,14 @@ impl Site {
         Self::on(Watched::in_steps(Arc::new(MemoryStore::new())), engine)
     }
 
-    fn on(store: impl SessionStore, engine: Engine) -> Self {
-        let layer = match engine {
+    fn on(store: impl SessionStore + Clone, engine: Engine) -> Self {
+        let layer = |store| match engine {
             Engine::Signed => panic!("it cannot log out everywhere"),
             Engine::Revocations => SessionLayer::signed(keys()).revocations(store),
             Engine::Stored => SessionLayer::stored(store, keys()),
         };
-        let layer = layer.clock(ManualClock::at(NOW));
+        let clock = ManualClock::at(NOW);
+        let [layer, other] = [store.clone(), store].map(|store| layer(store).clock(clock.clone()));
         let app = Router::new()
             .route("/log-in", get(log_in))
             .route("/user", get(user))
@@ -48,8 +50,8 @@ impl Site {
             .route("/rotate", get(|session: Session| async move { session.rotate() }))
             .route("/renew", get(|session: Session| async move { session.renew() }))
             .route("/others", get(others))
-            .layer(layer.clone());
-        Self { app, sessions: layer.sessions(), browsers: Default::default() }
+            .layer(layer);
+        Self { app, sessions: other.sessions(), browsers: Default::default() }
     }
 
     async fn log_in(&mut self) {
