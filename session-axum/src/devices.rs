@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Settings,
-    engine::StoreClient,
+    engine::{MOST_ROTATIONS, StoreClient},
     error::{Error, LastError, read_value},
     observe::{self, Destroyed},
     rejection::{MissingLayer, request_of},
@@ -329,7 +329,8 @@ impl Sessions {
     /// Ends all sessions of the owner of `session`, except `session` itself: "log out all other devices".
     ///
     /// Returns how many there were, as [`destroy_all`](Self::destroy_all) does. A session without an owner ends
-    /// nothing.
+    /// nothing. If another request has ended `session` in the meantime, it stays ended. If another request rotates it
+    /// at the same moment, it may end too.
     ///
     /// # Errors
     ///
@@ -417,8 +418,12 @@ impl Sessions {
         if let Some(revocations) = self.settings.engine().revocations() {
             return revocations.end_owner(owner, spared, now).await.map(|()| 0);
         }
-        let ended =
-            self.store()?.delete_by_owner(owner, Spared { id: spared.map(Live::id_now), newest: 0 }, now).await?;
+        let store = self.store()?;
+        let id = match spared {
+            Some(live) => Some(id_now(store, live, now).await?),
+            None => None,
+        };
+        let ended = store.delete_by_owner(owner, Spared { id, newest: 0 }, now).await?;
         observe::destroyed(Destroyed::Revoked, ended);
         Ok(ended)
     }
@@ -488,6 +493,17 @@ impl From<SessionInfo> for LiveSession {
 }
 
 session_core::opaque_debug!(LiveSession);
+
+/// Returns the id that a session has now. Another request may have rotated it since this one read it.
+async fn id_now(store: &StoreClient, live: &Live, now: u64) -> Result<SessionId, Error> {
+    let Some(stored) = live.stored() else { return Ok(live.id_now()) };
+    let mut key = stored.record.key;
+    for _ in 0..MOST_ROTATIONS {
+        let Lookup::Ended(End::Rotated { successor }) = store.load(&key, now).await? else { break };
+        key = successor;
+    }
+    Ok(key.id())
+}
 
 /// The largest number of sessions in a list of devices.
 const LISTED: u64 = 100;
