@@ -178,6 +178,36 @@ async fn an_unreadable_list_refuses_unless_asked_otherwise() {
     assert_eq!(site.client.get("/untouched").await.status(), 200);
 }
 
+/// The session was read before the list failed, and its end is looked for once more before the response. A log-in needs
+/// the time of the last log-out everywhere, which only the list knows.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_while_a_request_runs_refuses_its_changes_unless_asked_otherwise() {
+    for (path, trusted) in [("/write", 200), ("/own", 503)] {
+        for (trusts, expected) in [(false, 503), (true, trusted)] {
+            let site = Site::new(SessionLayer::signed);
+            site.client.get("/own/alice").await;
+            let cookie = site.cookie().await;
+            let (one, other) = (site.list.clone(), site.list.clone());
+            let write = get(move |session: Session| async move {
+                session.insert("a", 2).unwrap();
+                one.fail(Fault::LostBefore, u32::MAX);
+            });
+            let own = get(move |session: Session| async move {
+                session.set_owner("bob").unwrap();
+                other.fail(Fault::LostBefore, u32::MAX);
+            });
+            let layer = site.layer.clone();
+            let layer = if trusts { layer.insecure_trust_when_unavailable() } else { layer };
+            let client = Client::new(Router::new().route("/write", write).route("/own", own).layer(layer));
+            client.set_cookie(COOKIE, &cookie);
+            let page = client.get(path).await;
+            let context = format!("{path}, {trusts}");
+            assert_eq!(page.status(), expected, "{context}");
+            assert_eq!(page.set_cookies().is_empty(), expected == 503, "{context}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_log_out_that_could_not_be_noted_is_no_success() {
     let site = Site::new(SessionLayer::signed);
