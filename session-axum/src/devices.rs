@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Settings,
-    engine::{MOST_ROTATIONS, StoreClient},
+    engine::{StoreClient, follow},
     error::{Error, LastError, read_value},
     observe::{self, Destroyed},
     rejection::{MissingLayer, request_of},
@@ -23,7 +23,7 @@ use crate::{
     state::loaded::{Live, Places},
 };
 
-/// What became of a session whose value was to be changed.
+/// The result of a change of a value in one session.
 enum Changed {
     /// It is changed, and has this id.
     Under(SessionId),
@@ -203,7 +203,7 @@ impl Sessions {
                 // A session that was there before has been changed, perhaps under its former id.
                 let may_be_new = round == 0 || info.created_at >= begun_at;
                 if may_be_new && known.insert(info.key.id()) {
-                    match self.update_one(store, info.key, key, change).await? {
+                    match self.update_one(store, &info.key, key, change).await? {
                         Changed::Under(id) => {
                             known.insert(id);
                             changed += 1;
@@ -225,22 +225,17 @@ impl Sessions {
     async fn update_one(
         &self,
         store: &StoreClient,
-        mut record_key: RecordKey,
+        record_key: &RecordKey,
         key: &str,
         change: &mut impl FnMut(Option<&str>) -> Result<String, Error>,
     ) -> Result<Changed, Error> {
         let deadline = Instant::now() + store.settings.timeout();
-        let mut turn = store.turn(&record_key, deadline).await;
+        let _turn = store.turn(record_key, deadline).await;
         for attempt in 0.. {
             let now = self.settings.now();
-            let record = match store.load(&record_key, now).await? {
+            let (found, _) = follow(store, store.load(record_key, now).await?, now).await?;
+            let record = match found {
                 Lookup::Live(record) => record,
-                Lookup::Ended(End::Rotated { successor }) if Instant::now() < deadline => {
-                    drop(turn);
-                    record_key = successor;
-                    turn = store.turn(&record_key, deadline).await;
-                    continue;
-                }
                 Lookup::Ended(End::Renewed) => return Ok(Changed::Renewed),
                 Lookup::Ended(_) | Lookup::Expired | Lookup::Unknown => return Ok(Changed::Over),
             };
@@ -248,11 +243,11 @@ impl Sessions {
             changes.set(key, change(record.entries.get(key))?);
             let visit = Visit { now: record.seen_at, expires_at: record.expires_at };
             let write = Write { base: Some(&record), created_at: record.created_at, ..Write::new(&changes, visit) };
-            match store.update(&record_key, Write { only_if_unchanged: true, ..write }).await? {
-                Updated::Written { .. } => return Ok(Changed::Under(record_key.id())),
+            match store.update(&record.key, Write { only_if_unchanged: true, ..write }).await? {
+                Updated::Written { .. } => return Ok(Changed::Under(record.key.id())),
                 Updated::Removed => {
                     observe::destroyed(Destroyed::Emptied, 1);
-                    return Ok(Changed::Under(record_key.id()));
+                    return Ok(Changed::Under(record.key.id()));
                 }
                 _ if Instant::now() >= deadline => return Err(Error::too_many_writes()),
                 // It has ended, or it has another id now.
@@ -497,12 +492,8 @@ session_core::opaque_debug!(LiveSession);
 /// Returns the id that a session has now. Another request may have rotated it since this one read it.
 async fn id_now(store: &StoreClient, live: &Live, now: u64) -> Result<SessionId, Error> {
     let Some(stored) = live.stored() else { return Ok(live.id_now()) };
-    let mut key = stored.record.key;
-    for _ in 0..MOST_ROTATIONS {
-        let Lookup::Ended(End::Rotated { successor }) = store.load(&key, now).await? else { break };
-        key = successor;
-    }
-    Ok(key.id())
+    let (found, _) = follow(store, store.load(&stored.record.key, now).await?, now).await?;
+    Ok(found.live().map_or(live.id_now(), |record| record.key.id()))
 }
 
 /// The largest number of sessions in a list of devices.

@@ -30,7 +30,7 @@ pub(crate) use ends::{Ends, MOST_ROTATIONS, rotated_to};
 pub(crate) use revocations::Revocations;
 pub(crate) use store_client::StoreClient;
 pub(crate) use store_settings::StoreSettings;
-pub(crate) use stored::{ExactWrite, body};
+pub(crate) use stored::{ExactWrite, body, follow};
 pub(crate) use watch::{Link, Place, Pledge, times};
 
 /// The place where sessions are kept.

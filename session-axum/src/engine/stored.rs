@@ -153,7 +153,7 @@ pub(super) fn keys(context: Context<'_>) -> Vec<RecordKey> {
 }
 
 /// Follows the tombstones of rotations to the session as it is now. Also returns whether there were any.
-async fn follow(store: &StoreClient, mut lookup: Lookup, now: u64) -> Result<(Lookup, bool), Error> {
+pub(crate) async fn follow(store: &StoreClient, mut lookup: Lookup, now: u64) -> Result<(Lookup, bool), Error> {
     let mut is_late = false;
     for _ in 0..MOST_ROTATIONS {
         let Lookup::Ended(End::Rotated { successor }) = lookup else { break };
