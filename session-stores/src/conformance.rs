@@ -193,8 +193,8 @@ macro_rules! __test_of_each {
 pub mod __private {
     use std::{pin::Pin, sync::Arc};
 
-    use session_core::Clock;
-    pub use session_core::{SystemClock, store::SessionStore};
+    pub use session_core::SystemClock;
+    use session_core::{Clock, store::SessionStore};
     use tokio::runtime::Builder;
 
     pub type AnyStore = Box<dyn SessionStore>;

@@ -35,10 +35,11 @@ use self::{
 /// The sessions are lost when the process ends, and no other process sees them. Clones share the sessions.
 ///
 /// The store uses at most 1 GiB, or the limit of [`limited_to`](Self::limited_to). When it is full, it removes expired
-/// sessions first, then the oldest tombstones if all of them use more than an eighth of the limit, then sessions without
-/// an owner whose visitors never came back, and then the others: approximately those with the oldest last visit first.
-/// It logs a warning when it removes live sessions, at most once a minute. One session may use up to 4 MiB, or the whole
-/// limit if that is less. A larger session is an error ([`StoreErrorKind::Refused`]), and nothing is written.
+/// sessions first. Next come tombstones, the oldest first, if these use more than an eighth of the limit. Next come
+/// sessions without an owner whose visitors never came back, and last all others, approximately in the order of their
+/// last visits. It logs a warning when it removes live sessions, at most once a minute. One session may use up to 4 MiB,
+/// or the whole limit if that is less. A larger session is an error ([`StoreErrorKind::Refused`]), and nothing is
+/// written.
 ///
 /// # Examples
 ///

@@ -134,10 +134,10 @@ impl Shard {
         before - self.slots.len()
     }
 
-    /// Removes tombstones that are over and expired sessions. If that does not free enough memory, removes the oldest
-    /// tombstones, but leaves them an eighth of the limit. Then removes more sessions, but not `newest`: first those
-    /// without an owner whose visitors never came back, then the others, always those with the oldest last visit first.
-    /// Returns the number of live sessions that it removed.
+    /// Removes tombstones that are over and expired sessions, and then more until enough memory is free: the oldest
+    /// tombstones, of which an eighth of the limit stays; sessions without an owner whose visitors never came back; and
+    /// the other sessions. Sessions go in the order of their last visits, and `newest` stays. Returns the number of
+    /// live sessions that it removed.
     pub(super) fn make_room(
         &mut self,
         newest: SessionId,
